@@ -1,0 +1,14 @@
+"""Losses: pure functions from tensors to one unweighted scalar; weights live in the recipe.
+
+Shapes throughout: ``features`` (N, D) floating, ``pids`` (N,) integer, ``logits`` (N, C) floating. Sums run in float32
+or better, also inside autocast. Anchors without a positive or without a negative are left out of the mean; if no
+anchor is left (a batch of one identity) the loss is 0, still attached to the graph, so that training goes on.
+:mod:`reidlib.losses.reference` holds the same definitions as plain loops. Cross-entropy is
+:func:`torch.nn.functional.cross_entropy`, which has label smoothing.
+"""
+
+from reidlib.losses.alignment import symmetric_kl
+from reidlib.losses.circle import circle
+from reidlib.losses.triplet import batch_hard_triplet, weighted_regularised_triplet
+
+__all__ = ["batch_hard_triplet", "circle", "symmetric_kl", "weighted_regularised_triplet"]

@@ -1,0 +1,48 @@
+"""What the losses share: checks at the door, full precision, and the mean over usable anchors."""
+
+import torch
+from torch import Tensor
+
+
+def check_rows(name: str, rows: Tensor) -> Tensor:
+    """Return ``rows`` (N, D) in float32 or better, with at least one row.
+
+    Raises:
+        ValueError: not a floating tensor of two dimensions with at least one row.
+    """
+    if not isinstance(rows, Tensor) or not rows.is_floating_point() or rows.ndim != 2 or len(rows) == 0:
+        raise ValueError(f"{name} must be a floating tensor of shape (N, D) with N >= 1, not {describe(rows)}")
+    return rows.float() if rows.dtype in (torch.float16, torch.bfloat16) else rows
+
+
+def check_labels(name: str, labels: Tensor, rows: Tensor) -> Tensor:
+    """Return ``labels`` (N,) on the device of ``rows`` (N, D).
+
+    Raises:
+        ValueError: not one integer for each row.
+    """
+    integer = isinstance(labels, Tensor) and not (labels.is_floating_point() or labels.is_complex())
+    if not integer or labels.dtype == torch.bool or labels.shape != rows.shape[:1]:
+        raise ValueError(f"{name} must be an integer tensor of shape ({len(rows)},), not {describe(labels)}")
+    return labels.to(rows.device)
+
+
+def describe(value: object) -> str:
+    """Type, dtype and shape of a value, for error messages."""
+    return f"{value.dtype} of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+
+
+def full_precision(rows: Tensor) -> torch.autocast:
+    """A context in which autocast does not lower the precision of operations on ``rows``."""
+    return torch.autocast(rows.device.type, enabled=False)
+
+
+def pairs(pids: Tensor) -> tuple[Tensor, Tensor]:
+    """Masks (N, N) of positive pairs (same identity, without self pairs) and of negative pairs."""
+    same = pids[:, None] == pids
+    return same & ~torch.eye(len(pids), dtype=torch.bool, device=pids.device), ~same
+
+
+def mean_over(values: Tensor, usable: Tensor) -> Tensor:
+    """Mean of ``values`` (N,) over the rows of the mask ``usable`` (N,), 0 if there is none; does not wait for a GPU."""
+    return torch.where(usable, values, 0).sum() / usable.sum().clamp(min=1)

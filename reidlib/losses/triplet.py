@@ -1,0 +1,79 @@
+"""Triplet losses over all pairs of a batch."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from reidlib.losses._common import check_labels, check_rows, full_precision, mean_over, pairs
+
+
+def batch_hard_triplet(features: Tensor, pids: Tensor, *, margin: float = 0.3) -> Tensor:
+    """Triplet loss with the hardest positive and the hardest negative of each anchor.
+
+    ``mean_a max(0, margin + max_p d(a, p) - min_n d(a, n))``, d Euclidean on the features as given.
+    Documented: Hermans et al., "In Defense of the Triplet Loss for Person Re-Identification", 2017.
+
+    Args:
+        features: (N, D), not normalised here.
+        pids: (N,) integers.
+        margin: in units of distance.
+
+    Returns:
+        Scalar >= 0: the mean over the anchors that have a positive and a negative, satisfied ones included.
+
+    Raises:
+        ValueError: a wrong shape or dtype.
+    """
+    features = check_rows("features", features)
+    pids = check_labels("pids", pids, features)
+    positive, negative = pairs(pids)
+    with full_precision(features):
+        with torch.no_grad():
+            distances = _distances(features)
+            hardest_positive = distances.masked_fill(~positive, -torch.inf).argmax(dim=1)
+            hardest_negative = distances.masked_fill(~negative, torch.inf).argmin(dim=1)
+        # Only the mined pairs need a gradient: N differences instead of N * N. The gradient of the norm at 0 is 0.
+        to_positive = torch.linalg.vector_norm(features - features[hardest_positive], dim=1)
+        to_negative = torch.linalg.vector_norm(features - features[hardest_negative], dim=1)
+        return mean_over(F.relu(margin + to_positive - to_negative), positive.any(dim=1) & negative.any(dim=1))
+
+
+def weighted_regularised_triplet(features: Tensor, pids: Tensor, *, self_pairs: bool = False) -> Tensor:
+    """Triplet loss without a margin, every pair weighted by its hardness.
+
+    ``mean_a softplus(sum_p w_ap d(a, p) - sum_n w_an d(a, n))`` with ``w_ap = softmax_p d(a, p)`` and
+    ``w_an = softmax_n -d(a, n)``, d Euclidean on the features as given; the weights carry gradient.
+    Documented: Ye et al., "Deep Learning for Person Re-identification: A Survey and Outlook" (AGW), TPAMI 2021.
+
+    Args:
+        features: (N, D), not normalised here.
+        pids: (N,) integers.
+        self_pairs: ``True`` counts each anchor as a positive of itself, at distance 0, as AGW's released code does;
+            that matters only where distances are not large against 1.
+
+    Returns:
+        Scalar > 0: the mean over the anchors that have a positive and a negative.
+
+    Raises:
+        ValueError: a wrong shape or dtype.
+    """
+    features = check_rows("features", features)
+    pids = check_labels("pids", pids, features)
+    positive, negative = pairs(pids)
+    if self_pairs:
+        positive = ~negative
+    with full_precision(features):
+        distances = _distances(features)
+        far_positive = (_softmax(distances, positive) * distances).sum(dim=1)
+        near_negative = (_softmax(-distances, negative) * distances).sum(dim=1)
+        return mean_over(F.softplus(far_positive - near_negative), positive.any(dim=1) & negative.any(dim=1))
+
+
+def _distances(features: Tensor) -> Tensor:
+    """Euclidean distances (N, N), from differences: exact for near duplicates, with gradient 0 at distance 0."""
+    return torch.cdist(features, features, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+def _softmax(values: Tensor, mask: Tensor) -> Tensor:
+    """Softmax of each row over its masked entries, 0 elsewhere; all 0, with gradient 0, for a row without any."""
+    return values.masked_fill(~mask, torch.finfo(values.dtype).min).softmax(dim=1) * mask
