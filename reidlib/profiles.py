@@ -1,0 +1,54 @@
+"""Profiles: the same experiment at the size of the machine at hand.
+
+A profile changes sizes only (images, identities, epochs), never the method. It is chosen by an argument, else by the
+environment variable ``REIDLIB_PROFILE``, else ``gpu`` where a CUDA device is present and ``cpu`` elsewhere.
+"""
+
+import os
+from dataclasses import dataclass
+
+ENVIRONMENT_VARIABLE = "REIDLIB_PROFILE"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A named size: ``height`` × ``width`` of the images in pixels, and what the profile is for."""
+
+    name: str
+    height: int
+    width: int
+    purpose: str
+
+
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        Profile("ci", 64, 32, "notebook tests: a few seconds, numbers mean nothing"),
+        Profile("screen", 96, 48, "curves and grids: many short runs on two cores"),
+        Profile("cpu", 128, 64, "a laptop or a free Colab CPU; numbers are meaningful"),
+        Profile("gpu", 256, 128, "a Colab T4 or a lab GPU, on twins"),
+        Profile("paper", 384, 144, "the paper's recipe on the licensed data sets"),
+    )
+}
+
+
+def get(name: str | None = None) -> Profile:
+    """Return the profile called ``name``, or the default of this machine.
+
+    Raises:
+        ValueError: the name is unknown; the message lists the known ones.
+    """
+    source = "profile"
+    if name is None:
+        name, source = os.environ.get(ENVIRONMENT_VARIABLE) or None, ENVIRONMENT_VARIABLE
+    if name is None:
+        name = "gpu" if _has_gpu() else "cpu"
+    if name not in PROFILES:
+        raise ValueError(f"unknown {source} {name!r}; choose one of: {', '.join(PROFILES)}")
+    return PROFILES[name]
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()

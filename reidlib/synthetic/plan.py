@@ -1,0 +1,29 @@
+"""What a twin is made of: the vocabulary shared by the twins of all data sets."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TwinSize:
+    """Identities, and images per identity and camera, of a twin in one profile."""
+
+    train_ids: int
+    test_ids: int
+    train_images: int
+    gallery_images: int
+    query_images: int
+
+
+@dataclass(frozen=True)
+class TwinImage:
+    """An image to render; ``path`` is relative to the root, in posix form, and names identity and scene by itself."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class TwinPlan:
+    """All ``images`` of a twin, and its other ``files`` as bytes by relative path."""
+
+    images: list[TwinImage]
+    files: dict[str, bytes]

@@ -1,0 +1,156 @@
+"""Write the twin of a data set: the real tree, with rendered people.
+
+A twin is written into a temporary folder beside its destination and renamed into place when complete, under a lock:
+a build killed at any moment leaves nothing that could be mistaken for a twin, and two processes build it once.
+"""
+
+import json
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+from tqdm.auto import tqdm
+
+from reidlib import paths, profiles
+from reidlib.synthetic import sysu
+from reidlib.synthetic.identity import Identity
+from reidlib.synthetic.people import Rendering, render
+from reidlib.synthetic.scene import Scene
+
+MANIFEST = "twin.json"
+VERSION = "1"
+"""Bumped by any change that alters pixels or identities."""
+
+TWINS = {"sysu": sysu}
+"""Twins by data set name; each module offers ``SIZES``, ``plan(profile)`` and ``describe(path)``."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is known about an image of a twin.
+
+    ``person_mask`` bool (H, W), ``part_mask`` uint8 (H, W) indexing `reidlib.synthetic.body.PARTS`, the person, the
+    circumstances, and the rendering before JPEG compression.
+    """
+
+    person_mask: np.ndarray
+    part_mask: np.ndarray
+    identity: Identity
+    scene: Scene
+    rendering: Rendering
+
+    @property
+    def factors(self) -> dict[str, float | str | bool]:
+        return self.identity.factors()
+
+
+def ensure(name: str, profile: str, folder: Path | None = None, *, workers: int | None = None, progress: bool = True) -> Path:
+    """Return the folder of the twin of ``name`` in ``profile``, building it if it is absent or of another version.
+
+    Args:
+        name: a key of `TWINS`.
+        profile: ``ci``, ``screen``, ``cpu`` or ``gpu``.
+        folder: where it lies; default `reidlib.paths.twin_folder`.
+        workers: rendering threads; default one a core. The bytes written do not depend on it.
+        progress: show a progress bar.
+
+    Raises:
+        ValueError: unknown name or profile (the message lists the known).
+        FileExistsError: the folder exists and is not a twin; it is left alone.
+    """
+    if name not in TWINS:
+        raise ValueError(f"there is no twin of {name!r}; choose one of: {', '.join(TWINS)}")
+    if profile not in TWINS[name].SIZES:
+        raise ValueError(f"the twin of {name!r} has no profile {profile!r}; choose one of: {', '.join(TWINS[name].SIZES)}")
+    folder = Path(folder) if folder is not None else paths.twin_folder(name, profile)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(f".{folder.name}.lock")):
+        if folder.exists():
+            manifest = read_manifest(folder)
+            if manifest is None:
+                raise FileExistsError(f"{folder} exists and holds no {MANIFEST}: not a twin. Move it away or name another folder.")
+            if (manifest["dataset"], manifest["profile"]) != (name, profile):
+                found = f"{manifest['dataset']!r} in profile {manifest['profile']!r}"
+                raise FileExistsError(f"{folder} holds the twin of {found}, not {name!r} in {profile!r}; name another folder.")
+            if manifest["twin_version"] == VERSION:
+                return folder
+        _build(name, profile, folder, workers, progress)
+    return folder
+
+
+def read_manifest(root: Path) -> dict | None:
+    """Return the manifest of the twin at ``root``, or ``None`` if the folder holds none.
+
+    Raises:
+        ValueError: the file is there but is no valid manifest.
+    """
+    path = Path(root) / MANIFEST
+    if not path.is_file():
+        return None
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        valid = all(isinstance(manifest[key], str) for key in ("twin_version", "dataset", "profile"))
+        valid = valid and isinstance(manifest["images"], int) and len(manifest["image_size"]) == 2
+    except (ValueError, KeyError, TypeError):
+        valid = False
+    if not valid:
+        raise ValueError(f"{path} is not a valid twin manifest; delete the folder and build the twin again")
+    return manifest
+
+
+def truth(root: Path, path: str) -> Truth:
+    """Return what is known about the image at ``path`` (relative, posix) of the twin at ``root``, by rendering it again."""
+    manifest = read_manifest(root)
+    if manifest is None:
+        raise ValueError(f"{root} is not a twin (no {MANIFEST}): the truth behind its images is not known")
+    if manifest["twin_version"] != VERSION:
+        raise ValueError(f"{root} is a twin of version {manifest['twin_version']}, this code renders version {VERSION}; build it again")
+    identity, scene = TWINS[manifest["dataset"]].describe(path)
+    height, width = manifest["image_size"]
+    rendering = render(identity, scene, height, width)
+    return Truth(rendering.person_mask, rendering.part_mask, identity, scene, rendering)
+
+
+def _build(name: str, profile: str, folder: Path, workers: int | None, progress: bool) -> None:
+    for left_over in folder.parent.glob(f".{folder.name}.building-*"):  # we hold the lock: its builder is gone
+        shutil.rmtree(left_over)
+    size = profiles.get(profile)
+    twin = TWINS[name]
+    plan = twin.plan(profile)
+    building = folder.with_name(f".{folder.name}.building-{os.getpid()}")
+    for path, content in plan.files.items():
+        _write(building / path, content)
+    for directory in {Path(image.path).parent for image in plan.images}:
+        (building / directory).mkdir(parents=True, exist_ok=True)
+
+    def draw(image) -> None:
+        identity, scene = twin.describe(image.path)
+        rendering = render(identity, scene, size.height, size.width)
+        (building / image.path).write_bytes(rendering.jpeg(scene.jpeg_quality))
+
+    workers = workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else workers or os.cpu_count()
+    with ThreadPoolExecutor(workers) as pool:
+        done = pool.map(draw, plan.images)
+        for _ in tqdm(done, total=len(plan.images), desc=f"rendering the {name} twin ({profile})", disable=not progress, unit="image"):
+            pass
+    manifest = {
+        "twin_version": VERSION,
+        "dataset": name,
+        "profile": profile,
+        "image_size": [size.height, size.width],
+        "images": len(plan.images),
+        "note": "rendered people, no photographs",
+    }
+    _write(building / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
+    if folder.exists():  # a twin of an older version, checked by the caller
+        shutil.rmtree(folder)
+    os.replace(building, folder)
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
