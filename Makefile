@@ -1,0 +1,67 @@
+# Needs make and Python 3.11 or newer; everything else is installed into VENV by the first call.
+#   VENV=folder      the virtual environment (default .venv); may be shared by several clones
+#   PYTHON=command   the Python that creates it (default: the first of the list below that is new enough)
+#   NOTEBOOKS="01_data …"   the notebooks that `run` and `publish` execute (default: all)
+
+VENV ?= .venv
+NOTEBOOKS ?=
+WORKERS ?= 2
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.14 python; do \
+	if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo "$$python"; break; fi; done)
+
+PY = "$(VENV)/bin/python"
+# The clone itself comes first on the path: an environment shared by several clones always runs the one at hand.
+export PYTHONPATH := $(CURDIR)
+# Notebooks run on the environment's own kernel, whatever kernels and start-up files the user has.
+export JUPYTER_PREFER_ENV_PATH := 1
+export IPYTHONDIR := $(CURDIR)/build/ipython
+
+# One thread a worker: with more, parallel workers are slower than one. Figures of tests stay apart from those of `run`.
+TEST = REIDLIB_PROFILE=ci REIDLIB_BUILD="$(CURDIR)/build/test" OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist loadfile
+NBVAL = notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout 120 --nbval-sanitize-with notebooks/sanitize.cfg
+
+.PHONY: help run publish badges test test-fast lint format bench lab install key clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | expand -t 12
+
+run: install ## execute the notebooks into build/ (profile: REIDLIB_PROFILE, else what the machine can do)
+	@$(PY) -m reidlib.notebooks run $(NOTEBOOKS)
+
+publish: install ## execute the notebooks and copy their outputs and figures to where they are committed
+	@$(PY) -m reidlib.notebooks publish $(NOTEBOOKS)
+
+badges: install ## write badges, environment cells and README's table from the one repository address
+	@$(PY) -m reidlib.notebooks badges
+
+test: lint ## everything: ruff, all tests, all notebooks with their solutions (profile ci)
+	$(TEST) tests $(NBVAL) --durations 10
+
+test-fast: install ## the tests that take seconds
+	$(TEST) tests -m "not slow and not integration"
+
+lint: install ## ruff: rules and format
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+format: install ## let ruff mend what it can
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+bench: install ## speed, as ratios against the readable references
+	@set -e; for file in benchmarks/bench_*.py; do echo "== $$file"; $(PY) "$$file"; done
+
+lab: install ## open the notebooks in JupyterLab
+	@$(PY) -m jupyterlab notebooks
+
+install: ## prepare the environment; does nothing when it is up to date
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "Python 3.11 or newer is needed, and '$(PYTHON)' is not; name one: make PYTHON=/path/to/python" >&2; exit 1; }
+	@"$(PYTHON)" scripts/environment.py "$(VENV)"
+
+key: # the name under which continuous integration keeps the environment
+	@"$(PYTHON)" scripts/environment.py --key
+
+clean: ## remove what can be made again: build/, twins, caches (runs/ and the environment stay)
+	rm -rf build data/twins data/cache .pytest_cache .ruff_cache .hypothesis
+	find . -name .venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

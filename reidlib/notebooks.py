@@ -1,0 +1,284 @@
+"""Execute the notebooks, publish their outputs, keep their first lines in step: ``python -m reidlib.notebooks VERB``.
+
+``run`` executes into ``build/notebooks`` and changes nothing that is committed; ``publish`` also copies outputs and
+figures to where they are committed; ``badges`` writes, from the repository address in ``pyproject.toml``, the Colab
+badge and the environment cell of every notebook and the table in ``README.md``.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import sys
+import time
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reidlib import paths, profiles
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+ROOT = Path(__file__).resolve().parent.parent
+CELL_TIMEOUT = 3600  # seconds
+COMMITTED_FIGURES = (".png", ".jpg", ".csv", ".json")
+TABLE_BEGIN, TABLE_END = "<!-- notebooks: written by `make badges` -->", "<!-- end of notebooks -->"
+BADGE = re.compile(r"^\[!\[Open In Colab\].*$\n*", re.MULTILINE)
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+ENVIRONMENT_CELL = """\
+# Environment: Colab installs what it lacks and keeps its own torch; a prepared machine does nothing here.
+import importlib.util
+import subprocess
+import sys
+
+if "google.colab" in sys.modules:
+    wanted = {{
+        "reidlib": "git+{repository}",
+        "pytorch_grad_cam": "grad-cam",
+        "ttach": "ttach",
+        "umap": "umap-learn",
+        "pynndescent": "pynndescent",
+    }}
+    missing = [package for module, package in wanted.items() if importlib.util.find_spec(module) is None]
+    if missing:
+        subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", *missing], check=True)"""
+
+
+class NotebookError(Exception):
+    """A notebook failed, or its outputs are not fit to be published; the message says where and why."""
+
+
+def repository(root: Path = ROOT) -> str:
+    """The repository's address, from ``[project.urls]`` of ``pyproject.toml``."""
+    return tomllib.loads((root / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
+
+
+def environment_cell(root: Path = ROOT) -> str:
+    """The first code cell of every notebook."""
+    return ENVIRONMENT_CELL.format(repository=repository(root))
+
+
+def find(names: list[str] | None = None, root: Path = ROOT) -> list[Path]:
+    """The notebooks in reading order, or those named (``01_data`` or ``01_data.ipynb``).
+
+    Raises:
+        NotebookError: there is none, or a name is unknown; the message lists the known ones.
+    """
+    known = {path.stem: path for path in sorted((root / "notebooks").glob("*.ipynb"))}
+    if not known:
+        raise NotebookError(f"no notebooks in {root / 'notebooks'}")
+    stems = [name.removesuffix(".ipynb") for name in names or known]
+    if unknown := [stem for stem in stems if stem not in known]:
+        raise NotebookError(f"unknown notebook {unknown[0]!r}; choose from: {', '.join(known)}")
+    return [known[stem] for stem in stems]
+
+
+def execute(path: Path) -> "NotebookNode":
+    """Execute one notebook in a fresh kernel, in its own folder, and return it with clean outputs.
+
+    Raises:
+        NotebookError: a cell failed; names the notebook, the cell and the error.
+    """
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellControlSignal, DeadKernelError
+
+    notebook = nbformat.read(path, as_version=4)
+    position = 0
+
+    def remember(cell: "NotebookNode", cell_index: int) -> None:
+        nonlocal position
+        position = cell_index
+
+    client = NotebookClient(
+        notebook,
+        kernel_name="python3",
+        timeout=CELL_TIMEOUT,
+        resources={"metadata": {"path": str(path.parent)}},
+        on_cell_start=remember,
+        record_timing=False,
+        store_widget_state=False,
+        coalesce_streams=True,
+    )
+    try:
+        client.execute()
+    except (CellControlSignal, DeadKernelError) as error:
+        source = notebook.cells[position].source
+        raise NotebookError(f"{path.name}, cell {position + 1} failed:\n\n{source}\n\n{error}") from error
+    return tidy(notebook)
+
+
+def tidy(notebook: "NotebookNode") -> "NotebookNode":
+    """Remove what differs between two executions of the same notebook: progress bars, versions, timings."""
+    notebook.metadata = type(notebook.metadata)(
+        kernelspec={"display_name": "Python 3", "language": "python", "name": "python3"},
+        language_info={"name": "python"},
+    )
+    for cell in notebook.cells:
+        cell.metadata = type(cell.metadata)({key: cell.metadata[key] for key in ("tags",) if key in cell.metadata})
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
+    return notebook
+
+
+def unfit(notebook: "NotebookNode") -> list[str]:
+    """Why the outputs must not be committed: errors, warnings, paths of this machine. Empty if they may."""
+    problems = []
+    machine = re.compile("|".join(re.escape(str(folder)) for folder in {ROOT, Path.home(), Path(sys.prefix)}))
+    for number, cell in enumerate(notebook.cells, 1):
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                problems.append(f"cell {number} ends in an error: {output.ename}")
+            elif output.get("name") == "stderr":
+                problems.append(f"cell {number} writes to stderr: {output.text.strip().splitlines()[0]}")
+            texts = [output.get("text", ""), *(output.get("data") or {}).values()]
+            if found := machine.search("\n".join(text for text in texts if isinstance(text, str))):
+                problems.append(f"cell {number} shows a path of this machine: {found.group()}")
+    return problems
+
+
+def run(names: list[str] | None = None, root: Path = ROOT) -> dict[Path, "NotebookNode"]:
+    """Execute notebooks into ``build/notebooks``; one line per notebook, then the figures and tables they left.
+
+    Raises:
+        NotebookError: at the first notebook that fails.
+    """
+    import nbformat
+
+    build = paths.build_folder().resolve()
+    os.environ["REIDLIB_BUILD"] = str(build)  # a relative folder would mean another one inside the kernel
+    os.environ["TQDM_DISABLE"] = "1"
+    os.environ.pop("MPLBACKEND", None)  # figures belong into the page, whatever the shell prefers
+    folder = build / "notebooks"
+    folder.mkdir(parents=True, exist_ok=True)
+    begin = time.time()
+    executed = {}
+    selected = find(names, root)
+    print(f"profile {profiles.get().name}: {len(selected)} notebook{'s' if len(selected) > 1 else ''} into {folder}")
+    for path in selected:
+        print(f"  {path.name:<34}", end="", flush=True)
+        start = time.perf_counter()
+        try:
+            executed[path] = execute(path)
+        except NotebookError:
+            print(f"{time.perf_counter() - start:7.1f} s  FAILED")
+            raise
+        nbformat.write(executed[path], folder / path.name)
+        print(f"{time.perf_counter() - start:7.1f} s")
+    for file in _written(build, begin):
+        print(f"  {file.relative_to(build)}")
+    return executed
+
+
+def publish(names: list[str] | None = None, root: Path = ROOT) -> None:
+    """Run, then copy the outputs into ``notebooks/`` and the figures with their data into ``figures/``.
+
+    Nothing is copied unless every notebook ran and is fit to be published.
+
+    Raises:
+        NotebookError: a notebook failed or is unfit, or the profile is ``ci``, whose numbers mean nothing.
+    """
+    import nbformat
+
+    if profiles.get().name == "ci":
+        raise NotebookError("the profile 'ci' is for tests, its numbers mean nothing; set REIDLIB_PROFILE to another")
+    begin = time.time()
+    executed = run(names, root)
+    problems = [f"{path.name}: {problem}" for path, notebook in executed.items() for problem in unfit(notebook)]
+    if problems:
+        raise NotebookError("not published:\n  " + "\n  ".join(problems))
+    for path, notebook in executed.items():
+        nbformat.write(notebook, path)
+    figures = paths.build_folder() / "figures"
+    for file in _written(figures, begin):
+        target = root / "figures" / file.relative_to(figures)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target)
+    print(f"published {len(executed)} to notebooks/; see: git diff --stat")
+
+
+def _written(folder: Path, begin: float) -> list[Path]:
+    """Figures and tables below a folder that are as new as this execution."""
+    files = (file for file in sorted(folder.rglob("*")) if file.suffix in COMMITTED_FIGURES)
+    return [file for file in files if file.stat().st_mtime >= begin - 1]
+
+
+def badge(path: Path, root: Path = ROOT) -> str:
+    """The Markdown line that opens a notebook on Colab."""
+    slug = repository(root).removeprefix("https://github.com/")
+    page = path.relative_to(root).as_posix()
+    colab = "https://colab.research.google.com"
+    return f"[![Open In Colab]({colab}/assets/colab-badge.svg)]({colab}/github/{slug}/blob/main/{page})"
+
+
+def with_header(notebook: "NotebookNode", path: Path, root: Path = ROOT) -> "NotebookNode":
+    """The notebook with its badge under the title and the environment cell as its first code cell.
+
+    Raises:
+        NotebookError: the first cell does not begin with a title.
+    """
+    from nbformat.v4 import new_code_cell
+
+    first = notebook.cells[0] if notebook.cells else None
+    if first is None or first.cell_type != "markdown" or not first.source.startswith("# "):
+        raise NotebookError(f"{path.name}: the first cell must be Markdown and begin with '# ' and the title")
+    title, _, text = first.source.partition("\n")
+    first.source = f"{title}\n\n{badge(path, root)}\n\n{BADGE.sub('', text).strip()}".strip()
+    position = next((i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code"), len(notebook.cells))
+    if position < len(notebook.cells) and "google.colab" in notebook.cells[position].source:
+        notebook.cells[position].source = environment_cell(root)
+    else:
+        notebook.cells.insert(position, new_code_cell(environment_cell(root)))
+    return notebook
+
+
+def table(root: Path = ROOT) -> str:
+    """README's table of notebooks, between its two markers."""
+    import nbformat
+
+    rows = ["| notebook | what it is about | |", "|---|---|---|"]
+    for path in find(root=root):
+        title = nbformat.read(path, as_version=4).cells[0].source.splitlines()[0].removeprefix("# ")
+        rows.append(f"| [{path.stem}](notebooks/{path.name}) | {title} | {badge(path, root)} |")
+    return "\n".join([TABLE_BEGIN, *rows, TABLE_END])
+
+
+def badges(root: Path = ROOT) -> None:
+    """Write the header of every notebook and solution, and the table in ``README.md``.
+
+    Raises:
+        NotebookError: a notebook has no title, or the README lacks the markers of the table.
+    """
+    import nbformat
+
+    for path in [*find(root=root), *sorted((root / "notebooks" / "solutions").glob("*.ipynb"))]:
+        before = path.read_text()
+        after = nbformat.writes(with_header(nbformat.reads(before, as_version=4), path, root)).rstrip("\n") + "\n"
+        if after != before:
+            path.write_text(after)
+    readme = root / "README.md"
+    text = readme.read_text()
+    begin, end = text.find(TABLE_BEGIN), text.find(TABLE_END)
+    if begin < 0 or end < begin:
+        raise NotebookError(f"README.md lacks the lines {TABLE_BEGIN!r} and {TABLE_END!r} around its table")
+    readme.write_text(text[:begin] + table(root) + text[end + len(TABLE_END) :])
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command line; ends with exit status 1 and the reason on stderr if something failed."""
+    parser = argparse.ArgumentParser(prog="python -m reidlib.notebooks", description=__doc__.splitlines()[0])
+    parser.add_argument("verb", choices=("run", "publish", "badges"))
+    parser.add_argument("names", nargs="*", help="the notebooks to run or publish (default: all)")
+    options = parser.parse_args(arguments)
+    if options.verb == "badges" and options.names:
+        parser.error("badges are written for all notebooks at once")
+    try:
+        badges() if options.verb == "badges" else {"run": run, "publish": publish}[options.verb](options.names)
+    except NotebookError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
