@@ -44,5 +44,5 @@ def pairs(pids: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def mean_over(values: Tensor, usable: Tensor) -> Tensor:
-    """Mean of ``values`` (N,) over the rows of the mask ``usable`` (N,), 0 if there is none; does not wait for a GPU."""
+    """Mean of ``values`` (N,) over the rows of the mask ``usable`` (N,), 0 if there is none; no wait for a GPU."""
     return torch.where(usable, values, 0).sum() / usable.sum().clamp(min=1)
