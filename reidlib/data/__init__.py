@@ -1,0 +1,24 @@
+"""Data: a real tree on disk becomes a tidy frame, a byte cache and batches of indices.
+
+``open`` reads the tree; ``dataset.check()`` says what is missing; ``dataset.images(height, width)`` decodes once;
+``PKSampler`` draws balanced batches; ``Augmentation`` changes them on the device.
+"""
+
+from reidlib.data.augment import Augmentation, normalise
+from reidlib.data.cache import ImageCache
+from reidlib.data.dataset import ReIDDataset
+from reidlib.data.registry import names, open
+from reidlib.data.report import CheckReport, Problem
+from reidlib.data.sampler import PKSampler
+
+__all__ = [
+    "Augmentation",
+    "CheckReport",
+    "ImageCache",
+    "PKSampler",
+    "Problem",
+    "ReIDDataset",
+    "names",
+    "normalise",
+    "open",
+]

@@ -1,0 +1,191 @@
+"""Augmentation of whole batches on the device, with separate random parameters for every image.
+
+Drawing and applying are apart: ``draw`` turns random numbers into parameters, ``apply`` is a pure function of images
+and parameters. Documented: crop and flip (AGW, Ye et al. 2021), random erasing (Zhong et al. 2017), channel exchange
+(CAJ, Ye et al., ICCV 2021).
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+GREY_WEIGHTS = (0.2989, 0.5870, 0.1140)
+KEEP, GREY = -1, 3  # values of Parameters.channel beside 0, 1, 2: which of R, G, B is shown
+_ERASE_ATTEMPTS = 10
+
+
+class Parameters(NamedTuple):
+    """What happens to each image of a batch; every entry has shape ``(B,)``."""
+
+    top: torch.Tensor  # first row of the crop in the padded image, 0 … 2 · pad
+    left: torch.Tensor  # first column
+    flip: torch.Tensor  # bool
+    channel: torch.Tensor  # KEEP, GREY, or the channel 0, 1, 2 that replaces all three
+    erase_top: torch.Tensor
+    erase_left: torch.Tensor
+    erase_height: torch.Tensor  # 0: nothing is erased
+    erase_width: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Pad and crop, flip, channel exchange, normalisation, random erasing: in this order, each image on its own.
+
+    Args:
+        flip: probability of a horizontal flip.
+        pad: pixels added on every side before a crop of the original size; 0 = no crop.
+        pad_value: ``"zero"`` (black) or ``"mean"`` (the ImageNet mean colour).
+        exchange: probability that R, G or B (equally likely) replaces all three channels; visible images only.
+        grey: probability that the grey value replaces all three channels; visible images only.
+        erase: probability of erasing one rectangle, filled with the ImageNet mean (0 after normalisation).
+        erase_scale: area of the rectangle as a share of the image, from – to.
+        erase_ratio: height / width of the rectangle, from – to, uniform in its logarithm.
+
+    CAJ uses ``exchange=1`` for its second visible copy and ``exchange=0.75, grey=0.125`` for the first.
+
+    Raises:
+        ValueError: a probability outside 0 … 1, or a range that is not one.
+    """
+
+    flip: float = 0.5
+    pad: int = 10
+    pad_value: str = "zero"
+    exchange: float = 0.0
+    grey: float = 0.0
+    erase: float = 0.0
+    erase_scale: tuple[float, float] = (0.02, 0.33)
+    erase_ratio: tuple[float, float] = (0.3, 3.3)
+
+    def __post_init__(self) -> None:
+        for name in ("flip", "exchange", "grey", "erase"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is a probability, 0 to 1, not {getattr(self, name)}")
+        if self.exchange + self.grey > 1:
+            raise ValueError(f"exchange + grey must not exceed 1, but {self.exchange} + {self.grey} does")
+        if self.pad < 0 or self.pad_value not in ("zero", "mean"):
+            raise ValueError(f"pad must be ≥ 0 and pad_value 'zero' or 'mean', not {self.pad}, {self.pad_value!r}")
+        if not 0 < self.erase_scale[0] <= self.erase_scale[1] <= 1:
+            raise ValueError(f"erase_scale must rise within 0 … 1, not {self.erase_scale}")
+        if not 0 < self.erase_ratio[0] <= self.erase_ratio[1]:
+            raise ValueError(f"erase_ratio must rise and be positive, not {self.erase_ratio}")
+
+    def __call__(self, images: torch.Tensor, modality: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """uint8 ``(B, 3, H, W)`` and modality ``(B,)`` (0 visible) → normalised float ``(B, 3, H, W)``, same device.
+
+        Parameters are drawn on the generator's device: with a CPU generator they are the same whatever the images' is.
+        """
+        _require_bytes(images)
+        return self.apply(images, self.draw(modality, *images.shape[-2:], generator))
+
+    def draw(self, modality: torch.Tensor, height: int, width: int, generator: torch.Generator) -> Parameters:
+        """Draw the parameters for one batch, on the generator's device.
+
+        Every image takes the same number of random numbers whatever is switched on, so that switching one part off
+        leaves the others as they were.
+        """
+        device, count = generator.device, len(modality)
+        uniform = torch.rand(count, 8 + 2 * _ERASE_ATTEMPTS, generator=generator, device=device)
+        for_crop, for_flip, for_channel, for_erase = uniform[:, :2], uniform[:, 2], uniform[:, 3:5], uniform[:, 5:]
+        is_changed = (for_channel[:, 0] < self.exchange + self.grey) & (modality.to(device) == 0)
+        channel = torch.where(for_channel[:, 0] < self.exchange, _index(for_channel[:, 1], 3), GREY)
+        erase_height, erase_width = self._draw_rectangle(for_erase[:, 3:], height, width)
+        is_erased = for_erase[:, 0] < self.erase
+        return Parameters(
+            top=_index(for_crop[:, 0], 2 * self.pad + 1),
+            left=_index(for_crop[:, 1], 2 * self.pad + 1),
+            flip=for_flip < self.flip,
+            channel=torch.where(is_changed, channel, KEEP),
+            erase_top=_index(for_erase[:, 1], height - erase_height + 1),
+            erase_left=_index(for_erase[:, 2], width - erase_width + 1),
+            erase_height=torch.where(is_erased, erase_height, 0),
+            erase_width=torch.where(is_erased, erase_width, 0),
+        )
+
+    def _draw_rectangle(self, uniform: torch.Tensor, height: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """The first of ten random shapes that is smaller than the image, as in Zhong et al.; 0 × 0 if none is."""
+        low, high = self.erase_scale
+        area = height * width * (low + (high - low) * uniform[:, :_ERASE_ATTEMPTS])
+        narrow, tall = map(math.log, self.erase_ratio)
+        ratio = (narrow + (tall - narrow) * uniform[:, _ERASE_ATTEMPTS:]).exp()
+        heights, widths = (area * ratio).sqrt().round().long(), (area / ratio).sqrt().round().long()
+        fits = (heights < height) & (widths < width)
+        first = fits.long().argmax(1, keepdim=True)  # the first True; 0 if there is none
+        chosen = fits.gather(1, first)[:, 0]
+        return heights.gather(1, first)[:, 0] * chosen, widths.gather(1, first)[:, 0] * chosen
+
+    def apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
+        """Apply given parameters: uint8 ``(B, 3, H, W)`` → normalised float, on the images' device."""
+        _require_bytes(images)
+        p = Parameters(*(value.to(images.device) for value in parameters))
+        images = exchange_channels(flip(crop(images, p.top, p.left, self.pad, self.pad_value), p.flip), p.channel)
+        return erase_(normalise(images), p.erase_top, p.erase_left, p.erase_height, p.erase_width)
+
+
+def normalise(images: torch.Tensor) -> torch.Tensor:
+    """uint8 ``(B, 3, H, W)`` → float32: scaled to 0 … 1, minus the ImageNet mean, divided by the ImageNet deviation."""
+    _require_bytes(images)
+    mean, deviation = (_per_channel(values, images.device) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    return images.float().mul_(1 / (255 * deviation)).sub_(mean / deviation)
+
+
+def crop(
+    images: torch.Tensor, top: torch.Tensor, left: torch.Tensor, pad: int, pad_value: str = "zero"
+) -> torch.Tensor:
+    """Pad every side by ``pad`` pixels and cut ``H`` × ``W`` out of each image at its own ``top``, ``left``."""
+    if pad == 0:
+        return images
+    count, channels, height, width = images.shape
+    padded = images.new_zeros((count, channels, height + 2 * pad, width + 2 * pad))
+    if pad_value == "mean":
+        padded += _per_channel([round(255 * value) for value in IMAGENET_MEAN], images.device).to(images.dtype)
+    padded[:, :, pad:-pad, pad:-pad] = images
+    windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # a view: (B, 3, 2·pad + 1, 2·pad + 1, H, W)
+    return windows[torch.arange(count, device=images.device), :, top, left]
+
+
+def flip(images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Mirror the images where ``mask`` (bool ``(B,)``) is set."""
+    return torch.where(mask[:, None, None, None], images.flip(-1), images)
+
+
+def exchange_channels(images: torch.Tensor, channel: torch.Tensor) -> torch.Tensor:
+    """Show one channel, or the grey value, in all three; ``channel`` ``(B,)``: ``KEEP``, 0, 1, 2 or ``GREY``."""
+    changed = torch.nonzero(channel != KEEP)[:, 0]
+    if not len(changed):
+        return images
+    some = images[changed]
+    red, green, blue = some.unbind(1)
+    grey = red.mul(GREY_WEIGHTS[0]).add_(green, alpha=GREY_WEIGHTS[1]).add_(blue, alpha=GREY_WEIGHTS[2])
+    choices = torch.stack([red, green, blue, grey.to(images.dtype)])
+    shown = choices[channel[changed], torch.arange(len(changed), device=images.device)]
+    return images.index_copy(0, changed, shown[:, None].expand_as(some).contiguous())
+
+
+def erase_(
+    images: torch.Tensor, top: torch.Tensor, left: torch.Tensor, height: torch.Tensor, width: torch.Tensor
+) -> torch.Tensor:
+    """Set one rectangle per image to 0, in place; all arguments but ``images`` have shape ``(B,)``."""
+    rows = torch.arange(images.shape[2], device=images.device)
+    columns = torch.arange(images.shape[3], device=images.device)
+    in_rows = (rows >= top[:, None]) & (rows < (top + height)[:, None])
+    in_columns = (columns >= left[:, None]) & (columns < (left + width)[:, None])
+    return images.masked_fill_((in_rows[:, :, None] & in_columns[:, None, :])[:, None], 0.0)
+
+
+def _index(uniform: torch.Tensor, count: int | torch.Tensor) -> torch.Tensor:
+    """Uniform numbers in [0, 1) → whole numbers 0 … count - 1."""
+    return (uniform * count).long()
+
+
+def _per_channel(values: list[float] | tuple[float, ...], device: torch.device) -> torch.Tensor:
+    return torch.tensor(values, device=device).view(3, 1, 1)
+
+
+def _require_bytes(images: torch.Tensor) -> None:
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
+        raise ValueError(
+            f"images must be uint8 of shape (B, 3, H, W), not {images.dtype} of shape {tuple(images.shape)}"
+        )

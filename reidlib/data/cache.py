@@ -1,0 +1,170 @@
+"""Images decoded and resized once, kept as bytes in one memory-mapped file.
+
+A cache is found by name, root, paths and image size, and is valid for the sizes and modification times of the files it
+was built from. When files change, a new cache replaces the old one of the same root, paths and image size. Caches are
+disposable: delete ``data/cache`` whenever you need the space. A file that is altered without a change of its size or
+its modification time is not noticed.
+"""
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from filelock import FileLock
+
+from reidlib import paths
+from reidlib.data import decode
+
+CACHE_VERSION = 1  # raise it when the same files would give other bytes
+
+
+@dataclass(frozen=True, eq=False)
+class ImageCache:
+    """All images of a data set at one size.
+
+    ``array`` is uint8 ``(N, height, width, 3)``, RGB, memory-mapped and read-only; row ``i`` is frame row ``i``.
+    """
+
+    array: np.ndarray = field(repr=False)
+    path: Path
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    resident: torch.Tensor | None = field(default=None, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def tensor(self, rows: np.ndarray, device: torch.device | str | None = None) -> torch.Tensor:
+        """Bytes of the given rows as uint8 ``(B, 3, height, width)`` on ``device`` (default: that of the cache).
+
+        Raises:
+            TypeError: rows are not whole numbers (turn a mask into positions with ``np.flatnonzero``).
+            IndexError: a row lies outside 0 … N-1.
+        """
+        rows = np.atleast_1d(np.asarray(rows))
+        if rows.size == 0:
+            rows = rows.astype(np.int64)
+        if not np.issubdtype(rows.dtype, np.integer) or rows.ndim != 1:
+            raise TypeError(f"rows must be a list of whole numbers, not {rows.dtype} of shape {rows.shape}")
+        if rows.size and not 0 <= rows.min() <= rows.max() < len(self):
+            raise IndexError(f"rows must lie in 0 … {len(self) - 1}; found {rows.min()} … {rows.max()}")
+        device = self.device if device is None else torch.device(device)
+        if self.resident is not None:
+            index = torch.from_numpy(rows.astype(np.int64, copy=False)).to(self.resident.device)
+            return self.resident.index_select(0, index).to(device)
+        return torch.from_numpy(self.array[rows]).to(device).permute(0, 3, 1, 2).contiguous()
+
+    def on(self, device: torch.device | str, *, share: float = 0.5) -> "ImageCache":
+        """The same images for use on ``device``: copied there once if they fit in ``share`` of its free memory.
+
+        Where they do not fit, or where the free memory is not known (anything but CUDA), rows travel batch by batch.
+        """
+        device = torch.device(device)
+        if self.array.nbytes > share * _free_bytes(device):
+            return replace(self, device=device, resident=None)
+        count, height, width, channels = self.array.shape
+        resident = torch.empty((count, channels, height, width), dtype=torch.uint8, device=device)
+        for start in range(0, count, 1024):
+            block = torch.from_numpy(np.array(self.array[start : start + 1024])).to(device)
+            resident[start : start + 1024] = block.permute(0, 3, 1, 2)
+        return replace(self, device=device, resident=resident)
+
+
+def open_cache(
+    name: str,
+    root: Path,
+    relative_paths: list[str],
+    height: int,
+    width: int,
+    *,
+    workers: int | None = None,
+    progress: bool = True,
+) -> ImageCache:
+    """Return the cache of these files at this size; decode them first if there is no valid one.
+
+    Safe to call from several processes at once: one builds, the others wait. A build that dies leaves only a
+    ``.partial`` file, which is never read and which the next build removes.
+
+    Raises:
+        OSError: a file is missing or cannot be decoded (named), or the disk is too full (says how much is needed).
+        ValueError: height or width is not positive.
+    """
+    if height < 1 or width < 1:
+        raise ValueError(f"image size must be positive, not {height}×{width}")
+    place, content = _fingerprint(name, root, relative_paths, height, width)
+    folder, prefix = paths.cache_folder() / name, f"{height}x{width}-{place}"
+    target, shape = folder / f"{prefix}-{content}.npy", (len(relative_paths), height, width, 3)
+    array = _load(target, shape)
+    if array is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f"{prefix}.lock"):
+            array = _load(target, shape)  # another process may have built it while this one waited
+            if array is None:
+                for outdated in folder.glob(f"{prefix}-*"):
+                    with contextlib.suppress(OSError):  # Windows keeps a file that somebody still reads
+                        outdated.unlink()
+                _build(target, [root / path for path in relative_paths], shape, name, workers, progress)
+                array = _load(target, shape)
+    return ImageCache(array, target)
+
+
+def _fingerprint(name: str, root: Path, relative_paths: list[str], height: int, width: int) -> tuple[str, str]:
+    """Two digests: of what the cache is about (root, paths, size), and of the state of its files."""
+    place = hashlib.sha256(f"{name}\0{root.resolve()}\0{height}x{width}".encode())
+    content = hashlib.sha256(f"version {CACHE_VERSION}".encode())
+    for path in relative_paths:
+        state = os.stat(root / path)
+        place.update(f"\0{path}".encode())
+        content.update(f"\0{state.st_size} {state.st_mtime_ns}".encode())
+    return place.hexdigest()[:12], content.hexdigest()[:16]
+
+
+def _load(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
+    """The memory map at ``path``, or ``None`` if it is absent or damaged."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return array if array.shape == shape and array.dtype == np.uint8 else None
+
+
+def _build(target: Path, files: list[Path], shape: tuple[int, ...], name: str, workers: int | None, progress: bool):
+    from tqdm.auto import tqdm
+
+    _, height, width, _ = shape
+    _require_space(target.parent, int(np.prod(shape)), f"{len(files):,} images of {name!r} at {height}×{width}")
+    partial = target.with_suffix(".partial")
+    images = decode.in_threads(lambda path: decode.read_bytes(path, height, width), files, workers)
+    try:
+        # Plain writes rather than a writable map: a full disk is then an exception, not a killed process.
+        with partial.open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+            for image in tqdm(images, f"decoding {name}", len(files), disable=not progress, leave=False, delay=1):
+                file.write(image.tobytes())
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, target)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _require_space(folder: Path, needed: int, purpose: str) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise OSError(
+            errno.ENOSPC,
+            f"caching {purpose} needs {needed / 1e9:.2f} GB and {free / 1e9:.2f} GB are free; make room, choose a "
+            "smaller image size, or set REIDLIB_CACHE to a folder on another disk",
+            str(folder),
+        )
+
+
+def _free_bytes(device: torch.device) -> int:
+    """Free memory of a CUDA device; 0 for the others, where a copy would gain nothing or the figure is not known."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0

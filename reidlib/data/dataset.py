@@ -1,0 +1,217 @@
+"""A data set on disk, as a tidy frame with one row per image."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from reidlib.data import decode
+from reidlib.data.cache import ImageCache, open_cache
+from reidlib.data.report import CheckReport, Problem
+
+if TYPE_CHECKING:
+    from reidlib.synthetic.twins import Truth
+
+SPLITS = ("train", "test")
+MODALITIES = {0: "visible/photo", 1: "infrared/sketch"}
+_UNSAFE_PATH = r"^$|^/|^[A-Za-z]:|\\|//|(?:^|/)\.\.?(?:/|$)"
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How one data set is read: one of these per file in this folder.
+
+    ``read(root, split)`` returns the frame; it lists the same files in the same order for every split, so that all
+    splits share one cache. ``check(dataset)`` returns what is odd about the tree, beyond what every data set is
+    checked for. ``splits`` are the split numbers the publishers define, empty if there is one split only.
+    """
+
+    title: str
+    read: Callable[[Path, int | None], pd.DataFrame]
+    check: Callable[["ReIDDataset"], list[Problem]]
+    splits: Sequence[int] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class ReIDDataset:
+    """One data set, real or synthetic; nothing in it depends on which.
+
+    ``frame`` has a ``RangeIndex`` and the columns ``path`` (relative to ``root``, forward slashes), ``pid`` (as the
+    data set numbers them), ``camid``, ``modality`` (0 visible/photo, 1 infrared/sketch) and ``split`` (``"train"`` or
+    ``"test"``); readers may add columns. *Row* always means a position in this frame.
+    """
+
+    name: str
+    root: Path
+    frame: pd.DataFrame = field(repr=False)
+    reader: Reader = field(repr=False)
+    split: int | None = None
+    is_twin: bool = False
+    twin_version: str | None = None
+    profile: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "frame", validated(self.frame, self.root))
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @property
+    def title(self) -> str:
+        """Name for tables and captions; says so when the images are synthetic."""
+        twin = f" (synthetic twin {self.twin_version}, {self.profile})" if self.is_twin else ""
+        split = f", split {self.split}" if self.split is not None else ""
+        return f"{self.reader.title}{twin}{split}"
+
+    def rows(
+        self, split: str | None = None, modality: int | None = None, camids: Sequence[int] | None = None
+    ) -> np.ndarray:
+        """Positions (int64, ascending) of the frame rows that match every condition given.
+
+        Raises:
+            ValueError: an unknown split or modality, or a camera the data set does not have.
+        """
+        keep = np.ones(len(self.frame), dtype=bool)
+        if split is not None:
+            keep &= (self.frame["split"] == _one_of("split", split, SPLITS)).to_numpy()
+        if modality is not None:
+            keep &= self.frame["modality"].to_numpy() == _one_of("modality", modality, tuple(MODALITIES))
+        if camids is not None:
+            cameras = self.frame["camid"].to_numpy()
+            known = tuple(np.unique(cameras).tolist())
+            keep &= np.isin(cameras, [_one_of("camera", camid, known) for camid in camids])
+        return np.flatnonzero(keep)
+
+    def train_labels(self) -> tuple[np.ndarray, np.ndarray]:
+        """Class labels 0 … C-1 (int64) of the training rows in row order, and the ``C`` sorted pids they stand for."""
+        pids, labels = np.unique(self.frame["pid"].to_numpy()[self.rows("train")], return_inverse=True)
+        return labels.astype(np.int64), pids
+
+    def summary(self) -> pd.DataFrame:
+        """Number of images and identities per split, modality and camera."""
+        groups = self.frame.groupby(["split", "modality", "camid"], sort=True)
+        table = groups.agg(images=("path", "size"), identities=("pid", "nunique")).reset_index()
+        order = table["split"].map(SPLITS.index)
+        return table.iloc[np.argsort(order.to_numpy(), kind="stable")].reset_index(drop=True)
+
+    def images(self, height: int, width: int, *, workers: int | None = None, progress: bool = True) -> ImageCache:
+        """All images at one size as bytes, aligned with the frame; decoded on the first call, then mapped from disk.
+
+        Raises:
+            OSError: an image is missing or damaged (named), or the disk is too full.
+        """
+        files = self.frame["path"].tolist()
+        return open_cache(self.name, self.root, files, height, width, workers=workers, progress=progress)
+
+    def truth(self, row: int) -> "Truth":
+        """What was rendered at a row of a twin: person mask, part mask, identity factors.
+
+        Raises:
+            ValueError: this is not a twin; nobody knows the truth behind a photograph.
+        """
+        if not self.is_twin:
+            raise ValueError(f'{self.root} is not a synthetic twin, so it has no known truth; open one with twin="cpu"')
+        from reidlib.synthetic import twins
+
+        return twins.truth(self.root, self.frame["path"].iloc[row])
+
+    def check(self, decode: bool = False) -> CheckReport:
+        """Look for what is missing or odd; ``decode=True`` also decodes every image (minutes on a full data set)."""
+        problems = self.reader.check(self) + _check_modalities(self) + _check_files(self, decode)
+        return CheckReport(self.title, (_check_twin(self) if self.is_twin else []) + problems)
+
+
+def validated(frame: pd.DataFrame, root: Path) -> pd.DataFrame:
+    """A copy of ``frame`` with the promised columns and types.
+
+    Raises:
+        ValueError: what is wrong, with the column and the offending file.
+    """
+    if missing := [name for name in ("path", "pid", "camid", "modality", "split") if name not in frame.columns]:
+        raise ValueError(f"{root}: the frame lacks the column(s) {', '.join(missing)}")
+    if frame.empty:
+        raise ValueError(f"{root}: there is no image in the frame")
+    frame = frame.reset_index(drop=True)
+    for column in ("path", "split"):
+        _refuse(
+            frame, ~frame[column].map(lambda value: isinstance(value, str)).astype(bool), column, "must be text", root
+        )
+    paths = frame["path"].astype("str")
+    _refuse(
+        frame, paths.str.contains(_UNSAFE_PATH), "path", "must be relative, inside the root, with '/' between", root
+    )
+    _refuse(frame, paths.duplicated(), "path", "is listed twice", root)
+    for column in ("pid", "camid", "modality"):
+        if not pd.api.types.is_integer_dtype(frame[column]) or frame[column].hasnans:
+            raise ValueError(f"{root}: column {column!r} must hold whole numbers, not {frame[column].dtype}")
+        frame[column] = frame[column].astype("int64")
+    _refuse(frame, ~frame["modality"].isin(list(MODALITIES)), "modality", f"must be one of {tuple(MODALITIES)}", root)
+    _refuse(frame, ~frame["split"].isin(list(SPLITS)), "split", f"must be one of {SPLITS}", root)
+    in_both = set(frame.loc[frame["split"] == "train", "pid"]) & set(frame.loc[frame["split"] == "test", "pid"])
+    _refuse(frame, frame["pid"].isin(in_both), "pid", "is both in train and in test", root)
+    return frame
+
+
+def _refuse(frame: pd.DataFrame, bad: pd.Series, column: str, rule: str, root: Path) -> None:
+    if bad.any():
+        path, value = frame.loc[bad, "path"].iloc[0], frame.loc[bad, column].tolist()[0]
+        more = f" (and {int(bad.sum()) - 1} more rows)" if bad.sum() > 1 else ""
+        raise ValueError(f"{root}: {path}: {column} {value!r} {rule}{more}")
+
+
+def _one_of(what: str, value: object, known: tuple) -> object:
+    if value not in known:
+        raise ValueError(f"unknown {what} {value!r}; choose from {known}")
+    return value
+
+
+def _check_twin(dataset: ReIDDataset) -> list[Problem]:
+    from reidlib.synthetic import twins
+
+    if (written := twins.read_manifest(dataset.root)["images"]) == len(dataset):
+        return []
+    message = f"{written:,} images were rendered, {len(dataset):,} are there"
+    return [Problem("error", twins.MANIFEST, message, "delete the folder of the twin and open it again")]
+
+
+def _check_modalities(dataset: ReIDDataset) -> list[Problem]:
+    """Identities seen in one modality only: they have no cross-modality pair."""
+    counts = dataset.frame.groupby(["split", "pid"])["modality"].agg(["nunique", "first"])
+    problems = []
+    for (split, pid), (number, modality) in counts.iterrows():
+        if number == 1:
+            lacking = MODALITIES[1 - int(modality)]
+            fix = "give the other modality, take the identity out, or PKSampler(..., allow_missing_modality=True)"
+            fix = fix if split == "train" else "complete the tree; such an identity is never matched across modalities"
+            problems.append(Problem("warning", f"identity {pid}", f"({split}) has no {lacking} image", fix))
+    return problems
+
+
+def _check_files(dataset: ReIDDataset, decode_all: bool) -> list[Problem]:
+    """Files that vanished, are empty, or (``decode_all``) cannot be decoded."""
+    from tqdm.auto import tqdm
+
+    gone, empty, full = [], [], []
+    for path in dataset.frame["path"]:
+        file = dataset.root / path
+        (full if file.is_file() and file.stat().st_size else empty if file.is_file() else gone).append(path)
+    copy_again = "copy the file again from the original archive"
+    problems = [Problem("error", path, "the file has gone", copy_again) for path in gone]
+    problems += [Problem("error", path, "the file is empty", copy_again) for path in empty]
+    if decode_all:
+        messages = decode.in_threads(_decoding_error, [dataset.root / path for path in full])
+        for path, message in zip(full, tqdm(messages, "decoding", len(full), leave=False, delay=1), strict=True):
+            if message:
+                problems.append(Problem("error", path, message, copy_again))
+    return problems
+
+
+def _decoding_error(path: Path) -> str | None:
+    try:
+        decode.read_image(path)
+    except OSError as error:
+        return f"cannot be decoded: {error.__cause__ or error}"
+    return None

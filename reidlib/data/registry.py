@@ -1,0 +1,85 @@
+"""The data sets reidlib can read, and the one door to them: ``open``."""
+
+from pathlib import Path
+
+from reidlib import paths, profiles
+from reidlib.data import sysu
+from reidlib.data.dataset import Reader, ReIDDataset
+
+READERS: dict[str, Reader] = {"sysu": sysu.READER}
+
+
+def names() -> tuple[str, ...]:
+    """The names ``open`` accepts."""
+    return tuple(READERS)
+
+
+def open(
+    name: str, root: str | Path | None = None, twin: str | bool | None = None, split: int | None = None
+) -> ReIDDataset:
+    """Open a data set that lies on disk as its publishers ship it.
+
+    Only folder listings and split files are read; no image is decoded.
+
+    Args:
+        name: one of ``names()``.
+        root: folder of the data set; default ``$REIDLIB_DATA/<name>``. A missing folder is an error, never a twin.
+        twin: name of a profile (``"cpu"``): open the synthetic twin of that size and build it first if it is absent;
+            ``True``: the default profile of this machine.
+        split: number of the split for data sets that publish several; ``None`` for the others.
+
+    Raises:
+        ValueError: unknown name, profile or split; ``root`` and ``twin`` together; a tree whose content is wrong.
+        FileNotFoundError: the root, a camera folder or a split file is missing.
+    """
+    if name not in READERS:
+        raise ValueError(f"unknown data set {name!r}; choose one of: {', '.join(READERS)}")
+    reader = READERS[name]
+    if split is not None and split not in reader.splits:
+        allowed = f"one of {list(reader.splits)}" if reader.splits else "None: this data set has a single split"
+        raise ValueError(f"split={split!r} is not possible for {name!r}; use {allowed}")
+    if root is not None and twin:
+        raise ValueError("give either root= (a tree on disk) or twin= (a synthetic one), not both")
+    folder = _twin_root(name, twin) if twin else _real_root(name, root)
+    manifest = _manifest(name, folder)
+    return ReIDDataset(
+        name=name,
+        root=folder,
+        frame=reader.read(folder, split),
+        reader=reader,
+        split=split,
+        is_twin=manifest is not None,
+        twin_version=manifest and manifest["twin_version"],
+        profile=manifest and manifest["profile"],
+    )
+
+
+def _real_root(name: str, root: str | Path | None) -> Path:
+    folder = paths.data_root(name) if root is None else Path(root).expanduser()
+    remedy = (
+        f"Pass root= with the folder of the data set, or set REIDLIB_DATA to a folder that holds {name!r}/. "
+        f'Without the licensed data, twin="cpu" opens the synthetic twin. data/README.md says how to obtain {name!r}.'
+    )
+    if folder is None:
+        raise FileNotFoundError(f"no root was given for {name!r} and REIDLIB_DATA is not set. {remedy}")
+    if not folder.exists():
+        raise FileNotFoundError(f"there is no folder {folder}. {remedy}")
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is a file, not the folder of {name!r} (unpack archives first). {remedy}")
+    return folder.absolute()
+
+
+def _twin_root(name: str, twin: str | bool) -> Path:
+    from reidlib.synthetic import twins  # the renderer is heavy, and real trees do not need it
+
+    return twins.ensure(name, profiles.get().name if twin is True else twin)
+
+
+def _manifest(name: str, root: Path) -> dict | None:
+    """The manifest of a twin; ``None`` for a real tree."""
+    from reidlib.synthetic import twins
+
+    manifest = twins.read_manifest(root)
+    if manifest is not None and manifest["dataset"] != name:
+        raise ValueError(f"{root / twins.MANIFEST}: this is the twin of {manifest['dataset']!r}, not of {name!r}")
+    return manifest

@@ -1,0 +1,122 @@
+"""Balanced batches: P identities × K images per modality, as index lists."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+
+class Deck:
+    """Deals hands of distinct cards; every card is dealt once before any card is dealt again.
+
+    A hand larger than the deck repeats cards no more often than it must.
+    """
+
+    def __init__(self, cards: np.ndarray, generator: np.random.Generator) -> None:
+        self._cards, self._generator, self._waiting = cards, generator, cards[:0]
+
+    def deal(self, size: int) -> np.ndarray:
+        if size > len(self._cards):
+            rounds = -(-size // len(self._cards))
+            return np.concatenate([self._generator.permutation(self._cards) for _ in range(rounds)])[:size]
+        if len(self._waiting) < size:
+            fresh = self._generator.permutation(self._cards)
+            held = np.isin(fresh, self._waiting)  # they lead this hand already, so they go to the back of the new round
+            self._waiting = np.concatenate([self._waiting, fresh[~held], fresh[held]])
+        hand, self._waiting = self._waiting[:size], self._waiting[size:]
+        return hand
+
+
+class PKSampler:
+    """Batches of ``identities`` (P) × ``images`` (K) per modality.
+
+    A batch is an index array of length 2·P·K into ``pids``: first P·K rows of modality 0, then P·K rows of modality 1,
+    the same identities in the same order in both halves, K consecutive rows each.
+
+    An epoch goes through all identities R times, where R = max(1, round(images of the larger modality / (identities ·
+    K))): about as many rows as the larger modality has images. An identity comes back only after all others had their
+    turn, so that each appears R times; fewer than P are one short, because the last incomplete batch is dropped. The K
+    images of a turn are distinct and continue where the last turn ended; images repeat within a turn only if the
+    identity has fewer than K of that modality.
+
+    With several processes, each epoch deals the identities out to the ranks without overlap; all ranks yield the same
+    number of batches. The order depends on ``(seed, epoch, rank)`` alone.
+
+    Args:
+        pids: ``(N,)`` identity of each training row.
+        modality: ``(N,)`` 0 or 1 for each training row.
+        allow_missing_modality: accept identities without any image in one modality. They contribute the rows they
+            have, so a batch may be shorter and its halves unequal: tell them apart by ``modality[batch]``.
+
+    Raises:
+        ValueError: too few identities for P on every rank, an identity without one modality, or malformed input.
+    """
+
+    def __init__(
+        self,
+        pids: np.ndarray,
+        modality: np.ndarray,
+        *,
+        identities: int,
+        images: int,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        allow_missing_modality: bool = False,
+    ) -> None:
+        pids, modality = np.asarray(pids), np.asarray(modality)
+        if pids.ndim != 1 or pids.shape != modality.shape:
+            raise ValueError(f"pids and modality must be lists of one length, not {pids.shape} and {modality.shape}")
+        if unknown := sorted(set(modality.tolist()) - {0, 1}):
+            raise ValueError(f"modality must be 0 or 1, found {unknown}")
+        if identities < 1 or images < 1:
+            raise ValueError(f"identities and images must be at least 1, not {identities} and {images}")
+        if not 0 <= rank < world_size:
+            raise ValueError(f"rank {rank} must lie in 0 … world_size - 1 = {world_size - 1}")
+        known = np.unique(pids)
+        if len(known) // world_size < identities:
+            raise ValueError(
+                f"a batch needs {identities} identities, but {len(known)} over {world_size} process(es) leave "
+                f"{len(known) // world_size} each; lower identities="
+            )
+        self.identities, self.images = identities, images
+        self.seed, self.rank, self.world_size = seed, rank, world_size
+        self._rows = _rows_by_identity(pids, modality, known)
+        if not allow_missing_modality:
+            _refuse_missing(known, self._rows)
+        larger = max(np.count_nonzero(modality == 0), np.count_nonzero(modality == 1))
+        rounds = max(1, round(larger / (len(known) * images)))
+        self._batches = len(known) // world_size * rounds // identities
+
+    def __len__(self) -> int:
+        """Batches per epoch, the same on every rank."""
+        return self._batches
+
+    def epoch(self, epoch: int) -> Iterator[np.ndarray]:
+        """Yield the batches (int64 index arrays) of one epoch, numbered from 0."""
+        shared = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(epoch,)))
+        own = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(epoch, self.rank)))
+        shard = shared.permutation(len(self._rows))[self.rank :: self.world_size]
+        identities = Deck(shard, own)
+        decks = {i: [Deck(rows, own) if len(rows) else None for rows in self._rows[i]] for i in shard.tolist()}
+        for _ in range(len(self)):
+            chosen = identities.deal(self.identities).tolist()
+            hands = [decks[i][half].deal(self.images) for half in (0, 1) for i in chosen if decks[i][half]]
+            yield np.concatenate(hands)
+
+
+def _rows_by_identity(pids: np.ndarray, modality: np.ndarray, known: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For each identity, its row numbers in modality 0 and in modality 1."""
+    keys = np.searchsorted(known, pids) * 2 + modality
+    order = np.argsort(keys, kind="stable")
+    parts = np.split(order, np.searchsorted(keys[order], np.arange(1, 2 * len(known))))
+    return list(zip(parts[::2], parts[1::2], strict=True))
+
+
+def _refuse_missing(known: np.ndarray, rows: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    for half, name in enumerate(("visible/photo (0)", "infrared/sketch (1)")):
+        if lacking := [pid for pid, parts in zip(known.tolist(), rows, strict=True) if not len(parts[half])]:
+            shown = ", ".join(map(str, lacking[:10])) + (" …" if len(lacking) > 10 else "")
+            raise ValueError(
+                f"{len(lacking)} identities have no {name} image: {shown}; leave them out, or pass "
+                "allow_missing_modality=True to draw what they have"
+            )

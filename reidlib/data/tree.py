@@ -1,0 +1,78 @@
+"""Reading folders and small files of a data set that somebody else packed."""
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+
+_JUNK = {"thumbs.db", "desktop.ini", "__macosx"}
+MAX_ID = 9999  # identity folders have four digits
+
+
+def entries(folder: Path) -> list[os.DirEntry]:
+    """The entries of a folder, sorted by name, without what operating systems leave behind (``Thumbs.db``, ``._*``)."""
+    with os.scandir(folder) as listing:
+        found = [entry for entry in listing if not entry.name.startswith(".") and entry.name.lower() not in _JUNK]
+    return sorted(found, key=lambda entry: entry.name)
+
+
+def refuse_outside(entry: os.DirEntry, folder: Path) -> None:
+    """Raise ``ValueError`` if ``entry`` is a link that leads out of ``folder``."""
+    if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(folder.resolve()):
+        raise ValueError(
+            f"{entry.path} is a link that leaves {folder}; copy the files there, or link the whole folder instead"
+        )
+
+
+def read_ids(stem: Path) -> list[int]:
+    """Read the identity numbers in ``<stem>.txt``, or in variable ``id`` of ``<stem>.mat`` if there is no text file.
+
+    The text is one line of comma-separated numbers; Windows line ends, blank lines, spaces and a byte-order mark are
+    accepted. Numbers come back as written: in order, with repeats.
+
+    Raises:
+        FileNotFoundError: neither file exists.
+        ValueError: the file holds no number, or something that is not an identity number (1 to 9999).
+    """
+    text, matlab = stem.with_suffix(".txt"), stem.with_suffix(".mat")
+    if text.is_file():
+        path, words = text, _read_words(text)
+    elif matlab.is_file():
+        path, words = matlab, [f"{value:g}" for value in np.ravel(_read_numbers(matlab, "id"))]
+    else:
+        raise FileNotFoundError(f"{text} is missing (and so is {matlab.name})")
+    for word in words:
+        if not re.fullmatch("[0-9]{1,4}", word) or int(word) == 0:
+            raise ValueError(f"{path}: {word[:40]!r} is not an identity number (1 to {MAX_ID})")
+    if not words:
+        raise ValueError(f"{path} is empty; it must hold identity numbers separated by commas")
+    return [int(word) for word in words]
+
+
+def read_matlab(path: Path, variable: str) -> np.ndarray:
+    """Return one variable of a MATLAB file; ``ValueError`` naming the file if it cannot be read or lacks it."""
+    from scipy.io import loadmat
+
+    try:
+        content = loadmat(path, variable_names=[variable])
+    except Exception as error:  # a damaged file makes scipy raise almost anything
+        raise ValueError(f"{path} is not a readable MATLAB file: {error}") from error
+    if variable not in content:
+        raise ValueError(f"{path} has no variable {variable!r}")
+    return content[variable]
+
+
+def _read_words(path: Path) -> list[str]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not plain text: {error}") from error
+    return [word for word in re.split(r"[,\s]+", text) if word]
+
+
+def _read_numbers(path: Path, variable: str) -> np.ndarray:
+    values = read_matlab(path, variable)
+    if not np.issubdtype(values.dtype, np.number) or np.iscomplexobj(values):
+        raise ValueError(f"{path}: variable {variable!r} must hold numbers, not {values.dtype}")
+    return values

@@ -1,0 +1,107 @@
+"""The door: what opens, what is refused, and what the refusal says."""
+
+from pathlib import Path
+
+import pytest
+
+import reidlib.data
+from reidlib import profiles
+
+
+def test_root_is_opened(tree):
+    dataset = reidlib.data.open("sysu", root=tree)
+    assert (dataset.name, dataset.root, dataset.split) == ("sysu", tree, None)
+    assert (dataset.is_twin, dataset.twin_version, dataset.profile) == (False, None, None)
+    assert dataset.title == "SYSU-MM01"
+
+
+def test_root_as_text_and_relative_to_the_current_folder(tree, monkeypatch):
+    monkeypatch.chdir(tree.parent)
+    dataset = reidlib.data.open("sysu", root="tree")
+    monkeypatch.chdir("/")
+    assert (dataset.root / dataset.frame["path"][0]).is_file()
+
+
+def test_default_root_comes_from_the_environment(make_tree, monkeypatch, tmp_path):
+    root = make_tree("licensed/sysu") if (tmp_path / "licensed").mkdir() is None else None
+    monkeypatch.setenv("REIDLIB_DATA", str(tmp_path / "licensed"))
+    assert reidlib.data.open("sysu").root == root
+
+
+def test_without_any_root_the_error_says_what_to_do():
+    with pytest.raises(FileNotFoundError, match=r'REIDLIB_DATA is not set.*root=.*twin="cpu"'):
+        reidlib.data.open("sysu")
+
+
+@pytest.mark.parametrize("through_environment", [False, True])
+def test_missing_root_raises_and_builds_no_twin(tmp_path, monkeypatch, through_environment):
+    monkeypatch.setenv("REIDLIB_HOME", str(tmp_path))
+    monkeypatch.setenv("REIDLIB_DATA", str(tmp_path / "absent"))
+    root = None if through_environment else tmp_path / "absent" / "sysu"
+    with pytest.raises(FileNotFoundError, match=r'absent/sysu.*REIDLIB_DATA.*twin="cpu"'):
+        reidlib.data.open("sysu", root=root)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_root_that_is_a_file(tmp_path):
+    (tmp_path / "sysu.zip").write_bytes(b"PK")
+    with pytest.raises(NotADirectoryError, match=r"sysu\.zip is a file"):
+        reidlib.data.open("sysu", root=tmp_path / "sysu.zip")
+
+
+def test_unknown_data_set_lists_the_known():
+    with pytest.raises(ValueError, match=r"unknown data set 'market'; choose one of: sysu"):
+        reidlib.data.open("market")
+    assert reidlib.data.names() == ("sysu",)
+
+
+def test_unknown_profile_lists_the_known():
+    with pytest.raises(ValueError, match=r"'huge'.*ci, screen, cpu"):
+        reidlib.data.open("sysu", twin="huge")
+
+
+def test_root_and_twin_exclude_each_other(tree):
+    with pytest.raises(ValueError, match="not both"):
+        reidlib.data.open("sysu", root=tree, twin="ci")
+
+
+@pytest.mark.parametrize("split", [0, 1, "train"])
+def test_sysu_has_no_numbered_splits(tree, split):
+    with pytest.raises(ValueError, match=r"split=.*single split"):
+        reidlib.data.open("sysu", root=tree, split=split)
+
+
+def test_twin_is_asked_for_by_profile(tree, monkeypatch):
+    from reidlib.synthetic import twins
+
+    asked = []
+    monkeypatch.setattr(twins, "ensure", lambda name, profile: asked.append((name, profile)) or tree)
+    reidlib.data.open("sysu", twin="screen")
+    monkeypatch.setenv(profiles.ENVIRONMENT_VARIABLE, "ci")
+    reidlib.data.open("sysu", twin=True)
+    assert asked == [("sysu", "screen"), ("sysu", "ci")]
+
+
+def write_manifest(root: Path, dataset: str) -> None:
+    text = f'{{"twin_version": "7", "dataset": "{dataset}", "profile": "ci", "images": 108, "image_size": [24, 12]}}'
+    (root / "twin.json").write_text(text)
+
+
+def test_a_folder_with_a_manifest_is_a_twin(tree):
+    write_manifest(tree, "sysu")
+    dataset = reidlib.data.open("sysu", root=tree)
+    assert (dataset.is_twin, dataset.twin_version, dataset.profile) == (True, "7", "ci")
+    assert dataset.title == "SYSU-MM01 (synthetic twin 7, ci)"
+
+
+def test_twin_of_another_data_set_is_refused(tree):
+    write_manifest(tree, "regdb")
+    with pytest.raises(ValueError, match=r"twin\.json.*'regdb'.*'sysu'"):
+        reidlib.data.open("sysu", root=tree)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"twin_version": 1, "dataset": "sysu", "profile": "ci"}', "\x00"])
+def test_damaged_manifest_is_refused(tree, text):
+    (tree / "twin.json").write_text(text)
+    with pytest.raises(ValueError, match=r"twin\.json"):
+        reidlib.data.open("sysu", root=tree)

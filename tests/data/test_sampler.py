@@ -1,0 +1,161 @@
+"""The sampler: the shape of a batch, fairness over an epoch, ranks, determinism, refusals."""
+
+import itertools
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reidlib.data import PKSampler
+from reidlib.data.sampler import Deck
+
+
+def rows_of(counts: dict[int, tuple[int, int]], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Shuffled (pids, modality) with ``counts[pid] = (images of modality 0, of modality 1)``."""
+    rows = [(pid, half) for pid, pair in counts.items() for half in (0, 1) for _ in range(pair[half])]
+    rows = np.random.default_rng(seed).permutation(np.array(rows))
+    return rows[:, 0], rows[:, 1]
+
+
+def collect(sampler, epoch=0):
+    return [batch.tolist() for batch in sampler.epoch(epoch)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    counts=st.dictionaries(
+        st.integers(0, 900), st.tuples(st.integers(1, 12), st.integers(1, 12)), min_size=4, max_size=20
+    ),
+    identities=st.integers(1, 4),
+    images=st.integers(1, 6),
+    seed=st.integers(0, 5),
+)
+def test_every_batch_has_the_promised_shape(counts, identities, images, seed):
+    pids, modality = rows_of(counts)
+    sampler = PKSampler(pids, modality, identities=identities, images=images, seed=seed)
+    batches = list(sampler.epoch(seed))
+    assert len(batches) == len(sampler) > 0
+    for batch in batches:
+        assert batch.dtype == np.int64 and batch.shape == (2 * identities * images,)
+        assert modality[batch].tolist() == [0] * (identities * images) + [1] * (identities * images)
+        grid = pids[batch].reshape(2, identities, images)
+        assert (grid == grid[:, :, :1]).all(), "K consecutive rows of one identity"
+        assert (grid[0] == grid[1]).all(), "the same identities in the same order in both halves"
+        assert len(set(grid[0, :, 0])) == identities, "no identity twice"
+        for half, place in itertools.product((0, 1), range(identities)):
+            hand = batch.reshape(2, identities, images)[half, place]
+            available = counts[int(grid[half, place, 0])][half]
+            assert len(set(hand.tolist())) == min(images, available), "repeats only where images are too few"
+
+
+def test_every_identity_has_the_same_number_of_turns_up_to_the_remainder():
+    pids, modality = rows_of(dict.fromkeys(range(11), (12, 7)))
+    sampler = PKSampler(pids, modality, identities=4, images=2)
+    assert len(sampler) == 11 * 6 // 4  # 12 images / 2 = 6 turns each
+    turns = Counter(pid for batch in collect(sampler) for pid in pids[batch[:8:2]].tolist())
+    assert set(turns.values()) <= {5, 6} and sum(turns.values()) == 64
+    first = [pid for batch in collect(sampler)[:2] for pid in pids[batch[:8:2]].tolist()]
+    assert len(set(first)) == 8, "nobody returns before the others had their turn"
+
+
+def test_an_epoch_covers_all_images_of_balanced_identities():
+    pids, modality = rows_of(dict.fromkeys(range(8), (12, 6)))
+    sampler = PKSampler(pids, modality, identities=4, images=3)
+    seen = Counter(row for batch in collect(sampler) for row in batch)
+    assert {seen[row] for row in np.flatnonzero(modality == 0)} == {1}
+    assert {seen[row] for row in np.flatnonzero(modality == 1)} == {2}
+
+
+def test_number_of_batches_of_the_usual_setting():
+    """395 identities with 22,258 visible images, 8 × 4 a batch: 14 turns each, close to 22,258 / 32 = 696 batches."""
+    pids, modality = rows_of({pid: (57 if pid < 138 else 56, 30) for pid in range(395)})
+    assert np.count_nonzero(modality == 0) == 22_258
+    assert len(PKSampler(pids, modality, identities=8, images=4)) == 395 * 14 // 8 == 691
+
+
+def test_order_depends_on_seed_epoch_and_rank_alone():
+    pids, modality = rows_of(dict.fromkeys(range(12), (5, 5)))
+
+    def draw(seed=0, epoch=0, rank=0):
+        sampler = PKSampler(pids, modality, identities=3, images=2, seed=seed, rank=rank, world_size=2)
+        list(sampler.epoch(5))  # what was drawn before does not matter
+        np.random.default_rng().random()
+        return collect(sampler, epoch)
+
+    assert draw() == draw()
+    settings_drawn = [draw(), draw(seed=1), draw(epoch=1), draw(rank=1), draw(seed=1, epoch=1)]
+    assert all(a != b for a, b in itertools.combinations(settings_drawn, 2))
+
+
+def test_order_is_the_same_on_every_machine():
+    """Fixed by numpy's generators; a change here changes every published run."""
+    pids, modality = np.repeat(np.arange(4), 4), np.tile([0, 0, 1, 1], 4)
+    sampler = PKSampler(pids, modality, identities=2, images=1, seed=3)
+    assert collect(sampler, 2) == [[4, 1, 7, 2], [8, 13, 11, 14], [0, 9, 3, 10], [5, 12, 6, 15]]
+
+
+@pytest.mark.parametrize("world_size", [2, 3])
+def test_ranks_share_the_identities_without_overlap(world_size):
+    pids, modality = rows_of({pid: (4 + pid % 5, 4) for pid in range(20)})
+    samplers = [
+        PKSampler(pids, modality, identities=2, images=2, rank=rank, world_size=world_size)
+        for rank in range(world_size)
+    ]
+    assert len({len(sampler) for sampler in samplers}) == 1
+    shares = [[{pid for batch in collect(s, e) for pid in pids[batch].tolist()} for s in samplers] for e in (0, 1)]
+    for share in shares:
+        assert sum(map(len, share)) == len(set().union(*share)), "an identity is on one rank only"
+    assert shares[0] != shares[1], "dealt out anew every epoch"
+    assert all(len(collect(sampler, 3)) == len(sampler) for sampler in samplers)
+
+
+def test_identity_with_one_modality_is_refused_with_its_number():
+    pids, modality = rows_of({1: (3, 3), 2: (3, 0), 3: (3, 3), 5: (2, 0)})
+    with pytest.raises(ValueError, match=r"2 identities have no infrared/sketch \(1\) image: 2, 5;.*allow_missing_mod"):
+        PKSampler(pids, modality, identities=2, images=2)
+    with pytest.raises(ValueError, match=r"visible/photo \(0\) image: 2, 5"):
+        PKSampler(pids, 1 - modality, identities=2, images=2)
+
+
+def test_identity_with_one_modality_contributes_what_it_has_when_allowed():
+    pids, modality = rows_of({1: (3, 3), 2: (3, 0), 3: (0, 3), 4: (3, 3)})
+    sampler = PKSampler(pids, modality, identities=4, images=2, allow_missing_modality=True)
+    for batch in sampler.epoch(0):
+        first, second = batch[modality[batch] == 0], batch[modality[batch] == 1]
+        assert batch.tolist() == [*first, *second], "still modality 0 first"
+        assert set(pids[first]) == {1, 2, 4} and set(pids[second]) == {1, 3, 4}
+        assert len(first) == len(second) == 6
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"identities": 5}, "needs 5 identities, but 4"),
+        ({"identities": 3, "world_size": 2}, "leave 2 each"),
+        ({"identities": 0}, "at least 1"),
+        ({"images": 0}, "at least 1"),
+        ({"rank": 2, "world_size": 2}, "rank 2"),
+        ({"rank": -1}, "rank -1"),
+        ({"modality": np.zeros(3)}, "one length"),
+        ({"modality": np.full(8, 2)}, r"0 or 1, found \[2\]"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(options, message):
+    inputs = {"pids": np.repeat(np.arange(4), 2), "modality": np.tile([0, 1], 4), "identities": 2, "images": 1}
+    with pytest.raises(ValueError, match=message):
+        PKSampler(**(inputs | options))
+
+
+def test_deck_deals_all_cards_before_any_returns():
+    deck = Deck(np.arange(7), np.random.default_rng(0))
+    dealt = np.concatenate([deck.deal(3) for _ in range(7)])
+    for start in range(0, 21, 7):
+        assert sorted(dealt[start : start + 7]) == list(range(7))
+    assert all(len(set(dealt[i : i + 3])) == 3 for i in range(0, 21, 3))
+
+
+def test_deck_smaller_than_the_hand_repeats_evenly():
+    deck = Deck(np.arange(3), np.random.default_rng(0))
+    assert sorted(Counter(deck.deal(7).tolist()).values()) == [2, 2, 3]
