@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -20,7 +21,7 @@ SHOULDERS, WAIST, HIP = 1.36, 0.97, 0.9  # metres above the ground, average body
 
 @dataclass(frozen=True)
 class Pose:
-    """Gait ``phase`` and ``yaw`` in radians (yaw 0 faces the camera), ``tilt`` of the camera looking down, in radians."""
+    """Radians: gait ``phase``, ``yaw`` (0 faces the camera), and ``tilt`` of a camera that looks down."""
 
     phase: float
     yaw: float
@@ -29,7 +30,7 @@ class Pose:
 
 @dataclass
 class Body:
-    """Primitive table (n, 20), covering table (n, 7), part per primitive (n,) uint8; see `reidlib.synthetic.raycast`."""
+    """Primitive table (n, 20), covering table (n, 7), part per primitive (n,) uint8; columns: see `raycast`."""
 
     primitives: np.ndarray
     covering: np.ndarray
@@ -54,16 +55,19 @@ class _Builder:
         front = front / (math.sqrt(front @ front) + 1e-9)
         right = np.cross(front, axis / length)  # axes point down the body, so this is the body's left-hand side
         end_radius = radius if end_radius is None else end_radius
-        self.rows.append((*a, *axis, 1 / length**2, radius, end_radius - radius, flat, *front, *right, blend, offset, length, capped))
+        self.rows.append(
+            (*a, *axis, 1 / length**2, radius, end_radius - radius, flat, *front, *right, blend, offset, length, capped)
+        )
         self.covering.append((material, cut, beyond, opening, inside, hem, above))
         self.parts.append(PARTS.index(part))
 
     def finish(self, pose: Pose, scale: float, shift: tuple[float, float]) -> Body:
         """Turn by yaw, tilt towards the camera, scale about the waist and shift in the image plane."""
         table = np.array(self.rows)
-        cos_yaw, sin_yaw, cos_tilt, sin_tilt = math.cos(pose.yaw), math.sin(pose.yaw), math.cos(pose.tilt), math.sin(pose.tilt)
-        turn = np.array([[cos_yaw, 0, sin_yaw], [0, 1, 0], [-sin_yaw, 0, cos_yaw]])
-        turn = np.array([[1, 0, 0], [0, cos_tilt, -sin_tilt], [0, sin_tilt, cos_tilt]]) @ turn
+        c, s = math.cos(pose.yaw), math.sin(pose.yaw)
+        yaw = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
+        c, s = math.cos(pose.tilt), math.sin(pose.tilt)
+        turn = np.array([[1, 0, 0], [0, c, -s], [0, s, c]]) @ yaw
         centre = np.array([0.0, WAIST, 0.0])
         table[:, 0:3] = (table[:, 0:3] - centre) @ turn.T * scale + (shift[0], shift[1], 0.0)
         table[:, 3:6] = table[:, 3:6] @ turn.T * scale
@@ -97,11 +101,22 @@ def build_body(identity: Identity, pose: Pose, scale: float = 1.0, shift: tuple[
 
     chest = 0.172 * wide * (0.7 + 0.3 * build)
     waist = 0.142 * build
-    # surface coordinates run down the trunk from 0 at the shoulders, so that stripes and hems continue across primitives
+    # surface coordinates run down the trunk from 0 at the shoulders: stripes and hems continue across primitives
     garment = {"cut": SHOULDERS - who.hem, "beyond": BOTTOM, "opening": opening, "inside": under}
     add("torso", upper, torso(SHOULDERS), torso(1.17), chest, waist * 1.05, flat=0.6, blend=0.05, **garment)
     add("torso", upper, torso(1.17), torso(0.97), waist, 0.155 * build, flat=0.66, blend=0.05, offset=0.19, **garment)
-    add("torso", upper, (0, 0.97, 0), (0, HIP, 0), 0.155 * build, 0.15 * build, flat=0.7, blend=0.05, offset=0.39, **garment)
+    add(
+        "torso",
+        upper,
+        (0, 0.97, 0),
+        (0, HIP, 0),
+        0.155 * build,
+        0.15 * build,
+        flat=0.7,
+        blend=0.05,
+        offset=0.39,
+        **garment,
+    )
 
     _add_head(add, who, torso)
     _add_arms(add, who, pose, torso, chest, upper)
@@ -119,20 +134,52 @@ def _add_head(add, who: Identity, torso) -> None:
     add("head", FACE, head + (0, 0.055 * size, 0), head - (0, 0.05 * size, -0.01), 0.093 * size, 0.076 * size,
         flat=0.95, blend=0.02, offset=0.06)  # fmt: skip
     if who.hair != "bald":
-        add("hair", HAIR, head + (0, 0.07 * size, -0.022), head + (0, 0.02 * size, -0.045), 0.1 * size, 0.085 * size, blend=0.012)
+        add(
+            "hair",
+            HAIR,
+            head + (0, 0.07 * size, -0.022),
+            head + (0, 0.02 * size, -0.045),
+            0.1 * size,
+            0.085 * size,
+            blend=0.012,
+        )
     back = head + (0, 0.0, -0.075 * size)
     if who.hair == "bob":
         for side in (-1, 1):
-            add("hair", HAIR, head + (side * 0.06, 0.05, -0.035), head + (side * 0.075, -0.1, -0.02), 0.052, 0.045, blend=0.02)
+            add(
+                "hair",
+                HAIR,
+                head + (side * 0.06, 0.05, -0.035),
+                head + (side * 0.075, -0.1, -0.02),
+                0.052,
+                0.045,
+                blend=0.02,
+            )
         add("hair", HAIR, back, back - (0, 0.1, 0), 0.075, 0.07, blend=0.02)
     elif who.hair == "long":
         for side in (-1, 1):
-            add("hair", HAIR, head + (side * 0.06, 0.05, -0.04), head + (side * 0.095, -0.24, 0.0), 0.05, 0.035, blend=0.02)
+            add(
+                "hair",
+                HAIR,
+                head + (side * 0.06, 0.05, -0.04),
+                head + (side * 0.095, -0.24, 0.0),
+                0.05,
+                0.035,
+                blend=0.02,
+            )
         add("hair", HAIR, back, back - (0, 0.3, 0.035), 0.08, 0.065, flat=0.75, blend=0.02)
     elif who.hair == "ponytail":
         add("hair", HAIR, back + (0, 0.03, -0.02), back - (0, 0.2, 0.06), 0.034, 0.024, blend=0.012)
     if who.hat:
-        add("hat", HAT, head + (0, 0.1 * size, -0.01), head + (0, 0.125 * size, -0.012), 0.112 * size, 0.085 * size, blend=0.004)
+        add(
+            "hat",
+            HAT,
+            head + (0, 0.1 * size, -0.01),
+            head + (0, 0.125 * size, -0.012),
+            0.112 * size,
+            0.085 * size,
+            blend=0.004,
+        )
         add("hat", HAT, head + (0, 0.085 * size, 0.05), head + (0, 0.075 * size, 0.15), 0.055, 0.05,
             flat=0.3, front=UP, blend=0.006)  # fmt: skip
 
@@ -146,8 +193,28 @@ def _add_arms(add, who: Identity, pose: Pose, torso, chest: float, upper: int) -
         elbow = shoulder + _swing((side * 0.045, -0.27, 0), angle)
         wrist = elbow + _swing((side * 0.005, -0.24, 0), angle + 0.25 + 0.3 * max(angle, 0.0))
         add("arm", upper, shoulder, elbow, 0.058 * thick, 0.046 * thick, blend=0.05, cut=sleeve * 0.52, beyond=SKIN)
-        add("arm", upper, elbow, wrist, 0.045 * thick, 0.034 * thick, blend=0.02, offset=0.27, cut=sleeve * 0.52, beyond=SKIN)
-        add("hand", SKIN, wrist, wrist + _swing((0, -0.09, 0), angle + 0.3), 0.033, 0.027, flat=0.7, front=np.array([1.0, 0, 0]))
+        add(
+            "arm",
+            upper,
+            elbow,
+            wrist,
+            0.045 * thick,
+            0.034 * thick,
+            blend=0.02,
+            offset=0.27,
+            cut=sleeve * 0.52,
+            beyond=SKIN,
+        )
+        add(
+            "hand",
+            SKIN,
+            wrist,
+            wrist + _swing((0, -0.09, 0), angle + 0.3),
+            0.033,
+            0.027,
+            flat=0.7,
+            front=np.array([1.0, 0, 0]),
+        )
 
 
 def _add_legs(add, who: Identity, pose: Pose, opening: float) -> None:
@@ -175,12 +242,14 @@ def _add_legs(add, who: Identity, pose: Pose, opening: float) -> None:
     sway = abs(math.sin(pose.phase)) * stride  # cloth follows the legs: the hem widens front to back with the step
     if who.skirt > 0:
         drop = 0.22 + 0.42 * who.skirt
-        add("leg", BOTTOM, (0, 1.0, 0), (0, 0.95 - drop, 0), 0.14 * who.build, 0.15 * who.build + 0.03 + 0.07 * who.skirt,
+        flare = 0.15 * who.build + 0.03 + 0.07 * who.skirt
+        add("leg", BOTTOM, (0, 1.0, 0), (0, 0.95 - drop, 0), 0.14 * who.build, flare,
             flat=0.8 + 1.1 * sway, blend=0.02, offset=0.36, capped=True,
             hem=SHOULDERS - who.hem, above=upper)  # fmt: skip
     if who.outerwear == "coat":
-        add("leg", OUTER, (0, 1.0, -0.01), (0, 0.55, -0.02), 0.15 * who.build, 0.19 * who.build + 0.01, flat=0.8 + 0.8 * sway,
-            blend=0.02, offset=0.36, capped=True, opening=opening * 0.8, inside=BOTTOM)  # fmt: skip
+        add("leg", OUTER, (0, 1.0, -0.01), (0, 0.55, -0.02), 0.15 * who.build, 0.19 * who.build + 0.01,
+            flat=0.8 + 0.8 * sway, blend=0.02, offset=0.36, capped=True,
+            opening=opening * 0.8, inside=BOTTOM)  # fmt: skip
 
 
 def _add_bag(add, who: Identity, torso, chest: float) -> None:
@@ -192,12 +261,22 @@ def _add_bag(add, who: Identity, torso, chest: float) -> None:
         for side in (-1, 1):
             strap = (torso(1.43) + (side * 0.085, 0, 0), torso(1.36) + (side * 0.095, 0, front + 0.015),
                      torso(1.15) + (side * 0.12, 0, 0.09))  # fmt: skip
-            for a, b in zip(strap, strap[1:], strict=False):
+            for a, b in pairwise(strap):
                 add("bag", BAG, a, b, 0.021, **crisp)
     elif who.bag == "shoulder bag":
         side = 1 if who.pid % 2 else -1
         hip = np.array([side * (0.17 * who.build + 0.05), 0.86, 0.02])
-        add("bag", BAG, hip + (0, 0.07, 0), hip - (0, 0.06, 0), 0.1, 0.11, flat=0.5, front=np.array([1.0, 0, 0]), **crisp)
+        add(
+            "bag",
+            BAG,
+            hip + (0, 0.07, 0),
+            hip - (0, 0.06, 0),
+            0.1,
+            0.11,
+            flat=0.5,
+            front=np.array([1.0, 0, 0]),
+            **crisp,
+        )
         shoulder = torso(1.4) + (-side * chest * 0.7, 0.02, 0)
         for depth in (0.125, -0.13):
             add("bag", BAG, shoulder + (0, 0, depth * 0.6), hip + (0, 0.1, depth * 0.5), 0.016, 0.016, **crisp)

@@ -88,7 +88,17 @@ class Identity:
     @property
     def materials(self) -> tuple[Cloth, ...]:
         """Cloths in the order of `reidlib.synthetic.body.MATERIALS`."""
-        return (self.skin, self.hair_colour, self.top, self.outer, self.bottom, self.shoes, self.bag_colour, self.hat_colour, self.skin)
+        return (
+            self.skin,
+            self.hair_colour,
+            self.top,
+            self.outer,
+            self.bottom,
+            self.shoes,
+            self.bag_colour,
+            self.hat_colour,
+            self.skin,
+        )
 
     def factors(self) -> dict[str, float | str | bool]:
         """A flat record of the factors: ``top_red``, ``top_nir``, ``top_texture``, … beside the plain fields."""
@@ -99,7 +109,9 @@ class Identity:
                 record[field.name] = value
                 continue
             name = field.name.removesuffix("_colour")
-            record |= {f"{name}_{channel}": v for channel, v in zip(("red", "green", "blue"), value.colour, strict=True)}
+            record |= {
+                f"{name}_{channel}": v for channel, v in zip(("red", "green", "blue"), value.colour, strict=True)
+            }
             record |= {f"{name}_nir": value.nir, f"{name}_texture": value.texture}
         return record
 
@@ -187,7 +199,14 @@ def _skin(draw: Draw) -> Cloth:
 
 def _hair_colour(draw: Draw) -> Cloth:
     colour = draw.choice(
-        ((0.07, 0.06, 0.06), (0.20, 0.13, 0.08), (0.36, 0.22, 0.12), (0.72, 0.56, 0.30), (0.62, 0.61, 0.60), (0.45, 0.16, 0.08)),
+        (
+            (0.07, 0.06, 0.06),
+            (0.20, 0.13, 0.08),
+            (0.36, 0.22, 0.12),
+            (0.72, 0.56, 0.30),
+            (0.62, 0.61, 0.60),
+            (0.45, 0.16, 0.08),
+        ),
         (0.38, 0.24, 0.16, 0.1, 0.08, 0.04),
     )
     return Cloth(colour, colour, _near_infrared(draw, colour), 0.3)

@@ -47,8 +47,7 @@ class GBuffer:
 class Rendering:
     """``image`` uint8 (H, W, 3); ``person_mask`` bool (H, W); ``part_mask`` uint8 (H, W), values index `PARTS`.
 
-    Masks hold what is visible: pixels behind an occluder are background. ``material_mask`` indexes
-    `reidlib.synthetic.body.MATERIALS`, 255 elsewhere.
+    Masks hold what is visible: pixels behind an occluder are background.
     """
 
     image: np.ndarray
@@ -63,7 +62,7 @@ class Rendering:
 
 
 def cast_rays(body: Body, height: int, width: int, *, samples: int = 2, metres: float = FRAME) -> GBuffer:
-    """Ray-cast ``body`` into ``height`` × ``width`` pixels of ``metres`` / ``height`` each, the waist near the centre."""
+    """Ray-cast ``body`` into ``height`` × ``width`` pixels, ``metres`` from top to bottom, waist near the centre."""
     rows, columns = height * samples, width * samples
     pixel = np.float32(metres / rows)
     owner = np.empty((rows, columns), np.int16)
@@ -108,7 +107,9 @@ def _material_table(identity: Identity, infrared: bool) -> np.ndarray:
     return np.array(rows, np.float32)
 
 
-def _shade(gbuffer: GBuffer, identity: Identity, scene: Scene, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+def _shade(
+    gbuffer: GBuffer, identity: Identity, scene: Scene, height: int, width: int
+) -> tuple[np.ndarray, np.ndarray]:
     infrared = scene.camera.modality == INFRARED
     light = np.array(scene.light, np.float32)
     headlight = np.float32(np.sqrt(light @ light) if infrared else 0.0)
@@ -142,7 +143,7 @@ def _background(scene: Scene, body: Body, height: int, width: int, metres: float
 def _occluder(scene: Scene, height: int, width: int) -> np.ndarray:
     """Pixels covered by something in front of the person, bool (H, W)."""
     hidden = np.zeros((height, width), bool)
-    rows, columns = round(scene.occluded * height), round(scene.occluded * width)
+    rows, columns = round(scene.occluded * height), round(1.4 * scene.occluded * width)
     if scene.occluder == "low":
         hidden[height - rows :] = True
     elif scene.occluder == "left":
@@ -174,7 +175,9 @@ def _develop(image: np.ndarray, scene: Scene, height: int) -> np.ndarray:
     else:
         image = image * np.array(scene.cast, np.float32)
     image = np.clip(image, 0.0, 1.0) ** np.float32(scene.contrast)
-    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence((_NOISE_SALT, scene.camera.camid, *scene.key))))
+    generator = np.random.Generator(
+        np.random.PCG64(np.random.SeedSequence((_NOISE_SALT, scene.camera.camid, *scene.key)))
+    )
     return image + generator.standard_normal(image.shape, dtype=np.float32) * np.float32(scene.noise)
 
 

@@ -82,7 +82,14 @@ def _office(canvas: _Canvas) -> None:
         canvas.box(x, GROUND, 0.85, 2.05, colour, canvas.draw.uniform(0.3, 0.6))
         canvas.box(x + 0.7, GROUND + 1.0, 0.07, 0.07, (0.8, 0.75, 0.5), 0.7)
     for x in canvas.scatter(7):
-        canvas.box(x, 1.55 + canvas.draw.uniform(0, 0.4), 0.5, 0.6, canvas.tone((0.5, 0.5, 0.5), 0.4), canvas.draw.uniform(0.2, 0.9))
+        canvas.box(
+            x,
+            1.55 + canvas.draw.uniform(0, 0.4),
+            0.5,
+            0.6,
+            canvas.tone((0.5, 0.5, 0.5), 0.4),
+            canvas.draw.uniform(0.2, 0.9),
+        )
     for x in canvas.scatter(5):
         for shelf in range(4):
             for book in range(6):
@@ -96,12 +103,16 @@ def _laboratory(canvas: _Canvas) -> None:
         canvas.box(i * 0.3, 0, 0.02, GROUND, (0.42, 0.44, 0.46), 0.35)
     for x in canvas.scatter(6):
         for k in range(3):
-            canvas.box(x + 0.36 * k, GROUND, 0.34, 1.75, canvas.tone((0.35, 0.45, 0.55), 0.06), canvas.draw.uniform(0.3, 0.45))
+            canvas.box(
+                x + 0.36 * k, GROUND, 0.34, 1.75, canvas.tone((0.35, 0.45, 0.55), 0.06), canvas.draw.uniform(0.3, 0.45)
+            )
             canvas.box(x + 0.36 * k + 0.26, GROUND + 0.9, 0.03, 0.14, (0.85, 0.85, 0.85), 0.8)
     for x in canvas.scatter(3):
         canvas.box(x, 1.4, 1.2, 0.85, (0.93, 0.94, 0.95), 0.85)
         for _ in range(5):
-            canvas.box(x + canvas.draw.uniform(0.1, 0.7), 1.5 + canvas.draw.uniform(0, 0.6), 0.35, 0.03, (0.2, 0.25, 0.6), 0.6)
+            canvas.box(
+                x + canvas.draw.uniform(0.1, 0.7), 1.5 + canvas.draw.uniform(0, 0.6), 0.35, 0.03, (0.2, 0.25, 0.6), 0.6
+            )
     for x in canvas.scatter(4):
         canvas.box(x, GROUND - 0.1, 0.9, 0.75, canvas.tone((0.75, 0.7, 0.6)), canvas.draw.uniform(0.5, 0.7))
 
@@ -118,7 +129,14 @@ def _gate(canvas: _Canvas) -> None:
     for x in canvas.scatter(4):
         canvas.box(x, GROUND - 0.1, 0.28, 2.3, canvas.tone((0.7, 0.66, 0.6), 0.08), 0.6)
     for x in canvas.scatter(5):
-        canvas.box(x, 1.3 + canvas.draw.uniform(0, 0.5), 0.45, 0.35, canvas.tone((0.4, 0.4, 0.5), 0.4), canvas.draw.uniform(0.2, 0.9))
+        canvas.box(
+            x,
+            1.3 + canvas.draw.uniform(0, 0.5),
+            0.45,
+            0.35,
+            canvas.tone((0.4, 0.4, 0.5), 0.4),
+            canvas.draw.uniform(0.2, 0.9),
+        )
 
 
 def _garden(canvas: _Canvas) -> None:
@@ -128,9 +146,21 @@ def _garden(canvas: _Canvas) -> None:
         canvas.box(x, 0.5, 0.16, 1.5, canvas.tone((0.32, 0.24, 0.18), 0.05), 0.4)
         for _ in range(16):
             tone = canvas.tone((0.22, 0.42, 0.16), 0.1)
-            canvas.blob(x + canvas.draw.uniform(-0.6, 0.8), 2.1 + canvas.draw.uniform(-0.5, 0.7), 0.28, tone, canvas.draw.uniform(0.6, 0.95))
+            canvas.blob(
+                x + canvas.draw.uniform(-0.6, 0.8),
+                2.1 + canvas.draw.uniform(-0.5, 0.7),
+                0.28,
+                tone,
+                canvas.draw.uniform(0.6, 0.95),
+            )
     for x in canvas.scatter(60):
-        canvas.blob(x, 0.75 + canvas.draw.uniform(-0.1, 0.35), 0.2, canvas.tone((0.2, 0.38, 0.14), 0.1), canvas.draw.uniform(0.6, 0.95))
+        canvas.blob(
+            x,
+            0.75 + canvas.draw.uniform(-0.1, 0.35),
+            0.2,
+            canvas.tone((0.2, 0.38, 0.14), 0.1),
+            canvas.draw.uniform(0.6, 0.95),
+        )
     for x in canvas.scatter(40):
         canvas.blob(x, canvas.draw.uniform(0.45, 0.95), 0.035, canvas.tone((0.8, 0.5, 0.5), 0.3), 0.9)
 
@@ -158,7 +188,7 @@ def panorama(place: str) -> Panorama:
 
 
 def crop(layer: np.ndarray, left: float, bottom: float, metres: float, height: int, width: int) -> np.ndarray:
-    """Resample a layer to ``height`` × ``width`` pixels of ``metres`` / ``height`` each, lower left corner at (left, bottom).
+    """Resample a layer to ``height`` × ``width`` pixels, ``metres`` high, with the lower left corner at (left, bottom).
 
     ``left`` wraps around the panorama; rows above or below it repeat the border. Returns float32 (height, width[, 3]).
     """

@@ -69,7 +69,7 @@ def _distance(x, y, z, prims, i):
         along = qx * prims[i, 10] + qy * prims[i, 11] + qz * prims[i, 12]
         squared += (np.float32(1.0) / (flat * flat) - np.float32(1.0)) * along * along
     distance = (math.sqrt(squared) - prims[i, 7] - t * prims[i, 8]) * min(flat, np.float32(1.0))
-    return max(distance, (free - np.float32(1.0)) * prims[i, 18]) if capped else distance
+    return max(distance, (free - np.float32(1.0)) / math.sqrt(prims[i, 6])) if capped else distance
 
 
 @_jit
@@ -96,7 +96,9 @@ def _collect(x0, x1, y0, y1, prims, active):
         squared = dx * dx + dy * dy
         t = np.float32(0.0)
         if squared > np.float32(1e-9):
-            t = min(max(((cx - prims[i, 0]) * dx + (cy - prims[i, 1]) * dy) / squared, np.float32(0.0)), np.float32(1.0))
+            t = min(
+                max(((cx - prims[i, 0]) * dx + (cy - prims[i, 1]) * dy) / squared, np.float32(0.0)), np.float32(1.0)
+            )
         ex, ey = cx - prims[i, 0] - t * dx, cy - prims[i, 1] - t * dy
         reach = (prims[i, 7] + max(prims[i, 8], np.float32(0.0))) * max(prims[i, 9], np.float32(1.0)) + prims[i, 16]
         if math.sqrt(ex * ex + ey * ey) < reach + half:
@@ -201,7 +203,9 @@ def material_at(covering, i, s, a):
 
 
 @_jit
-def shade(prims, covering, materials, owner, normal, depth, along, angle, light, ambient, headlight, samples, colour, alpha):
+def shade(
+    prims, covering, materials, owner, normal, depth, along, angle, light, ambient, headlight, samples, colour, alpha
+):
     """Average the shaded samples of each pixel: ``colour`` (H, W, 3) premultiplied by coverage, ``alpha`` (H, W).
 
     ``light`` (3,) is the direction towards a distant lamp times its strength, ``ambient`` the sky's strength;
@@ -218,7 +222,9 @@ def shade(prims, covering, materials, owner, normal, depth, along, angle, light,
                         continue
                     s, a = along[sample_row, sample_column], angle[sample_row, sample_column]
                     m = material_at(covering, i, s, a)
-                    mix = _pattern(int(materials[m, TEXTURE]), s, a, prims[i, RADIUS], materials[m, PERIOD], materials[m, SHARE])
+                    mix = _pattern(
+                        int(materials[m, TEXTURE]), s, a, prims[i, RADIUS], materials[m, PERIOD], materials[m, SHARE]
+                    )
                     if materials[m, FACE] > 0:
                         eye = abs(abs(a) - 0.42) < 0.17 and abs(s - 0.105) < 0.014
                         mouth = abs(a) < 0.3 and abs(s - 0.185) < 0.008

@@ -55,10 +55,12 @@ SYSU_CAMERAS = {
 
 @dataclass(frozen=True)
 class Scene:
-    """One image's circumstances. ``scale`` 1 fills the frame; ``shift`` is in metres; ``stretch`` in metres along the place.
+    """One image's circumstances.
+
+    ``scale`` 1 fills the frame; ``shift`` is in metres; ``stretch`` in metres along the place.
 
     ``light`` is the direction to the lamp times its strength, ``occluder`` one of ``none``, ``low`` (covers the lowest
-    ``occluded`` share of the rows) and ``left``/``right`` (of the columns); ``key`` seeds the sensor noise.
+    ``occluded`` share of the rows) and ``left``/``right`` (1.4 times that share of the columns); ``key`` seeds the sensor noise.
     """
 
     camera: Camera
@@ -81,7 +83,7 @@ class Scene:
 
 
 def sample_scene(camera: Camera, *key: int) -> Scene:
-    """Draw the circumstances of the image named by ``key`` (for example seed, pid, frame); the same on every machine."""
+    """Draw the circumstances of the image named by ``key`` (say seed, pid, frame); the same on every machine."""
     draw = Draw(_SALT, camera.camid, *key)
     yaw = draw.choice((0.0, math.pi)) + draw.bell(0.0, 0.4) if draw.chance(0.85) else draw.uniform(-math.pi, math.pi)
     lamp, elevation = camera.lamp + draw.bell(0.0, 0.35), draw.uniform(0.5, 1.1)

@@ -77,7 +77,12 @@ def plan(profile: str) -> TwinPlan:
             counts[camid, pid] = test_count if pid in set(test) else size.train_images
             images += [TwinImage(f"cam{camid}/{pid:04d}/{frame:04d}.jpg") for frame in range(1, counts[camid, pid] + 1)]
     files = {"exp/rand_perm_cam.mat": _permutations(counts)}
-    for name, pids in (("train", train), ("val", validation), ("test", test), ("available", sorted([*train, *validation, *test]))):
+    for name, pids in (
+        ("train", train),
+        ("val", validation),
+        ("test", test),
+        ("available", sorted([*train, *validation, *test])),
+    ):
         files[f"exp/{name}_id.txt"] = (",".join(map(str, pids)) + "\n").encode()
         files[f"exp/{name}_id.mat"] = _mat({"id": np.array([pids], np.float64)})
     return TwinPlan(images, files)
@@ -87,13 +92,15 @@ def describe(path: str) -> tuple[Identity, Scene]:
     """Who is on the image at ``path`` (relative to the root), and under which circumstances."""
     match = re.fullmatch(r"cam([1-6])/(\d{4})/(\d{4})\.jpg", PurePosixPath(path).as_posix())
     if match is None:
-        raise ValueError(f"{path!r} is not an image of a SYSU-MM01 twin; expected camN/IIII/FFFF.jpg relative to its root")
+        raise ValueError(
+            f"{path!r} is not an image of a SYSU-MM01 twin; expected camN/IIII/FFFF.jpg relative to its root"
+        )
     camid, pid, frame = map(int, match.groups())
     return sample_identity(pid, POPULATION), sample_scene(SYSU_CAMERAS[camid], POPULATION, pid, frame)
 
 
 def _chosen_ids(size: TwinSize) -> tuple[list[int], list[int], list[int]]:
-    """Train, validation and test ids, thinned evenly to the profile's numbers (train counts both, as the field does)."""
+    """Train, validation and test ids, thinned evenly to the profile's numbers (``train_ids`` counts both)."""
     share = size.train_ids / (len(TRAIN_IDS) + len(VALIDATION_IDS))
     validation_count = round(share * len(VALIDATION_IDS))
     return (

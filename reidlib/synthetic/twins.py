@@ -48,7 +48,9 @@ class Truth:
         return self.identity.factors()
 
 
-def ensure(name: str, profile: str, folder: Path | None = None, *, workers: int | None = None, progress: bool = True) -> Path:
+def ensure(
+    name: str, profile: str, folder: Path | None = None, *, workers: int | None = None, progress: bool = True
+) -> Path:
     """Return the folder of the twin of ``name`` in ``profile``, building it if it is absent or of another version.
 
     Args:
@@ -65,17 +67,23 @@ def ensure(name: str, profile: str, folder: Path | None = None, *, workers: int 
     if name not in TWINS:
         raise ValueError(f"there is no twin of {name!r}; choose one of: {', '.join(TWINS)}")
     if profile not in TWINS[name].SIZES:
-        raise ValueError(f"the twin of {name!r} has no profile {profile!r}; choose one of: {', '.join(TWINS[name].SIZES)}")
+        raise ValueError(
+            f"the twin of {name!r} has no profile {profile!r}; choose one of: {', '.join(TWINS[name].SIZES)}"
+        )
     folder = Path(folder) if folder is not None else paths.twin_folder(name, profile)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f".{folder.name}.lock")):
         if folder.exists():
             manifest = read_manifest(folder)
             if manifest is None:
-                raise FileExistsError(f"{folder} exists and holds no {MANIFEST}: not a twin. Move it away or name another folder.")
+                raise FileExistsError(
+                    f"{folder} exists and holds no {MANIFEST}: not a twin. Move it away or name another folder."
+                )
             if (manifest["dataset"], manifest["profile"]) != (name, profile):
                 found = f"{manifest['dataset']!r} in profile {manifest['profile']!r}"
-                raise FileExistsError(f"{folder} holds the twin of {found}, not {name!r} in {profile!r}; name another folder.")
+                raise FileExistsError(
+                    f"{folder} holds the twin of {found}, not {name!r} in {profile!r}; name another folder."
+                )
             if manifest["twin_version"] == VERSION:
                 return folder
         _build(name, profile, folder, workers, progress)
@@ -103,12 +111,15 @@ def read_manifest(root: Path) -> dict | None:
 
 
 def truth(root: Path, path: str) -> Truth:
-    """Return what is known about the image at ``path`` (relative, posix) of the twin at ``root``, by rendering it again."""
+    """Render an image of the twin at ``root`` again (``path``: relative, posix); return all that is known about it."""
     manifest = read_manifest(root)
     if manifest is None:
         raise ValueError(f"{root} is not a twin (no {MANIFEST}): the truth behind its images is not known")
     if manifest["twin_version"] != VERSION:
-        raise ValueError(f"{root} is a twin of version {manifest['twin_version']}, this code renders version {VERSION}; build it again")
+        raise ValueError(
+            f"{root} is a twin of version {manifest['twin_version']}, this code renders version {VERSION}: "
+            "build it again"
+        )
     identity, scene = TWINS[manifest["dataset"]].describe(path)
     height, width = manifest["image_size"]
     rendering = render(identity, scene, height, width)
@@ -132,10 +143,12 @@ def _build(name: str, profile: str, folder: Path, workers: int | None, progress:
         rendering = render(identity, scene, size.height, size.width)
         (building / image.path).write_bytes(rendering.jpeg(scene.jpeg_quality))
 
-    workers = workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else workers or os.cpu_count()
+    if workers is None:
+        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     with ThreadPoolExecutor(workers) as pool:
         done = pool.map(draw, plan.images)
-        for _ in tqdm(done, total=len(plan.images), desc=f"rendering the {name} twin ({profile})", disable=not progress, unit="image"):
+        label = f"rendering the {name} twin ({profile})"
+        for _ in tqdm(done, total=len(plan.images), desc=label, disable=not progress, unit="image"):
             pass
     manifest = {
         "twin_version": VERSION,
