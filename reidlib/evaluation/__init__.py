@@ -1,0 +1,23 @@
+"""Evaluation: distances become rankings, rankings become results that carry the rules they were scored by.
+
+``rank`` is the functional core. ``protocols.get`` names the rules of a data set, ``evaluate`` runs a model through
+them, ``score`` does the same from embeddings, and ``report`` puts several results in one table.
+"""
+
+from reidlib.evaluation import protocols
+from reidlib.evaluation.ranking import RankResult, rank
+from reidlib.evaluation.results import EvaluationResult, TrialResult, report
+from reidlib.evaluation.scoring import cosine_distances, embed, evaluate, score
+
+__all__ = [
+    "EvaluationResult",
+    "RankResult",
+    "TrialResult",
+    "cosine_distances",
+    "embed",
+    "evaluate",
+    "protocols",
+    "rank",
+    "report",
+    "score",
+]

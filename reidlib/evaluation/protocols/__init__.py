@@ -1,0 +1,56 @@
+"""The rules a data set is scored by, one file per data set, as values that can be printed and saved.
+
+``get("sysu", search="all", shots=1)`` → a frozen ``Protocol``; ``protocol.trials(dataset)`` draws from the data set.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from reidlib.evaluation.protocols.base import Protocol, Trial
+from reidlib.evaluation.protocols.sysu import SysuProtocol
+
+PROTOCOLS: dict[str, type[Protocol]] = {"sysu": SysuProtocol}
+
+__all__ = ["PROTOCOLS", "Protocol", "Trial", "from_dict", "get"]
+
+
+def get(name: str, **options: Any) -> Protocol:
+    """Return the protocol of a data set.
+
+    Args:
+        name: name of the data set.
+        options: see the protocol's class, for example :class:`~reidlib.evaluation.protocols.sysu.SysuProtocol`.
+
+    Raises:
+        ValueError: an unknown name, option or value; the message lists the known ones.
+    """
+    if name not in PROTOCOLS:
+        raise ValueError(f"unknown protocol {name!r}; known: {', '.join(PROTOCOLS)}")
+    known = _options(name)
+    if unknown := [option for option in options if option not in known]:
+        raise ValueError(f"protocol {name!r} has no option {', '.join(unknown)}; known: {', '.join(known)}")
+    return PROTOCOLS[name](**options)
+
+
+def from_dict(record: Mapping[str, Any]) -> Protocol:
+    """Rebuild the protocol that ``to_dict`` wrote.
+
+    Raises:
+        ValueError: the record names an unknown protocol or option, or rules that this version does not score by.
+    """
+    name = record.get("dataset")
+    rules = set() if name not in PROTOCOLS else {field.name for field in fields(PROTOCOLS[name]) if not field.init}
+    protocol = get(name, **{key: value for key, value in record.items() if key not in rules})
+    written, present = dict(record), protocol.to_dict()
+    if differing := sorted(key for key in written.keys() | present.keys() if written.get(key) != present.get(key)):
+        key = differing[0]
+        raise ValueError(
+            f"protocol {protocol.name!r} was recorded under other rules ({', '.join(differing)}): "
+            f"{key}={written.get(key)!r} there, {present.get(key)!r} here"
+        )
+    return protocol
+
+
+def _options(name: str) -> list[str]:
+    return [field.name for field in fields(PROTOCOLS[name]) if field.init]

@@ -1,0 +1,227 @@
+"""Results that carry what they mean: the protocol, the data set, whether it was synthetic, and every query's scores."""
+
+import html
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from reidlib.evaluation import protocols
+from reidlib.evaluation.ranking import RankResult
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TrialResult:
+    """One trial: its ranking, the identity of each query (Q,) int64, and the number of gallery images."""
+
+    ranking: RankResult
+    query_pids: np.ndarray
+    gallery_size: int
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class EvaluationResult:
+    """Scores of one model on one data set under one protocol, averaged over the protocol's trials.
+
+    Values are fractions 0–1 here and per cent in tables. ``print(result)`` shows the mean and the standard deviation
+    over trials (of a sample: divided by the number of trials − 1), ``table()`` every trial, ``trials`` every query.
+    """
+
+    protocol: protocols.Protocol
+    dataset: str
+    split: int | None
+    is_twin: bool
+    twin_version: str | None
+    profile: str | None
+    trials: tuple[TrialResult, ...]
+
+    @property
+    def mean(self) -> dict[str, float]:
+        """{"rank-1", …, "mAP", "mINP": mean over trials}."""
+        return self._metrics().mean().to_dict()
+
+    @property
+    def std(self) -> dict[str, float]:
+        """Like ``mean``: the sample standard deviation over trials; NaN if there is one trial."""
+        return self._metrics().std(ddof=1).to_dict()
+
+    @property
+    def cmc(self) -> dict[int, float]:
+        """{k: mean over trials}."""
+        mean = self.mean
+        return {k: mean[f"rank-{k}"] for k in self.trials[0].ranking.ranks}
+
+    @property
+    def mean_average_precision(self) -> float:
+        return self.mean["mAP"]
+
+    @property
+    def mean_inverse_negative_penalty(self) -> float:
+        return self.mean["mINP"]
+
+    @property
+    def reranking(self) -> str:
+        """What was done to the distances before ranking; ``"none"`` if nothing."""
+        return self.protocol.reranking
+
+    @property
+    def source(self) -> str:
+        """The data set in words; says so when it is synthetic."""
+        split = f" split {self.split}" if self.split is not None else ""
+        details = ", ".join(filter(None, [self.twin_version, self.profile]))
+        return f"{self.dataset}{split}" + (
+            f" (synthetic twin{f' {details}' if details else ''})" if self.is_twin else ""
+        )
+
+    def table(self) -> pd.DataFrame:
+        """Every trial, their mean and their standard deviation, in per cent."""
+        metrics = self._metrics()
+        summary = pd.DataFrame({"mean": metrics.mean(), "std": metrics.std(ddof=1)}).T
+        table = 100 * pd.concat([metrics.rename(index="trial {}".format), summary])
+        return table.rename_axis(columns="per cent")
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the result, with the scores of every query, as JSON; the file appears whole or not at all.
+
+        Raises:
+            FileExistsError: the file exists and ``overwrite`` is not set.
+        """
+        path = Path(path)
+        if path.exists() and not overwrite:
+            raise FileExistsError(f"{path} exists; choose another name, or pass overwrite=True to replace it")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+        try:
+            partial.write_text(json.dumps(self._to_dict(), allow_nan=False) + "\n", encoding="utf-8")
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> "EvaluationResult":
+        """Read what ``save`` wrote.
+
+        Raises:
+            ValueError: the file is no such result, or was scored under rules this version does not know.
+        """
+        path = Path(path)
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            if record["format"] != FORMAT:
+                raise ValueError(f"format {record['format']!r}, this version reads {FORMAT}")
+            keys = ("dataset", "split", "is_twin", "twin_version", "profile")
+            trials = tuple(_trial_from_dict(trial) for trial in record["trials"])
+            if not trials:
+                raise ValueError("it holds no trial")
+            return cls(protocols.from_dict(record["protocol"]), **{key: record[key] for key in keys}, trials=trials)
+        except KeyError as error:
+            raise ValueError(f"{path} is not a saved evaluation result: it lacks {error}") from error
+        except (ValueError, TypeError, AttributeError, OverflowError) as error:
+            raise ValueError(f"{path} is not a saved evaluation result: {error}") from error
+
+    def __repr__(self) -> str:
+        table = self.table().loc[["mean", "std"]]
+        return f"{self._heading()}\n{table.to_string(float_format='{:.2f}'.format, na_rep='–')}"
+
+    def _repr_html_(self) -> str:
+        table = self.table().loc[["mean", "std"]]
+        return f"<p>{html.escape(self._heading())}</p>{table.to_html(float_format='{:.2f}'.format, na_rep='–')}"
+
+    def _heading(self) -> str:
+        valid = _span(trial.ranking.valid_queries for trial in self.trials)
+        queries = _span(trial.query_pids.size for trial in self.trials)
+        gallery = _span(trial.gallery_size for trial in self.trials)
+        return (
+            f"{self.source} · {self.protocol} · re-ranking: {self.reranking}\n"
+            f"{len(self.trials)} trial(s), {valid} of {queries} queries valid, {gallery} gallery images"
+        )
+
+    def _metrics(self) -> pd.DataFrame:
+        return pd.DataFrame([trial.ranking.metrics for trial in self.trials])
+
+    def _to_dict(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "dataset": self.dataset,
+            "split": self.split,
+            "is_twin": self.is_twin,
+            "twin_version": self.twin_version,
+            "profile": self.profile,
+            "protocol": self.protocol.to_dict(),
+            "summary": {"mean": self.mean, "std": {name: _or_null(value) for name, value in self.std.items()}},
+            "trials": [_trial_to_dict(trial) for trial in self.trials],
+        }
+
+
+def report(results: Mapping[str, EvaluationResult] | Iterable[EvaluationResult]) -> pd.DataFrame:
+    """One row per result, as papers print them: ``mean ± standard deviation`` over trials, in per cent.
+
+    Args:
+        results: a list, or a dictionary whose keys become the names of the rows (for example, of the models).
+
+    Raises:
+        ValueError: there is no result.
+    """
+    named = dict(results.items() if isinstance(results, Mapping) else enumerate(results))
+    if not named:
+        raise ValueError("report() needs at least one result")
+    rows = {name: _report_row(result) for name, result in named.items()}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns="per cent")
+
+
+def _report_row(result: EvaluationResult) -> dict[str, Any]:
+    mean, std = result.mean, result.std
+    spread = {name: "" if math.isnan(value) else f" ± {100 * value:.2f}" for name, value in std.items()}
+    return {
+        "data set": result.source,
+        "protocol": result.protocol.name,
+        "re-ranking": result.reranking,
+        "trials": len(result.trials),
+        **{name: f"{100 * value:.2f}{spread[name]}" for name, value in mean.items()},
+    }
+
+
+def _trial_to_dict(trial: TrialResult) -> dict[str, Any]:
+    ranking = trial.ranking
+    return {
+        "gallery_size": trial.gallery_size,
+        "ranks": list(ranking.ranks),
+        "query_pids": trial.query_pids.tolist(),
+        "first_match_rank": ranking.first_match_rank.tolist(),
+        "average_precision": [_or_null(value) for value in ranking.average_precision.tolist()],
+        "inverse_negative_penalty": [_or_null(value) for value in ranking.inverse_negative_penalty.tolist()],
+    }
+
+
+def _trial_from_dict(record: dict[str, Any]) -> TrialResult:
+    first = np.array(record["first_match_rank"], dtype=np.int64)
+    pids = np.array(record["query_pids"], dtype=np.int64)
+    precision = np.array(record["average_precision"], dtype=np.float64)  # null becomes NaN
+    penalty = np.array(record["inverse_negative_penalty"], dtype=np.float64)
+    if first.ndim != 1 or any(values.shape != first.shape for values in (pids, precision, penalty)):
+        raise ValueError("the lists of a trial differ in length")
+    for name, values in (("average_precision", precision), ("inverse_negative_penalty", penalty)):
+        if not np.array_equal((values > 0) & (values <= 1), first > 0):
+            raise ValueError(f"{name} must lie in 0–1 for a query with a match, and be null for one without")
+    if first.min(initial=0) < 0 or not first.any():
+        raise ValueError("first_match_rank must be at least 1 for one query or more, 0 for a query without a match")
+    ranks = tuple(int(k) for k in record["ranks"])
+    return TrialResult(RankResult(ranks, first, precision, penalty), pids, int(record["gallery_size"]))
+
+
+def _or_null(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _span(values: Iterable[int]) -> str:
+    values = list(values)
+    return f"{min(values)}" if min(values) == max(values) else f"{min(values)}–{max(values)}"

@@ -1,0 +1,192 @@
+"""From a model, or its embeddings, to a result under a protocol."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from reidlib import profiles
+from reidlib.data import normalise
+from reidlib.evaluation.protocols import Protocol, Trial
+from reidlib.evaluation.ranking import rank
+from reidlib.evaluation.results import EvaluationResult, TrialResult
+
+
+def evaluate(
+    model: Any,
+    dataset: Any,
+    protocol: Protocol,
+    *,
+    height: int | None = None,
+    width: int | None = None,
+    batch_size: int = 256,
+    device: torch.device | str | None = None,
+) -> EvaluationResult:
+    """Embed the images the protocol asks for, each once, and score them; see ``embed`` and ``score``."""
+    trials = protocol.trials(dataset)
+    rows = np.unique(np.concatenate([rows for trial in trials for rows in (trial.query_rows, trial.gallery_rows)]))
+    options = {"height": height, "width": width, "batch_size": batch_size, "device": device}
+    return _score(embed(model, dataset, rows, **options), rows, dataset, protocol, trials)
+
+
+def score(embeddings: Any, dataset: Any, protocol: Protocol) -> EvaluationResult:
+    """Score given embeddings: cosine distance, the protocol's trials on the same features.
+
+    Args:
+        embeddings: (N, D) tensor or array, one row per row of ``dataset.frame``, or per row of
+            ``dataset.rows("test")`` in that order; the length decides. Rows need not have unit length; those that no
+            trial uses may hold anything.
+        dataset: a ``reidlib.data.ReIDDataset``.
+        protocol: see ``reidlib.evaluation.protocols.get``.
+
+    Raises:
+        ValueError: a wrong shape; NaN or infinite values among the rows that the trials use; a data set that does not
+            fit the protocol.
+    """
+    embeddings = embeddings.detach() if isinstance(embeddings, Tensor) else torch.tensor(np.asarray(embeddings))
+    rows, test_rows = np.arange(len(dataset.frame)), dataset.rows("test")
+    if embeddings.ndim != 2 or len(embeddings) not in (len(rows), len(test_rows)):
+        raise ValueError(
+            f"embeddings must have shape (N, D) with N = {len(rows)} (all images) or {len(test_rows)} (test images), "
+            f"got {tuple(embeddings.shape)}"
+        )
+    rows = rows if len(embeddings) == len(rows) else test_rows
+    return _score(embeddings, rows, dataset, protocol, protocol.trials(dataset))
+
+
+@torch.no_grad()
+def embed(
+    model: Any,
+    dataset: Any,
+    rows: np.ndarray,
+    *,
+    height: int | None = None,
+    width: int | None = None,
+    batch_size: int = 256,
+    device: torch.device | str | None = None,
+) -> Tensor:
+    """Embed the images at ``rows`` (frame positions): (len(rows), D) float32 of unit length, on the device.
+
+    The model is put in evaluation mode and given back as it was; no random number is drawn.
+
+    Args:
+        model: a torch module with ``embed(images, modality) -> (B, D)`` for normalised float images (B, 3, H, W) and
+            modality (B,) int64. Anything else with that method is taken to be ready, on the CPU unless ``device`` says.
+        height, width: size of the images in pixels; else ``model.image_size``, else that of the data set's profile.
+        device: where to compute; default: where the model is.
+
+    Raises:
+        ValueError: only one of height and width is given, no row or batch, or ``model.embed`` returns another shape.
+    """
+    height, width = _image_size(model, dataset, height, width)
+    rows = np.asarray(rows)
+    if len(rows) == 0 or batch_size < 1:
+        raise ValueError(
+            f"embed needs at least one row and a batch_size of 1 or more, got {len(rows)} and {batch_size}"
+        )
+    images, modality = dataset.images(height, width), torch.from_numpy(dataset.frame["modality"].to_numpy(copy=True))
+    batches = []
+    with _evaluating(model, device) as device:
+        for start in tqdm(range(0, len(rows), batch_size), "embedding", leave=False, delay=1):
+            batch = rows[start : start + batch_size]
+            output = model.embed(normalise(images.tensor(batch, device)), modality[batch].to(device))
+            if output.ndim != 2 or len(output) != len(batch):
+                raise ValueError(f"model.embed returned {tuple(output.shape)} for {len(batch)} images; expected (B, D)")
+            batches.append(F.normalize(output.float(), dim=1))
+    return torch.cat(batches)
+
+
+@torch.no_grad()
+def cosine_distances(query: Tensor, gallery: Tensor) -> Tensor:
+    """1 − cosine: (Q, D) and (G, D) of any length → (Q, G) float32, on the same device.
+
+    Products are summed in float64 and rounded to float32 at the end. Equal embeddings are then at equal distance, which
+    a float32 product does not promise (its sums run in another order at the edges of a matrix), and the result does not
+    depend on autocast or on the precision chosen for matrix products.
+    """
+    if query.device.type == "mps":  # has no float64
+        query, gallery = query.cpu(), gallery.cpu()
+    query, gallery = F.normalize(query.double(), dim=1), F.normalize(gallery.double(), dim=1)
+    return torch.cat([1 - (block @ gallery.T).float() for block in query.split(1024)])
+
+
+def _score(
+    embeddings: Tensor, rows: np.ndarray, dataset: Any, protocol: Protocol, trials: list[Trial]
+) -> EvaluationResult:
+    """``embeddings[i]`` belongs to frame row ``rows[i]``; ``rows`` ascend and contain the rows of every trial."""
+    query_rows = np.unique(np.concatenate([trial.query_rows for trial in trials]))
+    gallery_rows = np.unique(np.concatenate([trial.gallery_rows for trial in trials]))
+    query, gallery = (embeddings[np.searchsorted(rows, needed)] for needed in (query_rows, gallery_rows))
+    _require_finite(query, query_rows, "query", dataset)
+    _require_finite(gallery, gallery_rows, "gallery", dataset)
+    distances = cosine_distances(query, gallery).cpu().numpy()
+
+    results = []
+    for trial in trials:
+        query_frame, gallery_frame = dataset.frame.iloc[trial.query_rows], dataset.frame.iloc[trial.gallery_rows]
+        ranking = rank(
+            distances[
+                np.ix_(np.searchsorted(query_rows, trial.query_rows), np.searchsorted(gallery_rows, trial.gallery_rows))
+            ],
+            query_frame["pid"].to_numpy(),
+            gallery_frame["pid"].to_numpy(),
+            exclude=protocol.exclude(query_frame, gallery_frame),
+            distinct_ids=protocol.distinct_ids,
+        )
+        results.append(TrialResult(ranking, query_frame["pid"].to_numpy(), len(gallery_frame)))
+    return EvaluationResult(
+        protocol=protocol,
+        dataset=dataset.name,
+        split=dataset.split,
+        is_twin=dataset.is_twin,
+        twin_version=dataset.twin_version,
+        profile=dataset.profile,
+        trials=tuple(results),
+    )
+
+
+def _require_finite(embeddings: Tensor, rows: np.ndarray, role: str, dataset: Any) -> None:
+    bad = ~torch.isfinite(embeddings).all(dim=1).cpu().numpy()
+    if bad.any():
+        raise ValueError(
+            f"{int(bad.sum())} of {len(rows)} {role} embeddings hold NaN or infinite values; the first is that of "
+            f"{dataset.frame['path'].iloc[rows[bad][0]]} (row {rows[bad][0]})"
+        )
+
+
+def _image_size(model: Any, dataset: Any, height: int | None, width: int | None) -> tuple[int, int]:
+    if (height is None) != (width is None):
+        raise ValueError(f"give both height and width, or neither; got height={height}, width={width}")
+    if height is not None:
+        return height, width
+    if (size := getattr(model, "image_size", None)) is not None:
+        return size
+    profile = profiles.get(dataset.profile)
+    return profile.height, profile.width
+
+
+@contextmanager
+def _evaluating(model: Any, device: torch.device | str | None) -> Iterator[torch.device]:
+    """The model in evaluation mode on ``device``; afterwards every module is in its own mode, on its own device."""
+    if not isinstance(model, torch.nn.Module):
+        yield torch.device(device or "cpu")
+        return
+    first = next(model.parameters(), None)
+    home = first.device if first is not None else torch.device("cpu")
+    device = home if device is None else torch.device(device)
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        if device != home:
+            model.to(device)
+        model.eval()
+        yield device
+    finally:
+        if device != home:
+            model.to(home)
+        for module, training in modes:
+            module.training = training
