@@ -55,10 +55,6 @@ def circle(
         constant = similarities.detach()
         pull = -gamma * F.relu(1 + margin - constant) * (similarities - 1 + margin)
         push = gamma * F.relu(constant + margin) * (similarities - margin)
-        losses = F.softplus(_logsumexp(push, negative) + _logsumexp(pull, positive))
-        return mean_over(losses, positive.any(dim=1) & negative.any(dim=1))
-
-
-def _logsumexp(values: Tensor, mask: Tensor) -> Tensor:
-    # The lowest number rather than -inf: a row without entries must not give NaN gradients.
-    return values.masked_fill(~mask, torch.finfo(values.dtype).min).logsumexp(dim=1)
+        push = push.masked_fill(~negative, -torch.inf).logsumexp(dim=1)
+        pull = pull.masked_fill(~positive, -torch.inf).logsumexp(dim=1)
+        return mean_over(F.softplus(push + pull), positive.any(dim=1) & negative.any(dim=1))
