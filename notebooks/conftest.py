@@ -25,6 +25,6 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if isinstance(item, IPyNbCell):
-        item.output_timeout = 60  # seconds; nbval's own 5 are too few on a busy machine
+        item.output_timeout = 30  # seconds; nbval's own 5 are too few on a busy machine
         if broken := item.parent.stash.get(BROKEN, None):
             pytest.skip(f"{item.parent.name}: {broken} failed")

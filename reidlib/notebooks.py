@@ -25,6 +25,7 @@ CELL_TIMEOUT = 3600  # seconds
 COMMITTED_FIGURES = (".png", ".jpg", ".csv", ".json")
 TABLE_BEGIN, TABLE_END = "<!-- notebooks: written by `make badges` -->", "<!-- end of notebooks -->"
 BADGE = re.compile(r"^\[!\[Open In Colab\].*$\n*", re.MULTILINE)
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 ENVIRONMENT_CELL = """\
@@ -52,7 +53,7 @@ class NotebookError(Exception):
 
 def repository(root: Path = ROOT) -> str:
     """The repository's address, from ``[project.urls]`` of ``pyproject.toml``."""
-    return tomllib.loads((root / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
+    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
 
 
 def environment_cell(root: Path = ROOT) -> str:
@@ -98,6 +99,7 @@ def execute(path: Path) -> "NotebookNode":
         timeout=CELL_TIMEOUT,
         resources={"metadata": {"path": str(path.parent)}},
         on_cell_start=remember,
+        extra_arguments=["--log-level=ERROR"],
         record_timing=False,
         store_widget_state=False,
         coalesce_streams=True,
@@ -105,8 +107,9 @@ def execute(path: Path) -> "NotebookNode":
     try:
         client.execute()
     except (CellControlSignal, DeadKernelError) as error:
-        source = notebook.cells[position].source
-        raise NotebookError(f"{path.name}, cell {position + 1} failed:\n\n{source}\n\n{error}") from error
+        source, reason = notebook.cells[position].source, COLOUR.sub("", str(error)).strip()
+        reason = reason if source in reason else f"{source}\n\n{reason}"  # a kernel that dies leaves no traceback
+        raise NotebookError(f"{path.name}, cell {position + 1} failed:\n\n{reason}") from error
     return tidy(notebook)
 
 
@@ -139,33 +142,33 @@ def unfit(notebook: "NotebookNode") -> list[str]:
     return problems
 
 
-def run(names: list[str] | None = None, root: Path = ROOT) -> dict[Path, "NotebookNode"]:
-    """Execute notebooks into ``build/notebooks``; one line per notebook, then the figures and tables they left.
+def run(pages: list[Path], root: Path = ROOT) -> dict[Path, "NotebookNode"]:
+    """Execute pages into ``build/notebooks``; one line per page, then the figures and tables they left.
 
     Raises:
-        NotebookError: at the first notebook that fails.
+        NotebookError: at the first page that fails.
     """
     import nbformat
 
     build = paths.build_folder().resolve()
     os.environ["REIDLIB_BUILD"] = str(build)  # a relative folder would mean another one inside the kernel
+    os.environ["PYTHONPATH"] = str(ROOT)  # the kernel imports this clone, whatever the environment has installed
     os.environ["TQDM_DISABLE"] = "1"
     os.environ.pop("MPLBACKEND", None)  # figures belong into the page, whatever the shell prefers
-    folder = build / "notebooks"
-    folder.mkdir(parents=True, exist_ok=True)
     begin = time.time()
     executed = {}
-    selected = find(names, root)
-    print(f"profile {profiles.get().name}: {len(selected)} notebook{'s' if len(selected) > 1 else ''} into {folder}")
-    for path in selected:
-        print(f"  {path.name:<34}", end="", flush=True)
+    print(f"profile {profiles.get().name}, into {build}")
+    for path in pages:
+        page = path.relative_to(root)
+        print(f"  {page!s:<44}", end="", flush=True)
         start = time.perf_counter()
         try:
             executed[path] = execute(path)
         except NotebookError:
             print(f"{time.perf_counter() - start:7.1f} s  FAILED")
             raise
-        nbformat.write(executed[path], folder / path.name)
+        (build / page).parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(executed[path], build / page)
         print(f"{time.perf_counter() - start:7.1f} s")
     for file in _written(build, begin):
         print(f"  {file.relative_to(build)}")
@@ -173,9 +176,9 @@ def run(names: list[str] | None = None, root: Path = ROOT) -> dict[Path, "Notebo
 
 
 def publish(names: list[str] | None = None, root: Path = ROOT) -> None:
-    """Run, then copy the outputs into ``notebooks/`` and the figures with their data into ``figures/``.
+    """Run lessons and their solutions, then copy outputs into ``notebooks/``, figures and their data into ``figures/``.
 
-    Nothing is copied unless every notebook ran and is fit to be published.
+    Nothing is copied unless every page ran and is fit to be published.
 
     Raises:
         NotebookError: a notebook failed or is unfit, or the profile is ``ci``, whose numbers mean nothing.
@@ -185,8 +188,12 @@ def publish(names: list[str] | None = None, root: Path = ROOT) -> None:
     if profiles.get().name == "ci":
         raise NotebookError("the profile 'ci' is for tests, its numbers mean nothing; set REIDLIB_PROFILE to another")
     begin = time.time()
-    executed = run(names, root)
-    problems = [f"{path.name}: {problem}" for path, notebook in executed.items() for problem in unfit(notebook)]
+    lessons = find(names, root)
+    solutions = [path.parent / "solutions" / path.name for path in lessons]
+    executed = run([*lessons, *(path for path in solutions if path.exists())], root)
+    problems = [
+        f"{path.relative_to(root)}: {problem}" for path, notebook in executed.items() for problem in unfit(notebook)
+    ]
     if problems:
         raise NotebookError("not published:\n  " + "\n  ".join(problems))
     for path, notebook in executed.items():
@@ -254,16 +261,16 @@ def badges(root: Path = ROOT) -> None:
     import nbformat
 
     for path in [*find(root=root), *sorted((root / "notebooks" / "solutions").glob("*.ipynb"))]:
-        before = path.read_text()
+        before = path.read_text(encoding="utf-8")
         after = nbformat.writes(with_header(nbformat.reads(before, as_version=4), path, root)).rstrip("\n") + "\n"
         if after != before:
-            path.write_text(after)
+            path.write_text(after, encoding="utf-8")
     readme = root / "README.md"
-    text = readme.read_text()
+    text = readme.read_text(encoding="utf-8")
     begin, end = text.find(TABLE_BEGIN), text.find(TABLE_END)
     if begin < 0 or end < begin:
         raise NotebookError(f"README.md lacks the lines {TABLE_BEGIN!r} and {TABLE_END!r} around its table")
-    readme.write_text(text[:begin] + table(root) + text[end + len(TABLE_END) :])
+    readme.write_text(text[:begin] + table(root) + text[end + len(TABLE_END) :], encoding="utf-8")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -275,7 +282,13 @@ def main(arguments: list[str] | None = None) -> None:
     if options.verb == "badges" and options.names:
         parser.error("badges are written for all notebooks at once")
     try:
-        badges() if options.verb == "badges" else {"run": run, "publish": publish}[options.verb](options.names)
+        match options.verb:
+            case "run":
+                run(find(options.names))
+            case "publish":
+                publish(options.names)
+            case "badges":
+                badges()
     except NotebookError as error:
         sys.exit(str(error))
 

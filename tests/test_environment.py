@@ -1,0 +1,157 @@
+"""``scripts/environment.py``: what it does with folders it finds, with pip's part replaced by a note."""
+
+import importlib.util
+import json
+import multiprocessing
+import time
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "environment.py"
+
+
+def load_script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("environment_script", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The script, with an environment that consists of marks: ``calls`` lists what was done."""
+    module = load_script()
+    module.calls = []
+
+    def create(venv: Path) -> None:
+        module.calls.append("create")
+        (venv / "pyvenv.cfg").touch()
+        (venv / "works").touch()
+
+    monkeypatch.setattr(module, "_create", create)
+    monkeypatch.setattr(module, "_works", lambda venv: (venv / "works").exists())
+    monkeypatch.setattr(module, "_install", lambda venv: module.calls.append("install"))
+    return module
+
+
+def test_a_new_environment_is_created_once(script: ModuleType, tmp_path: Path) -> None:
+    venv = tmp_path / "with a space" / "venv"
+    script.prepare(venv)
+    script.prepare(venv)
+    assert script.calls == ["create", "install"]
+
+
+def test_a_changed_lock_installs_again_into_the_same_environment(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script.prepare(tmp_path / "venv")
+    monkeypatch.setattr(script, "lock_hash", lambda: "another")
+    script.prepare(tmp_path / "venv")
+    assert script.calls == ["create", "install", "install"]
+
+
+def test_an_interrupted_installation_is_begun_again_from_nothing(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    venv = tmp_path / "venv"
+    with monkeypatch.context() as patch:
+
+        def interrupted(venv: Path) -> None:
+            (venv / "lib").mkdir()
+            (venv / "lib" / "half a package").touch()
+            raise KeyboardInterrupt
+
+        patch.setattr(script, "_install", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            script.prepare(venv)
+    script.prepare(venv)
+    assert script.calls == ["create", "create", "install"]
+    assert not (venv / "lib").exists()
+
+
+def test_an_environment_whose_python_is_gone_is_made_anew(script: ModuleType, tmp_path: Path) -> None:
+    venv = tmp_path / "venv"
+    script.prepare(venv)
+    (venv / "works").unlink()
+    script.prepare(venv)
+    assert script.calls == ["create", "install", "create", "install"]
+
+
+def test_somebody_elses_environment_is_used_and_never_emptied(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    venv = tmp_path / "venv"
+    venv.mkdir()
+    for name in ("pyvenv.cfg", "works", "their package"):
+        (venv / name).touch()
+    with monkeypatch.context() as patch:
+        patch.setattr(script, "_install", lambda venv: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            script.prepare(venv)
+    script.prepare(venv)
+    assert script.calls == ["install"]
+    assert (venv / "their package").exists()
+
+
+def test_a_folder_with_other_files_is_refused_and_left_as_it_is(script: ModuleType, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "one.jpg").touch()
+    with pytest.raises(SystemExit, match="other files in it"):
+        script.prepare(folder)
+    assert [path.name for path in folder.iterdir()] == ["one.jpg"]
+    with pytest.raises(SystemExit, match="is a file"):
+        script.prepare(folder / "one.jpg")
+
+
+def _prepare_slowly(venv: Path, log: Path) -> None:
+    script = load_script()
+    script._create = lambda venv: (venv / "pyvenv.cfg").touch()
+    script._works = lambda venv: (venv / "pyvenv.cfg").exists()
+
+    def install(venv: Path) -> None:
+        time.sleep(0.3)
+        with log.open("a") as file:
+            file.write("install\n")
+
+    script._install = install
+    script.prepare(venv)
+
+
+def test_concurrent_calls_install_once(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    arguments = (tmp_path / "venv", tmp_path / "log")
+    processes = [context.Process(target=_prepare_slowly, args=arguments) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert (tmp_path / "log").read_text() == "install\n"
+
+
+def test_a_python_that_cannot_create_environments_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = load_script()
+    monkeypatch.setattr(script.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit, match="python3-venv"):
+        script.prepare(tmp_path / "venv")
+
+
+def test_the_key_changes_with_the_lock(script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("pyproject.toml", "constraints.txt"):
+        (tmp_path / name).write_text(name)
+    monkeypatch.setattr(script, "ROOT", tmp_path)
+    keys = {script.key()}
+    for name in ("pyproject.toml", "constraints.txt"):
+        (tmp_path / name).write_text("changed")
+        keys.add(script.key())
+    assert len(keys) == 3
+
+
+def test_the_state_is_readable(script: ModuleType, tmp_path: Path) -> None:
+    script.prepare(tmp_path / "venv")
+    assert json.loads((tmp_path / "venv" / script.STATE).read_text()) == {"ours": True, "lock": script.lock_hash()}

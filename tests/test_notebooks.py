@@ -1,0 +1,258 @@
+"""The notebooks as they are committed, and the driver that executes, publishes and labels them."""
+
+import re
+import statistics
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from reidlib import notebooks
+
+ROOT = Path(__file__).resolve().parent.parent
+LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
+MEGABYTE = 1_000_000
+
+lessons = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+pages = pytest.mark.parametrize("path", [*LESSONS, *SOLUTIONS], ids=lambda path: f"{path.parent.name}/{path.stem}")
+
+
+def code_cells(path: Path) -> list:
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+
+
+def headings(path: Path) -> list[str]:
+    text = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown")
+    return re.findall(r"^## +(.+?) *$", text, re.MULTILINE)
+
+
+# ---- what is committed
+
+
+def test_there_are_notebooks_and_each_has_its_solutions() -> None:
+    assert LESSONS
+    assert [path.name for path in LESSONS] == [path.name for path in SOLUTIONS]
+
+
+@lessons
+def test_notebook_keeps_its_budget(path: Path) -> None:
+    lines = [len(cell.source.splitlines()) for cell in code_cells(path)]
+    assert len(lines) <= 45
+    assert statistics.median(lines) <= 8
+    assert max(lines) <= 40
+    assert path.stat().st_size <= MEGABYTE
+
+
+@lessons
+def test_lesson_begins_with_environment_then_profile_and_ends_with_exercises(path: Path) -> None:
+    first, second, *_ = code_cells(path)
+    assert first.source == notebooks.environment_cell()
+    assert "profiles.get(" in second.source, "the second code cell sets paths and profile"
+    assert headings(path)[-3:] == ["Summary", "Exercises", "References"]
+
+
+@lessons
+def test_lesson_has_checked_outputs(path: Path) -> None:
+    checked = [cell for cell in code_cells(path) if re.search(r"^# NBVAL_CHECK_OUTPUT$", cell.source, re.MULTILINE)]
+    assert len(checked) >= 2
+    assert all(cell.outputs for cell in checked), "a checked cell must show something"
+
+
+@pages
+def test_committed_outputs_are_complete_and_clean(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    counts = [cell.execution_count for cell in notebook.cells if cell.cell_type == "code"]
+    assert counts == list(range(1, len(counts) + 1)), "not executed top to bottom in one go: make publish"
+    assert notebooks.unfit(notebook) == []
+
+
+def test_badges_cells_and_table_are_in_step(tmp_path: Path) -> None:
+    for path in [*LESSONS, *SOLUTIONS, ROOT / "README.md", ROOT / "pyproject.toml"]:
+        copy = tmp_path / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+    notebooks.badges(tmp_path)
+    for path in [*LESSONS, *SOLUTIONS, ROOT / "README.md"]:
+        assert (tmp_path / path.relative_to(ROOT)).read_text() == path.read_text(), f"{path.name}: make badges"
+
+
+# ---- the environment cell
+
+
+def run_environment_cell(monkeypatch: pytest.MonkeyPatch, *, colab: bool) -> list[list[str]]:
+    commands = []
+    monkeypatch.setattr("subprocess.run", lambda command, **_: commands.append(command))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name in ("reidlib", "ttach") else object())
+    if colab:
+        monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
+    exec(notebooks.environment_cell(), {})
+    return commands
+
+
+def test_environment_cell_does_nothing_on_a_prepared_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run_environment_cell(monkeypatch, colab=False) == []
+
+
+def test_environment_cell_on_colab_installs_what_is_missing_and_no_dependencies(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (command,) = run_environment_cell(monkeypatch, colab=True)
+    assert "--no-deps" in command
+    assert command[-2:] == [f"git+{notebooks.repository()}", "ttach"]
+
+
+# ---- the driver
+
+
+@pytest.fixture
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A clone in miniature, without notebooks; figures and executed notebooks go to its ``build``."""
+    for name, text in {
+        "pyproject.toml": '[project.urls]\nRepository = "https://github.com/someone/somewhere"\n',
+        "README.md": f"before\n\n{notebooks.TABLE_BEGIN}\n{notebooks.TABLE_END}\n\nafter\n",
+    }.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "notebooks" / "solutions").mkdir(parents=True)
+    for name in ("REIDLIB_PROFILE", "REIDLIB_BUILD", "TQDM_DISABLE", "MPLBACKEND", "PYTHONPATH"):
+        monkeypatch.setenv(name, "")  # remembered, so that what the driver sets does not outlive the test
+    monkeypatch.setenv("REIDLIB_PROFILE", "cpu")
+    monkeypatch.setenv("REIDLIB_BUILD", str(tmp_path / "build"))
+    return tmp_path
+
+
+def write(path: Path, *sources: str) -> Path:
+    cells = [new_markdown_cell("# A title\n\nSome text."), *map(new_code_cell, sources)]
+    nbformat.write(new_notebook(cells=cells), path)
+    return path
+
+
+@pytest.mark.integration
+def test_run_executes_into_build_and_leaves_the_source_alone(clone: Path, capsys: pytest.CaptureFixture) -> None:
+    source = write(
+        clone / "notebooks" / "01_first.ipynb",
+        "import os, pathlib\nbuild = pathlib.Path(os.environ['REIDLIB_BUILD'])\nassert build.is_absolute()",
+        "(build / 'figures').mkdir(parents=True)\n(build / 'figures' / 'one.csv').write_text('a');",
+        "from tqdm.auto import tqdm\nfor _ in tqdm(range(3)): pass\nprint(2 + 3)",
+    )
+    before = source.read_bytes()
+    notebooks.run(notebooks.find(root=clone), clone)
+    assert source.read_bytes() == before
+    executed = nbformat.read(clone / "build" / "notebooks" / "01_first.ipynb", as_version=4)
+    assert [cell.execution_count for cell in executed.cells if cell.cell_type == "code"] == [1, 2, 3]
+    assert [output.text for output in executed.cells[-1].outputs] == ["5\n"]
+    assert set(executed.metadata) == {"kernelspec", "language_info"} and not executed.cells[-1].metadata
+    printed = capsys.readouterr().out
+    assert re.search(r"01_first\.ipynb +\d+\.\d s\n", printed)
+    assert "figures/one.csv" in printed
+
+
+@pytest.mark.integration
+def test_run_stops_at_the_failing_notebook_and_names_the_cell(clone: Path, capsys: pytest.CaptureFixture) -> None:
+    write(clone / "notebooks" / "01_first.ipynb", "good = 1", "good / 0", "print('never')")
+    write(clone / "notebooks" / "02_second.ipynb", "1")
+    with pytest.raises(notebooks.NotebookError, match=r"01_first\.ipynb, cell 3 failed(.|\n)*ZeroDivisionError"):
+        notebooks.run(notebooks.find(root=clone), clone)
+    assert "02_second" not in capsys.readouterr().out
+
+
+@pytest.mark.integration
+def test_run_reports_a_kernel_that_dies(clone: Path) -> None:
+    write(clone / "notebooks" / "01_first.ipynb", "import os", "os._exit(9)")
+    with pytest.raises(notebooks.NotebookError, match=r"01_first\.ipynb, cell 3 failed"):
+        notebooks.run(notebooks.find(root=clone), clone)
+
+
+@pytest.mark.integration
+def test_publish_copies_outputs_and_figures(clone: Path) -> None:
+    source = write(
+        clone / "notebooks" / "01_first.ipynb",
+        "from reidlib import paths\n(paths.build_folder() / 'figures').mkdir(parents=True)",
+        "(paths.build_folder() / 'figures' / 'one.csv').write_text('a')",
+    )
+    solution = write(clone / "notebooks" / "solutions" / "01_first.ipynb", "2 + 2")
+    notebooks.publish(root=clone)
+    assert nbformat.read(source, as_version=4).cells[-1].outputs[0].data["text/plain"] == "1"
+    assert nbformat.read(solution, as_version=4).cells[-1].outputs[0].data["text/plain"] == "4"
+    assert (clone / "figures" / "one.csv").read_text() == "a"
+
+
+@pytest.mark.integration
+def test_publish_copies_nothing_if_a_page_is_unfit(clone: Path) -> None:
+    sources = [
+        write(clone / "notebooks" / "01_first.ipynb", "print('fine')"),
+        write(clone / "notebooks" / "02_second.ipynb", "import warnings\nwarnings.warn('odd')"),
+    ]
+    before = [source.read_bytes() for source in sources]
+    with pytest.raises(notebooks.NotebookError, match=r"02_second\.ipynb: cell 2 writes to stderr"):
+        notebooks.publish(root=clone)
+    assert [source.read_bytes() for source in sources] == before
+
+
+def test_publish_refuses_the_profile_for_tests(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REIDLIB_PROFILE", "ci")
+    with pytest.raises(notebooks.NotebookError, match="numbers mean nothing"):
+        notebooks.publish(root=clone)
+
+
+def test_unfit_names_errors_warnings_and_paths_of_this_machine() -> None:
+    stream = {"output_type": "stream", "name": "stdout", "text": f"read {Path.home()}/x"}
+    warning = {"output_type": "stream", "name": "stderr", "text": "careful\nmore"}
+    error = {"output_type": "error", "ename": "KeyError", "evalue": "1", "traceback": []}
+    shown = {"output_type": "display_data", "data": {"text/plain": str(ROOT)}, "metadata": {}}
+    cells = [new_code_cell("", outputs=[nbformat.from_dict(output)]) for output in (stream, warning, error, shown)]
+    problems = notebooks.unfit(new_notebook(cells=[*cells, new_code_cell("1")]))
+    assert [problem.split(":")[0] for problem in problems] == [
+        "cell 1 shows a path of this machine",
+        "cell 2 writes to stderr",
+        "cell 3 ends in an error",
+        "cell 4 shows a path of this machine",
+    ]
+
+
+def test_unknown_names_and_empty_folders_are_errors(clone: Path) -> None:
+    with pytest.raises(notebooks.NotebookError, match="no notebooks in"):
+        notebooks.find(root=clone)
+    write(clone / "notebooks" / "01_first.ipynb", "1")
+    assert notebooks.find(["01_first.ipynb"], clone) == notebooks.find(["01_first"], clone) == notebooks.find([], clone)
+    with pytest.raises(notebooks.NotebookError, match=r"unknown notebook '02_second'.*01_first"):
+        notebooks.find(["02_second"], clone)
+
+
+def test_badges_are_written_once_and_follow_the_address(clone: Path) -> None:
+    first = write(clone / "notebooks" / "01_first.ipynb", "x = 1")
+    solution = write(clone / "notebooks" / "solutions" / "01_first.ipynb", "x = 1")
+    for address in ("https://github.com/someone/somewhere", "https://github.com/else/where"):
+        (clone / "pyproject.toml").write_text(f'[project.urls]\nRepository = "{address}"\n')
+        notebooks.badges(clone)
+        written = [path.read_bytes() for path in (first, solution, clone / "README.md")]
+        notebooks.badges(clone)
+        assert [path.read_bytes() for path in (first, solution, clone / "README.md")] == written
+    cells = nbformat.read(first, as_version=4).cells
+    title, empty, badge, *rest = cells[0].source.splitlines()
+    assert (title, empty, rest) == ("# A title", "", ["", "Some text."])
+    assert "/else/where/blob/main/notebooks/01_first.ipynb" in badge
+    assert [cell.source for cell in cells[1:]] == [notebooks.environment_cell(clone), "x = 1"]
+    readme = (clone / "README.md").read_text()
+    assert readme.startswith("before\n") and readme.endswith("after\n")
+    assert f"| [01_first](notebooks/01_first.ipynb) | A title | {badge} |" in readme
+    assert "solutions" not in readme and "someone" not in readme
+
+
+def test_badges_need_a_title_and_the_markers(clone: Path) -> None:
+    path = write(clone / "notebooks" / "01_first.ipynb", "1")
+    (clone / "README.md").write_text("nothing")
+    with pytest.raises(notebooks.NotebookError, match="README"):
+        notebooks.badges(clone)
+    nbformat.write(new_notebook(cells=[new_code_cell("1")]), path)
+    with pytest.raises(notebooks.NotebookError, match="title"):
+        notebooks.badges(clone)
+
+
+def test_command_line_ends_with_the_reason(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notebooks, "publish", lambda names: notebooks.find(names, clone))
+    with pytest.raises(SystemExit, match="no notebooks in"):
+        notebooks.main(["publish"])

@@ -1,0 +1,199 @@
+"""What the repository promises as a whole: its rooms, its environment, its front page."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+import reidlib
+from reidlib import profiles
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+REQUIREMENTS = [*PROJECT["dependencies"], *EXTRAS["notebooks"], *EXTRAS["dev"]]
+
+# A module may import from its own column and from those before it.
+ROOMS = (
+    {"__init__", "paths", "profiles"},
+    {"synthetic"},
+    {"data"},
+    {"models", "losses"},
+    {"recipes", "runs", "training"},
+    {"evaluation"},
+    {"explain"},
+    {"plots"},
+    {"cli", "notebooks", "sweep"},
+)
+OPTIONAL = [
+    "IPython",
+    "ipykernel",
+    "ipywidgets",
+    "jupyterlab",
+    "nbclient",
+    "nbconvert",
+    "nbformat",
+    "pytorch_grad_cam",
+    "umap",
+    "hypothesis",
+    "jupytext",
+    "nbval",
+    "pytest",
+    "pytorch_metric_learning",
+    "yaml",
+    "submitit",
+    "tyro",
+]
+
+
+def column(room: str) -> int:
+    found = [number for number, rooms in enumerate(ROOMS) if room in rooms]
+    assert found, f"reidlib/{room} is a new room: say in ROOMS between which it lies"
+    return found[0]
+
+
+def imports(path: Path) -> set[str]:
+    """Dotted names that a file imports, at the top or later."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            package = list(path.relative_to(ROOT).parts[: -node.level]) if node.level else []
+            module = ".".join([*package, *([node.module] if node.module else [])])
+            names |= {f"{module}.{alias.name}" for alias in node.names}
+    return names
+
+
+SOURCES = sorted((ROOT / "reidlib").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_no_room_imports_from_a_room_to_its_right(path: Path) -> None:
+    room = path.relative_to(ROOT / "reidlib").parts[0].removesuffix(".py")
+    imported = imports(path)
+    own = {name.split(".")[1] for name in imported if name.startswith("reidlib.") and name != "reidlib.__version__"}
+    wrong = sorted(other for other in own if column(other) > column(room))
+    assert not wrong, f"{room} lies left of {wrong}"
+    if room == "models":
+        assert "data" not in own
+    if room == "losses":
+        outside = {name.split(".")[0] for name in imported} - set(sys.stdlib_module_names) - {"torch", "reidlib"}
+        assert not outside and own <= {"losses"}, "losses stand on torch alone"
+
+
+def run_python(code: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+
+
+def test_tests_run_on_this_clone() -> None:
+    assert Path(reidlib.__file__).parent == ROOT / "reidlib"
+
+
+def test_importing_the_package_is_light() -> None:
+    code = "import sys, reidlib; print([name for name in ('torch', 'pandas', 'numpy', 'umap') if name in sys.modules])"
+    completed = run_python(code)
+    assert completed.stdout.strip() == "[]", completed.stderr
+
+
+def test_every_module_imports_without_the_optional_packages() -> None:
+    modules = [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in SOURCES]
+    code = f"""
+import importlib, sys
+for name in {OPTIONAL}:
+    sys.modules[name] = None
+for name in {modules}:
+    importlib.import_module(name)
+"""
+    completed = run_python(code)
+    assert completed.returncode == 0, completed.stderr
+
+
+def pins() -> dict[str, Version]:
+    lines = [
+        line
+        for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+        if line and not line.startswith("#")
+    ]
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines), "constraints.txt holds exact versions only"
+    return {canonicalize_name(name): Version(version) for name, version in (line.split("==") for line in lines)}
+
+
+@pytest.mark.parametrize("text", REQUIREMENTS)
+def test_every_requirement_is_pinned_within_its_bounds(text: str) -> None:
+    requirement = Requirement(text)
+    version = pins().get(canonicalize_name(requirement.name))
+    assert version, f"{requirement.name} has no line in constraints.txt"
+    assert requirement.specifier.contains(version)
+
+
+def test_torch_and_torchvision_are_a_released_pair() -> None:
+    versions = pins()
+    assert (versions["torch"], versions["torchvision"]) == (Version("2.15.0"), Version("0.29.2"))
+
+
+def test_conda_environment_is_in_step() -> None:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    assert environment["name"] == PROJECT["name"]
+    *conda, pip = environment["dependencies"]
+    python = next(line for line in conda if line.startswith("python="))
+    assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(python.removeprefix("python="))
+    assert {"pip", "make"} <= set(conda)
+    constraint, editable = pip["pip"]
+    assert constraint == "--constraint constraints.txt"
+    extras = re.fullmatch(r"--editable \.\[([\w,-]+)\]", editable).group(1)
+    assert set(extras.split(",")) <= set(EXTRAS)
+    assert f'EXTRAS = "{extras}"' in (ROOT / "scripts" / "environment.py").read_text(encoding="utf-8")
+
+
+def test_citation_is_in_step() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == reidlib.__version__
+    assert citation["license"] == PROJECT["license"]
+    assert citation["repository-code"] == PROJECT["urls"]["Repository"]
+
+
+def test_readme_links_lead_somewhere() -> None:
+    links = re.findall(r"\]\(([^)#]+)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    local = {link for link in links if "://" not in link}
+    assert local
+    assert not [link for link in local if not (ROOT / link).exists()]
+
+
+def test_readme_names_the_profiles_as_they_are() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for profile in profiles.PROFILES.values():
+        assert f"| `{profile.name}` | {profile.height}×{profile.width} | {profile.purpose} |" in readme
+
+
+def texts() -> list[Path]:
+    folders = ("reidlib", "tests", "notebooks", "benchmarks", "figures", "scripts", ".ci")
+    files = [*ROOT.glob("*.*"), ROOT / "Makefile", ROOT / "data" / "README.md"]
+    files += [file for folder in folders for file in (ROOT / folder).rglob("*")]
+    suffixes = ("", ".cff", ".cfg", ".csv", ".ipynb", ".json", ".md", ".py", ".toml", ".txt", ".yml")
+    return [file for file in files if file.is_file() and file.suffix in suffixes and "__pycache__" not in file.parts]
+
+
+def test_no_file_names_a_place_on_one_machine() -> None:
+    folders = "|".join(("work", "root", "tmp", r"home/\w+", r"Users/\w+", "opt"))
+    machine = re.compile(rf"(?<![\w.~:/-])/({folders})/")
+    lines = [
+        f"{file.relative_to(ROOT)}:{number}: {line.strip()[:80]}"
+        for file in texts()
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
+        if machine.search(line)
+    ]
+    assert not lines
+
+
+def test_no_test_is_skipped_or_expected_to_fail() -> None:
+    marks = re.compile(r"pytest\.mark\.(" + "|".join(("skip", "xfail")) + ")")
+    assert not [path.name for path in (ROOT / "tests").rglob("*.py") if marks.search(path.read_text(encoding="utf-8"))]
