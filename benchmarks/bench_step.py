@@ -2,7 +2,8 @@
 
     python benchmarks/bench_step.py [--backbones small tiny] [--height 128 --width 64 --batch 64] [--pairs 15]
 
-Prints the median over pairs measured back to back, because a shared machine drifts; the ratio is the result.
+Prints medians over pairs measured back to back, because a shared machine drifts; the ratio is the result. While other
+programs use the cores, two threads wait for one another: OMP_NUM_THREADS=1 then measures better.
 """
 
 import argparse
