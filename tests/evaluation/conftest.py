@@ -76,18 +76,27 @@ SHADES = {6: 20, 10: 90, 17: 160, 21: 230}
 
 
 def write_shade(path: Path, pid: int) -> None:
-    Image.new("RGB", (8, 16), (SHADES[pid],) * 3).save(path)
+    Image.new("RGB", (8, 16), (SHADES.get(pid, 0),) * 3).save(path)
 
 
 @pytest.fixture
-def small_counts() -> Counts:
-    """Four identities; camera 2 is the only visible camera that saw identity 21."""
-    counts = {(camid, pid): 3 for camid in range(1, 7) for pid in SHADES}
-    return {folder: count for folder, count in counts.items() if folder not in {(1, 21), (4, 21), (5, 21)}}
+def write_small_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., ReIDDataset]:
+    """Four identities with three 16×8 images a folder, each identity in its shade of grey.
 
-
-@pytest.fixture
-def small(tmp_path: Path, small_counts: Counts, monkeypatch: pytest.MonkeyPatch) -> ReIDDataset:
-    """A tree of 16×8 images in which every identity has its shade of grey."""
+    Camera 2 is the only visible camera that saw identity 21. ``train_images`` more per camera show identity 1.
+    """
     monkeypatch.setenv("REIDLIB_CACHE", str(tmp_path / "cache"))
-    return reidlib.data.open("sysu", write_tree(tmp_path / "small", small_counts, list(SHADES), write_shade))
+
+    def write(train_images: int = 0) -> ReIDDataset:
+        counts = {(camid, pid): 3 for camid in range(1, 7) for pid in SHADES}
+        counts = {folder: count for folder, count in counts.items() if folder not in {(1, 21), (4, 21), (5, 21)}}
+        if train_images:
+            counts |= {(camid, 1): train_images for camid in range(1, 7)}
+        return reidlib.data.open("sysu", write_tree(tmp_path / "small", counts, list(SHADES), write_shade))
+
+    return write
+
+
+@pytest.fixture
+def small(write_small_tree: Callable[..., ReIDDataset]) -> ReIDDataset:
+    return write_small_tree()
