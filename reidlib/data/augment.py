@@ -142,26 +142,29 @@ def crop(
     if pad_value == "mean":
         padded += _per_channel([round(255 * value) for value in IMAGENET_MEAN], images.device).to(images.dtype)
     padded[:, :, pad:-pad, pad:-pad] = images
-    windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # a view: (B, 3, 2·pad + 1, 2·pad + 1, H, W)
-    return windows[torch.arange(count, device=images.device), :, top, left]
+    # Every row of the result is one run of W bytes: find where each begins and copy runs, not pixels.
+    planes = torch.arange(count * channels, device=images.device).view(count, channels, 1) * padded[0, 0].numel()
+    rows = (top[:, None] + torch.arange(height, device=images.device)) * padded.shape[-1] + left[:, None]
+    runs = padded.flatten().unfold(0, width, 1)
+    return runs.index_select(0, (planes + rows[:, None]).flatten()).view(images.shape)
 
 
 def flip(images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Mirror the images where ``mask`` (bool ``(B,)``) is set."""
-    return torch.where(mask[:, None, None, None], images.flip(-1), images)
+    both = torch.cat([images, images.flip(-1)])
+    return both.index_select(0, torch.arange(len(images), device=images.device) + len(images) * mask)
 
 
 def exchange_channels(images: torch.Tensor, channel: torch.Tensor) -> torch.Tensor:
     """Show one channel, or the grey value, in all three; ``channel`` ``(B,)``: ``KEEP``, 0, 1, 2 or ``GREY``."""
-    changed = torch.nonzero(channel != KEEP)[:, 0]
-    if not len(changed):
-        return images
-    some = images[changed]
-    red, green, blue = some.unbind(1)
+    own = torch.arange(3, device=images.device).expand(len(images), 3)
+    source = torch.where(((channel == KEEP) | (channel == GREY))[:, None], own, channel[:, None])
+    planes = (3 * torch.arange(len(images), device=images.device)[:, None] + source).flatten()
+    result = images.flatten(0, 1).index_select(0, planes).view(images.shape)
+    to_grey = torch.nonzero(channel == GREY)[:, 0]
+    red, green, blue = images.index_select(0, to_grey).unbind(1)
     grey = red.mul(GREY_WEIGHTS[0]).add_(green, alpha=GREY_WEIGHTS[1]).add_(blue, alpha=GREY_WEIGHTS[2])
-    choices = torch.stack([red, green, blue, grey.to(images.dtype)])
-    shown = choices[channel[changed], torch.arange(len(changed), device=images.device)]
-    return images.index_copy(0, changed, shown[:, None].expand_as(some).contiguous())
+    return result.index_copy_(0, to_grey, grey.to(images.dtype)[:, None].expand(-1, 3, -1, -1))
 
 
 def erase_(
@@ -172,7 +175,8 @@ def erase_(
     columns = torch.arange(images.shape[3], device=images.device)
     in_rows = (rows >= top[:, None]) & (rows < (top + height)[:, None])
     in_columns = (columns >= left[:, None]) & (columns < (left + width)[:, None])
-    return images.masked_fill_((in_rows[:, :, None] & in_columns[:, None, :])[:, None], 0.0)
+    erased = in_rows[:, None, :, None] & in_columns[:, None, None, :]
+    return images.mul_((~erased).to(images.dtype))
 
 
 def _index(uniform: torch.Tensor, count: int | torch.Tensor) -> torch.Tensor:

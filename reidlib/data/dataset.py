@@ -120,8 +120,12 @@ class ReIDDataset:
 
     def check(self, decode: bool = False) -> CheckReport:
         """Look for what is missing or odd; ``decode=True`` also decodes every image (minutes on a full data set)."""
-        problems = self.reader.check(self) + _check_modalities(self) + _check_files(self, decode)
-        return CheckReport(self.title, (_check_twin(self) if self.is_twin else []) + problems)
+        try:
+            problems = self.reader.check(self)
+        except (OSError, ValueError) as error:  # the tree changed since it was opened
+            problems = [Problem("error", str(self.root), str(error))]
+        problems += (_check_twin(self) if self.is_twin else []) + _check_modalities(self) + _check_files(self, decode)
+        return CheckReport(self.title, problems)
 
 
 def validated(frame: pd.DataFrame, root: Path) -> pd.DataFrame:

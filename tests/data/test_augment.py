@@ -147,6 +147,8 @@ def test_erased_rectangles_are_drawn_as_torchvision_draws_them(size):
     assert (ours[:, 2] > 0).float().mean() == pytest.approx(len(expected) / 6000, abs=0.01)
     ours = ours[ours[:, 2] > 0]
     assert (ours[:, 0] + ours[:, 2] <= size[0]).all() and (ours[:, 1] + ours[:, 3] <= size[1]).all()
+    for place, extent, whole in ((ours[:, 0], ours[:, 2], size[0]), (ours[:, 1], ours[:, 3], size[1])):
+        assert place.min() == 0 and (place + extent).max() == whole, "every border can be reached"
     quantiles = torch.tensor([0.1, 0.25, 0.5, 0.75, 0.9])
     difference = (ours.float().quantile(quantiles, 0) - expected.float().quantile(quantiles, 0)).abs()
     tolerance = torch.tensor([*size, *size, size[0] * size[1] * 0.33]) * 0.04 + 1

@@ -351,6 +351,12 @@ def test_empty_and_vanished_files_are_errors(twin):
     assert find(report, "cam2/0001/0003.jpg", "gone")[0].severity == "error"
 
 
+def test_camera_folder_lost_since_opening_is_reported(twin):
+    dataset = reidlib.data.open("sysu", root=twin)
+    shutil.rmtree(twin / "cam3")
+    assert find(dataset.check(), str(twin), "lacks cam3")[0].severity == "error"
+
+
 def test_every_damaged_image_is_named_when_decoding(twin):
     damaged = ["cam1/0001/0002.jpg", "cam6/0010/0003.jpg"]
     for path in damaged:
