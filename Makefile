@@ -15,6 +15,8 @@ export PYTHONPATH := $(CURDIR)
 # Notebooks run on the environment's own kernel, whatever kernels and start-up files the user has.
 export JUPYTER_PREFER_ENV_PATH := 1
 export IPYTHONDIR := $(CURDIR)/build/ipython
+# Figures appear in the page, whatever the shell prefers.
+unexport MPLBACKEND
 
 # One thread a worker: with more, parallel workers are slower than one. Figures of tests stay apart from those of `run`.
 TEST = REIDLIB_PROFILE=ci REIDLIB_BUILD="$(CURDIR)/build/test" OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist loadfile
@@ -58,6 +60,7 @@ install: ## prepare the environment; does nothing when it is up to date
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 		{ echo "Python 3.11 or newer is needed, and '$(PYTHON)' is not; name one: make PYTHON=/path/to/python" >&2; exit 1; }
 	@"$(PYTHON)" scripts/environment.py "$(VENV)"
+	@mkdir -p build
 
 key: # the name under which continuous integration keeps the environment
 	@"$(PYTHON)" scripts/environment.py --key

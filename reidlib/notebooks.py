@@ -154,7 +154,7 @@ def run(pages: list[Path], root: Path = ROOT) -> dict[Path, "NotebookNode"]:
     os.environ["REIDLIB_BUILD"] = str(build)  # a relative folder would mean another one inside the kernel
     os.environ["PYTHONPATH"] = str(ROOT)  # the kernel imports this clone, whatever the environment has installed
     os.environ["TQDM_DISABLE"] = "1"
-    os.environ.pop("MPLBACKEND", None)  # figures belong into the page, whatever the shell prefers
+    os.environ.pop("MPLBACKEND", None)  # figures appear in the page, whatever the shell prefers
     begin = time.time()
     executed = {}
     print(f"profile {profiles.get().name}, into {build}")

@@ -40,12 +40,13 @@ def key() -> str:
 def prepare(venv: Path) -> None:
     """Make ``venv`` hold exactly what the lock asks for. A folder that we did not create is never emptied."""
     _refuse_other_folders(venv)
+    if _is_ready(venv):  # without the guard: a finished environment may belong to another user
+        return
     venv.mkdir(parents=True, exist_ok=True)
     with _guard(venv):
-        state = _read_state(venv)
-        works = _works(venv)
-        if works and state.get("lock") == lock_hash():
+        if _is_ready(venv):
             return
+        state, works = _read_state(venv), _works(venv)
         ours = state.get("ours", not (venv / "pyvenv.cfg").exists())
         if ours and (not works or not state.get("lock")):
             _empty(venv)
@@ -75,6 +76,10 @@ def _guard(venv: Path):
             print(f"waiting for another process that prepares {venv}", flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _is_ready(venv: Path) -> bool:
+    return _read_state(venv).get("lock") == lock_hash() and _works(venv)
 
 
 def _read_state(venv: Path) -> dict:

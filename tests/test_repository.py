@@ -1,15 +1,18 @@
 """What the repository promises as a whole: its rooms, its environment, its front page."""
 
 import ast
+import contextlib
 import re
 import subprocess
 import sys
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -27,7 +30,7 @@ ROOMS = (
     {"synthetic"},
     {"data"},
     {"models", "losses"},
-    {"recipes", "runs", "training"},
+    {"checkpoints", "recipes", "runs", "training"},
     {"evaluation"},
     {"explain"},
     {"plots"},
@@ -133,6 +136,16 @@ def test_every_requirement_is_pinned_within_its_bounds(text: str) -> None:
     version = pins().get(canonicalize_name(requirement.name))
     assert version, f"{requirement.name} has no line in constraints.txt"
     assert requirement.specifier.contains(version)
+
+
+def test_every_pin_is_good_for_every_release_of_the_oldest_python() -> None:
+    oldest = PROJECT["requires-python"].removeprefix(">=") + ".0"
+    bounds = {}
+    for name in pins():
+        with contextlib.suppress(metadata.PackageNotFoundError):  # packages of another platform
+            bounds[name] = metadata.distribution(name).metadata["Requires-Python"] or ""
+    assert bounds
+    assert not {name: bound for name, bound in bounds.items() if not SpecifierSet(bound).contains(oldest)}
 
 
 def test_torch_and_torchvision_are_a_released_pair() -> None:
