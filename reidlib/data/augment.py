@@ -78,6 +78,8 @@ class Augmentation:
         Parameters are drawn on the generator's device: with a CPU generator they are the same whatever the images' is.
         """
         _require_bytes(images)
+        if modality.shape != images.shape[:1]:
+            raise ValueError(f"one modality per image: {len(images)} images, modality of shape {tuple(modality.shape)}")
         return self.apply(images, self.draw(modality, *images.shape[-2:], generator))
 
     def draw(self, modality: torch.Tensor, height: int, width: int, generator: torch.Generator) -> Parameters:

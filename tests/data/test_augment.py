@@ -185,3 +185,8 @@ def test_only_colour_bytes_are_accepted(shape):
         normalise(torch.zeros(shape, dtype=torch.uint8))
     with pytest.raises(ValueError, match=r"not torch\.float32"):
         Augmentation()(torch.zeros(2, 3, 8, 4), torch.zeros(2), generator())
+
+
+def test_one_modality_for_many_images_is_refused(images):
+    with pytest.raises(ValueError, match="64 images, modality of shape"):
+        ALL(images, torch.zeros(1), generator())
