@@ -26,11 +26,11 @@ REQUIREMENTS = [*PROJECT["dependencies"], *EXTRAS["notebooks"], *EXTRAS["dev"]]
 
 # A module may import from its own column and from those before it.
 ROOMS = (
-    {"__init__", "paths", "profiles"},
+    {"__init__", "devices", "paths", "profiles"},
     {"synthetic"},
     {"data"},
     {"models", "losses"},
-    {"checkpoints", "recipes", "runs", "training"},
+    {"checkpoints", "recipes", "runs", "training", "validation"},
     {"evaluation"},
     {"explain"},
     {"plots"},
