@@ -14,9 +14,9 @@ PARTS = ("background", "head", "hair", "hat", "torso", "arm", "hand", "leg", "fo
 
 MATERIALS = ("skin", "hair", "top", "outer", "bottom", "shoes", "bag", "hat", "face")
 SKIN, HAIR, TOP, OUTER, BOTTOM, SHOES, BAG, HAT, FACE = range(len(MATERIALS))
-UP, FRONT = np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.0, 1.0])
+UP, FRONT, SIDEWAYS = np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.0, 1.0]), np.array([1.0, 0.0, 0.0])
 NEVER = 9.0
-SHOULDERS, WAIST, HIP = 1.36, 0.97, 0.9  # metres above the ground, average body
+SHOULDERS, WAIST, HIP, COAT_HEM = 1.36, 0.97, 0.9, 0.55  # metres above the ground, average body
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ class _Builder:
         length = math.sqrt(axis @ axis) + 1e-9
         front = front - axis * ((front @ axis) / length**2)  # perpendicular to the axis
         front = front / (math.sqrt(front @ front) + 1e-9)
-        right = np.cross(front, axis / length)  # axes point down the body, so this is the body's left-hand side
+        (fx, fy, fz), (ax, ay, az) = front, axis / length
+        right = (fy * az - fz * ay, fz * ax - fx * az, fx * ay - fy * ax)  # front × axis; axes point down the body
         end_radius = radius if end_radius is None else end_radius
         self.rows.append(
             (*a, *axis, 1 / length**2, radius, end_radius - radius, flat, *front, *right, blend, offset, length, capped)
@@ -125,104 +126,62 @@ def build_body(identity: Identity, pose: Pose, scale: float = 1.0, shift: tuple[
     return builder.finish(pose, who.height * scale, shift)
 
 
+# The body, primitive by primitive. Columns stay aligned by hand: this is a table of measures more than a program.
+# fmt: off
 def _add_head(add, who: Identity, torso) -> None:
     size = who.head
-    base = torso(SHOULDERS)
-    head = torso(1.62) + (0, 0, 0.025)
+    base, head = torso(SHOULDERS), torso(1.62) + (0, 0, 0.025)
     add("torso", SKIN, base + (0, 0.03, 0), head - (0, 0.08, 0.015), 0.06, 0.052)
-    # the face's surface coordinate runs 0 (crown) to 0.26 (chin); the shader draws eyes and mouth by it
+    # the face's surface coordinate runs from 0 (crown) to 0.26 (chin); the shader draws eyes and mouth by it
     add("head", FACE, head + (0, 0.055 * size, 0), head - (0, 0.05 * size, -0.01), 0.093 * size, 0.076 * size,
-        flat=0.95, blend=0.02, offset=0.06)  # fmt: skip
-    if who.hair != "bald":
-        add(
-            "hair",
-            HAIR,
-            head + (0, 0.07 * size, -0.022),
-            head + (0, 0.02 * size, -0.045),
-            0.1 * size,
-            0.085 * size,
-            blend=0.012,
-        )
+        flat=0.95, blend=0.02, offset=0.06)
     back = head + (0, 0.0, -0.075 * size)
+    if who.hair != "bald":
+        add("hair", HAIR, head + (0, 0.07 * size, -0.022), head + (0, 0.02 * size, -0.045), 0.1 * size, 0.085 * size,
+            blend=0.012)
     if who.hair == "bob":
-        for side in (-1, 1):
-            add(
-                "hair",
-                HAIR,
-                head + (side * 0.06, 0.05, -0.035),
-                head + (side * 0.075, -0.1, -0.02),
-                0.052,
-                0.045,
-                blend=0.02,
-            )
         add("hair", HAIR, back, back - (0, 0.1, 0), 0.075, 0.07, blend=0.02)
     elif who.hair == "long":
-        for side in (-1, 1):
-            add(
-                "hair",
-                HAIR,
-                head + (side * 0.06, 0.05, -0.04),
-                head + (side * 0.095, -0.24, 0.0),
-                0.05,
-                0.035,
-                blend=0.02,
-            )
-        add("hair", HAIR, back, back - (0, 0.3, 0.035), 0.08, 0.065, flat=0.75, blend=0.02)
+        add("hair", HAIR, back, back - (0, 0.3, 0.075), 0.08, 0.055, flat=0.75, blend=0.02)
     elif who.hair == "ponytail":
-        add("hair", HAIR, back + (0, 0.03, -0.02), back - (0, 0.2, 0.06), 0.034, 0.024, blend=0.012)
+        add("hair", HAIR, back + (0, 0.03, -0.02), back - (0, 0.22, 0.085), 0.034, 0.024, blend=0.012)
+    if who.hair in ("bob", "long"):
+        fall = (0.075, -0.1, -0.02) if who.hair == "bob" else (0.095, -0.24, 0.0)
+        for side in (-1, 1):
+            add("hair", HAIR, head + (side * 0.06, 0.05, -0.038), head + fall * np.array([side, 1, 1]), 0.05, 0.04,
+                blend=0.02)
     if who.hat:
-        add(
-            "hat",
-            HAT,
-            head + (0, 0.1 * size, -0.01),
-            head + (0, 0.125 * size, -0.012),
-            0.112 * size,
-            0.085 * size,
-            blend=0.004,
-        )
+        add("hat", HAT, head + (0, 0.1 * size, -0.01), head + (0, 0.125 * size, -0.012), 0.112 * size, 0.085 * size,
+            blend=0.004)
         add("hat", HAT, head + (0, 0.085 * size, 0.05), head + (0, 0.075 * size, 0.15), 0.055, 0.05,
-            flat=0.3, front=UP, blend=0.006)  # fmt: skip
+            flat=0.3, front=UP, blend=0.006)
 
 
 def _add_arms(add, who: Identity, pose: Pose, torso, chest: float, upper: int) -> None:
     thick = 0.75 + 0.25 * who.build + (0.14 if who.outerwear != "none" else 0.0)
-    sleeve = 1.0 if who.outerwear != "none" else who.sleeve
+    sleeve = {"cut": 0.52 * (1.0 if who.outerwear != "none" else who.sleeve), "beyond": SKIN}
     for side in (-1, 1):
         shoulder = torso(1.385) + (side * (chest + 0.015), 0, 0)
         angle = -side * who.arm_swing * math.sin(pose.phase)
         elbow = shoulder + _swing((side * 0.045, -0.27, 0), angle)
         wrist = elbow + _swing((side * 0.005, -0.24, 0), angle + 0.25 + 0.3 * max(angle, 0.0))
-        add("arm", upper, shoulder, elbow, 0.058 * thick, 0.046 * thick, blend=0.05, cut=sleeve * 0.52, beyond=SKIN)
-        add(
-            "arm",
-            upper,
-            elbow,
-            wrist,
-            0.045 * thick,
-            0.034 * thick,
-            blend=0.02,
-            offset=0.27,
-            cut=sleeve * 0.52,
-            beyond=SKIN,
-        )
-        add(
-            "hand",
-            SKIN,
-            wrist,
-            wrist + _swing((0, -0.09, 0), angle + 0.3),
-            0.033,
-            0.027,
-            flat=0.7,
-            front=np.array([1.0, 0, 0]),
-        )
+        tip = wrist + _swing((0, -0.09, 0), angle + 0.3)
+        add("arm", upper, shoulder, elbow, 0.058 * thick, 0.046 * thick, blend=0.05, **sleeve)
+        add("arm", upper, elbow, wrist, 0.045 * thick, 0.034 * thick, blend=0.02, offset=0.27, **sleeve)
+        add("hand", SKIN, wrist, tip, 0.033, 0.027, flat=0.7, front=SIDEWAYS)
 
 
 def _add_legs(add, who: Identity, pose: Pose, opening: float) -> None:
     thick, length = 0.6 + 0.4 * who.build, who.legs
-    covered = who.leg * 0.85 * length
     top = SHOULDERS - HIP  # surface coordinates continue those of the trunk
-    upper = TOP if who.outerwear == "none" else OUTER
+    drop = 0.22 + 0.42 * who.skirt  # from the waist to the hem of a skirt
     stride = who.stride * (1.0 - 0.4 * who.skirt)  # a long skirt shortens the step
+    bare_from = drop - 0.06 if who.skirt > 0 else 0.85 * who.leg * length
+    loose = 1.12 if who.skirt == 0 else 1.0
+    upper, hem = (TOP, who.hem) if who.outerwear == "none" else (OUTER, who.hem)
+    if who.outerwear == "coat":
+        hem = COAT_HEM + 0.03  # what swings through the coat's tail is still coat
+    cover = {"cut": top + bare_from, "beyond": SKIN, "hem": SHOULDERS - hem, "above": upper}
     for side in (-1, 1):
         hip = np.array([side * 0.085 * (0.5 + 0.5 * who.build), HIP, 0.0])
         thigh = side * stride * math.sin(pose.phase)
@@ -230,58 +189,47 @@ def _add_legs(add, who: Identity, pose: Pose, opening: float) -> None:
         bend = 0.1 + 1.3 * stride * max(side * math.cos(pose.phase), 0.0)
         knee = hip + _swing((0, -0.42 * length, 0), thigh)
         ankle = knee + _swing((0, -0.41 * length, 0), thigh - bend)
-        loose = 1.12 if covered > 0 else 1.0
-        add("leg", BOTTOM, hip, knee, 0.092 * thick * loose, 0.064 * thick * loose, blend=0.04, offset=top,
-            cut=top + covered, beyond=SKIN, hem=SHOULDERS - who.hem, above=upper)  # fmt: skip
-        add("leg", BOTTOM, knee, ankle, 0.062 * thick * loose, 0.042 * loose, blend=0.02,
-            offset=top + 0.42 * length, cut=top + covered, beyond=SKIN)  # fmt: skip
         heel, toe = ankle + _swing((0, -0.035, -0.03), thigh - bend), ankle + _swing((0, -0.05, 0.15), thigh - bend)
+        add("leg", BOTTOM, hip, knee, 0.092 * thick * loose, 0.064 * thick * loose, blend=0.04, offset=top, **cover)
+        add("leg", BOTTOM, knee, ankle, 0.062 * thick * loose, 0.042 * loose, blend=0.02, offset=top + 0.42 * length,
+            **cover)
         add("foot", SHOES, heel, toe, 0.046, 0.036, blend=0.01)
         if who.boots:
             add("foot", SHOES, ankle + (knee - ankle) * 0.5, ankle, 0.06 * thick, 0.052, blend=0.01)
     sway = abs(math.sin(pose.phase)) * stride  # cloth follows the legs: the hem widens front to back with the step
     if who.skirt > 0:
-        drop = 0.22 + 0.42 * who.skirt
         flare = 0.15 * who.build + 0.03 + 0.07 * who.skirt
-        add("leg", BOTTOM, (0, 1.0, 0), (0, 0.95 - drop, 0), 0.14 * who.build, flare,
-            flat=0.8 + 1.1 * sway, blend=0.02, offset=0.36, capped=True,
-            hem=SHOULDERS - who.hem, above=upper)  # fmt: skip
+        add("leg", BOTTOM, (0, 1.0, 0), (0, 0.95 - drop, 0), 0.14 * who.build, flare, flat=0.8 + 1.1 * sway,
+            blend=0.02, offset=0.36, capped=True, hem=SHOULDERS - who.hem, above=upper)
     if who.outerwear == "coat":
-        add("leg", OUTER, (0, 1.0, -0.01), (0, 0.55, -0.02), 0.15 * who.build, 0.19 * who.build + 0.01,
-            flat=0.8 + 0.8 * sway, blend=0.02, offset=0.36, capped=True,
-            opening=opening * 0.8, inside=BOTTOM)  # fmt: skip
+        add("leg", OUTER, (0, 1.0, -0.01), (0, COAT_HEM, -0.02), 0.15 * who.build, 0.19 * who.build + 0.01,
+            flat=0.8 + 0.8 * sway, blend=0.02, offset=0.36, capped=True, opening=0.8 * opening, inside=BOTTOM)
 
 
 def _add_bag(add, who: Identity, torso, chest: float) -> None:
     crisp = {"blend": 0.006}
+    side = 1 if who.pid % 2 else -1
+    surface = 0.6 * chest + 0.012  # how far chest and back stand out from the spine
+
+    def strap(*points) -> None:
+        for a, b in pairwise(points):
+            add("bag", BAG, a, b, 0.019, **crisp)
+
     if who.bag == "backpack":
         behind = (0, 0, -0.19)
         add("bag", BAG, torso(1.34) + behind, torso(1.08) + behind, 0.115, 0.13, flat=0.65, **crisp)
-        front = 0.6 * chest
-        for side in (-1, 1):
-            strap = (torso(1.43) + (side * 0.085, 0, 0), torso(1.36) + (side * 0.095, 0, front + 0.015),
-                     torso(1.15) + (side * 0.12, 0, 0.09))  # fmt: skip
-            for a, b in pairwise(strap):
-                add("bag", BAG, a, b, 0.021, **crisp)
+        for s in (-1, 1):
+            strap(torso(1.45) + (s * 0.085, 0, 0), torso(1.36) + (s * 0.095, 0, surface),
+                  torso(1.15) + (s * 0.12, 0, 0.09))
     elif who.bag == "shoulder bag":
-        side = 1 if who.pid % 2 else -1
         hip = np.array([side * (0.17 * who.build + 0.05), 0.86, 0.02])
-        add(
-            "bag",
-            BAG,
-            hip + (0, 0.07, 0),
-            hip - (0, 0.06, 0),
-            0.1,
-            0.11,
-            flat=0.5,
-            front=np.array([1.0, 0, 0]),
-            **crisp,
-        )
-        shoulder = torso(1.4) + (-side * chest * 0.7, 0.02, 0)
-        for depth in (0.125, -0.13):
-            add("bag", BAG, shoulder + (0, 0, depth * 0.6), hip + (0, 0.1, depth * 0.5), 0.016, 0.016, **crisp)
+        add("bag", BAG, hip + (0, 0.07, 0), hip - (0, 0.06, 0), 0.1, 0.11, flat=0.5, front=SIDEWAYS, **crisp)
+        shoulder = torso(1.45) + (-side * chest * 0.6, 0, 0)
+        for face in (surface, -surface):
+            strap(shoulder, torso(1.34) + (-side * chest * 0.4, 0, face),
+                  torso(1.1) + (side * chest * 0.45, 0, 0.95 * face), hip + (0, 0.1, 0.4 * face))
     elif who.bag == "handbag":
-        side = 1 if who.pid % 2 else -1
         hand = np.array([side * (chest + 0.1), 0.72, 0.02])
-        add("bag", BAG, hand, hand - (0, 0.14, 0), 0.085, 0.11, flat=0.4, front=np.array([1.0, 0, 0]), **crisp)
-        add("bag", BAG, hand + (0, 0.16, 0.0), hand, 0.014, 0.014, **crisp)
+        add("bag", BAG, hand, hand - (0, 0.14, 0), 0.085, 0.11, flat=0.4, front=SIDEWAYS, **crisp)
+        strap(hand + (0, 0.16, 0.0), hand)
+# fmt: on

@@ -94,7 +94,9 @@ def render(identity: Identity, scene: Scene, height: int = 128, width: int = 64,
         image = np.repeat(image, 3, axis=2)
 
     person = (alpha >= 0.5) & ~hidden
-    parts = np.where(person, _majority(gbuffer.owner, body.parts, height, width, samples), 0).astype(np.uint8)
+    parts = np.zeros((height, width), np.uint8)
+    rc.majority(gbuffer.owner, body.parts, samples, parts)
+    parts[~person] = 0
     return Rendering(np.clip(image * 255 + 0.5, 0, 255).astype(np.uint8), person, parts, gbuffer)
 
 
@@ -179,12 +181,3 @@ def _develop(image: np.ndarray, scene: Scene, height: int) -> np.ndarray:
         np.random.PCG64(np.random.SeedSequence((_NOISE_SALT, scene.camera.camid, *scene.key)))
     )
     return image + generator.standard_normal(image.shape, dtype=np.float32) * np.float32(scene.noise)
-
-
-def _majority(owner: np.ndarray, parts: np.ndarray, height: int, width: int, samples: int) -> np.ndarray:
-    """The part most samples of a pixel hit, uint8 (H, W)."""
-    part = np.append(parts, 0)[owner]  # owner -1 picks the appended background
-    part = part.reshape(height, samples, width, samples)
-    counts = np.stack([(part == value).sum((1, 3), dtype=np.uint8) for value in range(len(PARTS))])
-    counts[0] = 0  # coverage is decided by alpha; here only the parts compete
-    return counts.argmax(0).astype(np.uint8)

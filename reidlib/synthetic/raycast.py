@@ -110,6 +110,20 @@ def _collect(x0, x1, y0, y1, prims, active):
 
 
 @_jit
+def _approach(x0, x1, y0, y1, near, far, prims, active, count):
+    """Depth down to which the whole rectangle is free: a ray through its middle, as thick as the rectangle is wide."""
+    x, y = (x0 + x1) * np.float32(0.5), (y0 + y1) * np.float32(0.5)
+    half = math.sqrt((x1 - x0) ** 2 + (y1 - y0) ** 2) * np.float32(0.5)
+    z = near
+    while z >= far:
+        d = _blended(x, y, z, prims, active, count) - half
+        if d < np.float32(4e-3):
+            break
+        z -= d
+    return z
+
+
+@_jit
 def raycast(prims, height, width, left, top, pixel, owner, normal, depth, along, angle):
     """Fill the G-buffer of ``height`` × ``width`` samples, ``pixel`` metres apart from (``left``, ``top``).
 
@@ -124,6 +138,9 @@ def raycast(prims, height, width, left, top, pixel, owner, normal, depth, along,
             x0, x1 = left + tile_column * pixel, left + end_column * pixel
             y0, y1 = top - end_row * pixel, top - tile_row * pixel
             count, near, far = _collect(x0, x1, y0, y1, prims, active)
+            if count > 0:
+                near = _approach(x0, x1, y0, y1, near, far, prims, active, count)
+                count = count if near >= far else 0
             for row in range(tile_row, end_row):
                 y = top - (np.float32(row) + np.float32(0.5)) * pixel
                 for column in range(tile_column, end_column):
@@ -165,6 +182,25 @@ def raycast(prims, height, width, left, top, pixel, owner, normal, depth, along,
                     depth[row, column] = z
                     along[row, column] = prims[best, 17] + t * prims[best, 18]
                     angle[row, column] = math.atan2(right, front)
+
+
+@_jit
+def majority(owner, parts, samples, result):
+    """The part that most samples of a pixel hit, uint8 (H, W) written in place; 0 where none hit anything."""
+    counts = np.empty(256, np.int64)
+    for row in range(result.shape[0]):
+        for column in range(result.shape[1]):
+            counts[:] = 0
+            best = 0
+            for sample_row in range(row * samples, (row + 1) * samples):
+                for sample_column in range(column * samples, (column + 1) * samples):
+                    i = owner[sample_row, sample_column]
+                    if i >= 0:
+                        part = parts[i]
+                        counts[part] += 1
+                        if counts[part] > counts[best]:
+                            best = part
+            result[row, column] = best
 
 
 @_jit

@@ -59,8 +59,9 @@ class Scene:
 
     ``scale`` 1 fills the frame; ``shift`` is in metres; ``stretch`` in metres along the place.
 
-    ``light`` is the direction to the lamp times its strength, ``occluder`` one of ``none``, ``low`` (covers the lowest
-    ``occluded`` share of the rows) and ``left``/``right`` (1.4 times that share of the columns); ``key`` seeds the sensor noise.
+    ``light`` is the direction to the lamp times its strength. ``occluder`` is one of ``none``, ``low`` (covers the
+    lowest ``occluded`` share of the rows) and ``left``/``right`` (1.4 times that share of the columns). ``key`` seeds
+    the sensor noise.
     """
 
     camera: Camera

@@ -1,12 +1,13 @@
 import io
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
+import reference
 from PIL import Image
 
-import reference
 from reidlib.synthetic import raycast as rc
 from reidlib.synthetic.body import PARTS, Pose, build_body
 from reidlib.synthetic.identity import sample_identity
@@ -24,7 +25,12 @@ def one_primitive(a, b, radius, end_radius, **columns) -> np.ndarray:
     a, b = np.asarray(a, float), np.asarray(b, float)
     prim[0, 0:3], prim[0, 3:6] = a, b - a
     prim[0, rc.INVERSE_LENGTH2] = 1 / ((b - a) @ (b - a))
-    prim[0, rc.RADIUS], prim[0, rc.TAPER], prim[0, rc.FLATNESS], prim[0, rc.BLEND] = radius, end_radius - radius, 1, 0.03
+    prim[0, rc.RADIUS], prim[0, rc.TAPER], prim[0, rc.FLATNESS], prim[0, rc.BLEND] = (
+        radius,
+        end_radius - radius,
+        1,
+        0.03,
+    )
     prim[0, 10:13], prim[0, 13:16], prim[0, rc.LENGTH] = (0, 0, 1), (1, 0, 0), np.linalg.norm(b - a)
     for name, value in columns.items():
         prim[0, getattr(rc, name)] = value
@@ -72,9 +78,9 @@ def test_rays_agree_with_a_slow_scan(pid):
     pixel = 2.02 / 64
     expected = reference.depths(body.primitives.astype(float), 64, 32, -16 * pixel, 1.01 - 0.075, pixel)
     hit = buffer.owner >= 0
-    assert (hit != ~np.isnan(expected)).mean() < 0.006  # grazing rays may go either way
+    assert (hit != ~np.isnan(expected)).mean() < 0.001  # a grazing ray may go either way
     both = hit & ~np.isnan(expected)
-    assert (abs(buffer.depth - expected)[both] < 0.01).mean() > 0.985
+    assert (abs(buffer.depth - expected)[both] < 0.01).mean() > 0.995
     np.testing.assert_allclose(np.linalg.norm(buffer.normal[hit], axis=-1), 1, atol=1e-3)
 
 
@@ -94,7 +100,7 @@ def test_rendering_is_reproducible_and_masks_agree(camid):
 def test_scenes_differ_in_what_a_camera_sees_and_not_in_who():
     identity = sample_identity(2)
     images = [render(identity, sample_scene(SYSU_CAMERAS[1], 0, 2, frame)).image for frame in range(4)]
-    assert all((a != b).mean() > 0.5 for a, b in zip(images, images[1:], strict=False))
+    assert all((a != b).mean() > 0.5 for a, b in pairwise(images))
 
 
 def test_every_part_is_found_where_it_belongs():
@@ -118,9 +124,14 @@ def test_the_back_shows_no_face_and_the_backpack():
     assert (back == bag).sum() > 3 * (front == bag).sum()
 
 
-@pytest.mark.parametrize(("occluder", "rows", "columns"), [
-    ("low", slice(128 - 38, None), slice(None)), ("left", slice(None), slice(0, 27)), ("right", slice(None), slice(64 - 27, None)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("occluder", "rows", "columns"),
+    [
+        ("low", slice(128 - 38, None), slice(None)),
+        ("left", slice(None), slice(0, 27)),
+        ("right", slice(None), slice(64 - 27, None)),
+    ],
+)
 def test_what_is_occluded_is_not_person(occluder, rows, columns):
     scene = scene_for(4, occluder=occluder, occluded=0.3, scale=1.05)
     free = render(sample_identity(4), replace(scene, occluder="none"))
@@ -134,7 +145,8 @@ def test_what_is_occluded_is_not_person(occluder, rows, columns):
 
 def test_hue_is_invisible_to_infrared():
     identity = sample_identity(9)
-    other = replace(identity, top=replace(identity.top, colour=identity.top.colour[::-1], second=identity.top.second[::-1]))
+    top = identity.top
+    other = replace(identity, top=replace(top, colour=top.colour[::-1], second=top.second[::-1]))
     assert identity.top.colour != other.top.colour
     for camid, same in ((1, False), (3, True)):
         a, b = (render(who, scene_for(camid)).image for who in (identity, other))

@@ -108,7 +108,7 @@ def test_what_is_not_a_twin_is_not_touched(tmp_path, tiny):
 
 def test_a_folder_with_another_profile_is_refused(tmp_path, tiny):
     folder = twins.ensure("sysu", "ci", tmp_path / "sysu", progress=False)
-    with pytest.raises(FileExistsError, match="'ci'.*'cpu'"):
+    with pytest.raises(FileExistsError, match=r"'ci'.*'cpu'"):
         twins.ensure("sysu", "cpu", folder)
 
 
@@ -149,7 +149,11 @@ def test_truth_of_a_photograph_is_not_known(tmp_path):
         twins.truth(tmp_path, "cam1/0001/0001.jpg")
 
 
-BUILD = "import sys; from reidlib.synthetic import twins; twins.ensure('sysu', 'ci', sys.argv[1], workers=1, progress=False)"
+BUILD = """
+import sys
+from reidlib.synthetic import twins
+twins.ensure("sysu", "ci", sys.argv[1], workers=1, progress=False)
+"""
 
 
 @pytest.mark.slow
