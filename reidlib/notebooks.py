@@ -6,6 +6,8 @@ badge and the environment cell of every notebook and the table in ``README.md``.
 """
 
 import argparse
+import base64
+import io
 import os
 import re
 import shutil
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 CELL_TIMEOUT = 3600  # seconds
+LARGE_IMAGE = 150_000  # characters of base64
 COMMITTED_FIGURES = (".png", ".jpg", ".csv", ".json")
 TABLE_BEGIN, TABLE_END = "<!-- notebooks: written by `make badges` -->", "<!-- end of notebooks -->"
 BADGE = re.compile(r"^\[!\[Open In Colab\].*$\n*", re.MULTILINE)
@@ -123,7 +126,20 @@ def tidy(notebook: "NotebookNode") -> "NotebookNode":
         cell.metadata = type(cell.metadata)({key: cell.metadata[key] for key in ("tags",) if key in cell.metadata})
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
+            for output in cell.outputs:
+                _shrink(output.get("data", {}))
     return notebook
+
+
+def _shrink(data: dict) -> None:
+    """Turn a large PNG, a sheet of photographs, into a JPEG; line drawings stay as they are."""
+    from PIL import Image
+
+    if len(data.get("image/png", "")) > LARGE_IMAGE:
+        stream = io.BytesIO()
+        with Image.open(io.BytesIO(base64.b64decode(data.pop("image/png")))) as image:
+            image.convert("RGB").save(stream, "JPEG", quality=85, optimize=True)
+        data["image/jpeg"] = base64.b64encode(stream.getvalue()).decode() + "\n"
 
 
 def unfit(notebook: "NotebookNode") -> list[str]:
