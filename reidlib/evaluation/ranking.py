@@ -10,10 +10,11 @@ Definitions. For one query, take its gallery in ascending order of distance, wit
 * Ties are pessimistic: at equal distance the wrong item ranks first.
 
 No gallery is ever sorted: with W(d) wrong items at distance ≤ d, the i-th match lies at ``r_i = i + W(d_i)``. Counting
-is one vectorised pass over the row per match. ``benchmarks/rank_reference.py`` is the slow, readable counterpart.
+is one vectorised pass over the row per match, compiled on first use (a few seconds, once on a machine). The slow,
+readable counterpart is ``benchmarks/rank_reference.py``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,7 +135,14 @@ def rank(
     return RankResult(ranks, first_match_rank, average_precision, inverse_negative_penalty)
 
 
-@numba.njit(cache=True)
+def _compiled(function: Callable) -> Callable:
+    try:
+        return numba.njit(cache=True)(function)
+    except RuntimeError:  # no writable folder for compiled code, as in some containers: compile in every process
+        return numba.njit(function)
+
+
+@_compiled
 def _rank_rows(
     distances, exclude, query_codes, gallery_codes, columns, starts, distinct_ids, first_match_rank, precision, penalty
 ):

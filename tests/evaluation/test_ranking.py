@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reidlib.evaluation import rank
+from reidlib.evaluation import rank, ranking
 
 # One query of identity 1; the gallery in distance order shows identities 2, 2, 1, 3, 1.
 WORKED = {"distances": [[0.1, 0.2, 0.3, 0.4, 0.5]], "query_pids": [1], "gallery_pids": [2, 2, 1, 3, 1]}
@@ -191,6 +191,12 @@ def test_tensors_on_every_device_there_is(device):
     values = {name: torch.tensor(value, device=device) for name, value in WORKED.items()}
     exclude = torch.zeros(1, 5, dtype=torch.bool, device=device)
     assert rank(**values, exclude=exclude).first_match_rank.tolist() == [3]
+
+
+def test_compiles_where_nothing_can_be_stored():
+    namespace = {}
+    exec("def double(x): return 2 * x", namespace)  # without a source file, numba has no place for its cache
+    assert ranking._compiled(namespace["double"])(21) == 42
 
 
 @pytest.mark.parametrize(

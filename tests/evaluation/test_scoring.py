@@ -8,10 +8,18 @@ import pytest
 import torch
 from torch import nn
 
+import reidlib.data
+from reidlib import models
 from reidlib.data import normalise
-from reidlib.evaluation import cosine_distances, embed, evaluate, protocols, rank, score
+from reidlib.evaluation import cosine_distances, embed, evaluate, protocols, rank, report, score
 
 PROTOCOL = protocols.get("sysu")
+EVERY = {
+    "all": {"search": "all"},
+    "all, ten shots": {"search": "all", "shots": 10},
+    "indoor": {"search": "indoor"},
+    "indoor, AGW": {"search": "indoor", "gallery": "agw"},
+}
 
 
 class Shade(nn.Module):
@@ -213,3 +221,16 @@ def test_precision_settings_do_not_reach_the_distances():
             assert torch.equal(cosine_distances(query, gallery), expected)
     finally:
         torch.set_float32_matmul_precision(precision)
+
+
+@pytest.mark.integration
+def test_an_untrained_network_on_a_twin(ci_twin, isolated_home):
+    dataset = reidlib.data.open("sysu", ci_twin)
+    model = models.build("baseline", num_ids=2, backbone="tiny")
+    results = {name: evaluate(model, dataset, protocols.get("sysu", **options)) for name, options in EVERY.items()}
+    identities = dataset.frame.loc[dataset.rows("test"), "pid"].nunique()
+    for name, result in results.items():
+        assert result.is_twin and result.twin_version and result.profile == "ci"
+        assert f"synthetic twin {result.twin_version}, ci" in str(result)
+        assert 0 < result.cmc[1] < 10 / identities, f"{name}: far above chance without training"
+    assert report(results)["data set"].str.contains("synthetic twin").all()
