@@ -1,5 +1,7 @@
 """The notebooks as they are committed, and the driver that executes, publishes and labels them."""
 
+import base64
+import io
 import re
 import statistics
 import sys
@@ -7,8 +9,10 @@ from pathlib import Path
 from types import ModuleType
 
 import nbformat
+import numpy as np
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
 from reidlib import notebooks
 
@@ -211,6 +215,22 @@ def test_unfit_names_errors_warnings_and_paths_of_this_machine() -> None:
         "cell 3 ends in an error",
         "cell 4 shows a path of this machine",
     ]
+
+
+def test_sheets_of_photographs_become_jpeg_and_line_drawings_stay() -> None:
+    def png(pixels: np.ndarray) -> dict:
+        stream = io.BytesIO()
+        Image.fromarray(pixels).save(stream, "PNG")
+        return {"image/png": base64.b64encode(stream.getvalue()).decode()}
+
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
+    outputs = [new_output("display_data", data=png(pixels)) for pixels in (noise, np.zeros_like(noise))]
+    notebook = notebooks.tidy(new_notebook(cells=[new_code_cell("show()", outputs=outputs)]))
+    photograph, drawing = (output.data for output in notebook.cells[0].outputs)
+    assert list(drawing) == ["image/png"]
+    assert list(photograph) == ["image/jpeg"]
+    with Image.open(io.BytesIO(base64.b64decode(photograph["image/jpeg"]))) as image:
+        assert image.size == (300, 300)
 
 
 def test_unknown_names_and_empty_folders_are_errors(clone: Path) -> None:

@@ -129,6 +129,7 @@ def camera_coverage(dataset: "ReIDDataset") -> tuple[Figure, pd.DataFrame]:
         bars = axis.bar([str(c) for c in order], part["identities"], color=colours)
         axis.bar_label(bars, fontsize=8)
         axis.set(title=f"{split} identities", xlabel="camera", ylabel="identities seen")
+        axis.margins(y=0.12)
         axis.grid(axis="x", visible=False)
     handles = [Patch(color=style.MODALITY_COLOURS[m], label=style.MODALITY_NAMES[m]) for m in (0, 1)]
     figure.legend(handles=handles, loc="outside upper right", ncols=2)
@@ -234,9 +235,10 @@ def matcher_bars(table: pd.DataFrame, chance: float, caption: str) -> Figure:
     """Rank-1 of simple matchers (columns ``matcher``, ``rank-1`` as fractions) against the chance level."""
     figure, axis = plt.subplots(figsize=(7, 0.42 * len(table) + 1.3), layout="constrained")
     bars = axis.barh(table["matcher"], 100 * table["rank-1"], color=style.MODALITY_COLOURS[1], height=0.62)
-    axis.bar_label(bars, fmt="%.1f", padding=3, fontsize=9)
+    axis.bar_label(bars, fmt="%.1f", padding=10, fontsize=9)
     axis.axvline(100 * chance, color=style.NEUTRAL, linestyle="--", linewidth=1.2)
-    axis.text(100 * chance, -0.75, " chance", color=style.NEUTRAL, fontsize=9, va="bottom")
+    top = axis.get_xaxis_transform()  # x in data, y as a share of the axis
+    axis.text(100 * chance, 1.01, "chance", color=style.NEUTRAL, fontsize=9, ha="center", va="bottom", transform=top)
     axis.set(xlabel="rank-1 in per cent", xlim=(0, max(100 * table["rank-1"].max() * 1.25, 5)))
     axis.invert_yaxis()
     axis.grid(axis="y", visible=False)
