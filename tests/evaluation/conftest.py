@@ -2,7 +2,8 @@
 
 import csv
 import importlib.util
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -66,10 +67,11 @@ def real_counts() -> Counts:
 
 
 @pytest.fixture(scope="session")
-def stubs(tmp_path_factory: pytest.TempPathFactory, real_counts: Counts) -> ReIDDataset:
+def stubs(tmp_path_factory: pytest.TempPathFactory, real_counts: Counts) -> Iterator[ReIDDataset]:
     """The test part of SYSU-MM01 in its real numbers, every image an empty file."""
     folder = tmp_path_factory.mktemp("stubs")
-    return reidlib.data.open("sysu", write_tree(folder, real_counts, TEST_IDS, lambda path, _: path.touch()))
+    yield reidlib.data.open("sysu", write_tree(folder, real_counts, TEST_IDS, lambda path, _: path.touch()))
+    shutil.rmtree(folder)  # ten thousand files: pytest would keep those of the last three runs
 
 
 SHADES = {6: 20, 10: 90, 17: 160, 21: 230}
