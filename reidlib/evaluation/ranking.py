@@ -14,13 +14,14 @@ is one vectorised pass over the row per match, compiled on first use (a few seco
 readable counterpart is ``benchmarks/rank_reference.py``.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 import torch
+
+from reidlib.compiled import compiled
 
 RANKS = (1, 5, 10, 20)
 
@@ -135,14 +136,7 @@ def rank(
     return RankResult(ranks, first_match_rank, average_precision, inverse_negative_penalty)
 
 
-def _compiled(function: Callable) -> Callable:
-    try:
-        return numba.njit(cache=True)(function)
-    except RuntimeError:  # no writable folder for compiled code, as in some containers: compile in every process
-        return numba.njit(function)
-
-
-@_compiled
+@compiled()
 def _rank_rows(
     distances, exclude, query_codes, gallery_codes, columns, starts, distinct_ids, first_match_rank, precision, penalty
 ):

@@ -10,20 +10,28 @@ from reidlib.plots.dataset import (
     training_batch,
     truth_panel,
 )
+from reidlib.plots.retrieval import cmc_curves, distance_histograms, embedding_map, ranked_strip
 from reidlib.plots.style import MODALITY_COLOURS, MODALITY_NAMES, caption, save, use_style
+from reidlib.plots.training import ingredient_bars, training_curves
 
 __all__ = [
     "MODALITY_COLOURS",
     "MODALITY_NAMES",
     "camera_coverage",
     "caption",
+    "cmc_curves",
     "counterfactuals",
+    "distance_histograms",
+    "embedding_map",
     "identity_sheet",
+    "ingredient_bars",
     "matcher_bars",
     "modality_gap",
     "part_tones",
+    "ranked_strip",
     "save",
     "training_batch",
+    "training_curves",
     "truth_panel",
     "use_style",
 ]

@@ -25,7 +25,7 @@ PART_COLOURS = ListedColormap(
 GREY = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601 luma
 
 
-def _photo(dataset: "ReIDDataset", row: int) -> np.ndarray:
+def photo(dataset: "ReIDDataset", row: int) -> np.ndarray:
     with Image.open(dataset.root / dataset.frame["path"].iloc[row]) as image:
         return np.asarray(image.convert("RGB"))
 
@@ -53,7 +53,7 @@ def identity_sheet(dataset: "ReIDDataset", pids: Sequence[int] | None = None, pe
         for index, (camid, _) in enumerate(cameras):
             rows = np.flatnonzero((frame["pid"] == pid) & (frame["camid"] == camid))[:per_camera]
             for axis, row in zip(axis_row[index * per_camera :], rows, strict=False):
-                axis.imshow(_photo(dataset, row), aspect="auto")
+                axis.imshow(photo(dataset, row), aspect="auto")
     for index, (camid, modality) in enumerate(cameras):
         title = f"camera {camid}\n{style.MODALITY_NAMES[modality]}"
         axes[0, index * per_camera].set_title(title, color=style.MODALITY_COLOURS[modality], fontsize=9)
@@ -77,7 +77,7 @@ def truth_panel(dataset: "ReIDDataset", rows: Sequence[int]) -> Figure:
         hit = buffer.owner >= 0
         normals = np.where(hit[..., None], 0.5 + 0.5 * buffer.normal, 1.0)
         nearness = np.where(hit, buffer.depth, np.nan)
-        axis_row[0].imshow(_photo(dataset, row), aspect="auto")
+        axis_row[0].imshow(photo(dataset, row), aspect="auto")
         axis_row[1].imshow(truth.person_mask, cmap="gray", aspect="auto")
         axis_row[2].imshow(
             truth.part_mask, cmap=PART_COLOURS, vmin=-0.5, vmax=len(PARTS) - 0.5, interpolation="nearest", aspect="auto"

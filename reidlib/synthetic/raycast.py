@@ -11,8 +11,9 @@ by a single thread in a fixed order, which makes its bytes independent of the nu
 
 import math
 
-import numba
 import numpy as np
+
+from reidlib.compiled import compiled
 
 # Columns of the primitive table, float32 (n, 20).
 START = 0  # 0:3   first end of the axis
@@ -48,7 +49,7 @@ FACE = 10  # 1: draw eyes and a mouth
 
 TILE = 8
 NO_PRIMITIVE = -1
-_jit = numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+_jit = compiled(nogil=True, fastmath=True, error_model="numpy")
 
 
 @_jit

@@ -193,12 +193,6 @@ def test_tensors_on_every_device_there_is(device):
     assert rank(**values, exclude=exclude).first_match_rank.tolist() == [3]
 
 
-def test_compiles_where_nothing_can_be_stored():
-    namespace = {}
-    exec("def double(x): return 2 * x", namespace)  # without a source file, numba has no place for its cache
-    assert ranking._compiled(namespace["double"])(21) == 42
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
