@@ -68,8 +68,9 @@ def _refuse_other_folders(venv: Path) -> None:
 
 @contextmanager
 def _guard(venv: Path):
-    """Hold the folder alone; the operating system lets go of it when the process ends, however it ends."""
+    """Hold the folder alone; the operating system lets go of it when this process and its pip end, however they end."""
     with open(venv / GUARD, "w") as file:
+        os.set_inheritable(file.fileno(), True)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -132,7 +133,7 @@ def _install(venv: Path) -> None:
 def _run(command: list) -> None:
     # PYTHONPATH would let pip mistake the clone for an installed package; PIP_USER is an error inside an environment.
     settings = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-    completed = subprocess.run(command, cwd=ROOT, env={**settings, "PIP_USER": "0"})
+    completed = subprocess.run(command, cwd=ROOT, env={**settings, "PIP_USER": "0"}, close_fds=False)
     if completed.returncode:
         sys.exit(f"preparing the environment failed: {' '.join(map(str, command))}")
 
