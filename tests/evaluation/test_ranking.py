@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reidlib.evaluation import rank, ranking
+from reidlib.evaluation import rank
 
 # One query of identity 1; the gallery in distance order shows identities 2, 2, 1, 3, 1.
 WORKED = {"distances": [[0.1, 0.2, 0.3, 0.4, 0.5]], "query_pids": [1], "gallery_pids": [2, 2, 1, 3, 1]}
