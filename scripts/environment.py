@@ -15,6 +15,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,11 +26,10 @@ GUARD = ".reidlib-environment.lock"
 
 
 def lock_hash() -> str:
-    """Hash of everything that decides what is installed."""
-    digest = hashlib.sha256()
-    for name in ("pyproject.toml", "constraints.txt"):
-        digest.update((ROOT / name).read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
+    """Hash of everything that decides what is installed; other parts of ``pyproject.toml`` may change freely."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    wanted = [project["build-system"], project["project"], (ROOT / "constraints.txt").read_text(encoding="utf-8")]
+    return hashlib.sha256(json.dumps([EXTRAS, *wanted], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def key() -> str:

@@ -141,15 +141,21 @@ def test_a_python_that_cannot_create_environments_says_what_to_install(
         script.prepare(tmp_path / "venv")
 
 
-def test_the_key_changes_with_the_lock(script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("pyproject.toml", "constraints.txt"):
-        (tmp_path / name).write_text(name)
+def test_the_key_follows_what_is_installed_and_nothing_else(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, constraints = tmp_path / "pyproject.toml", tmp_path / "constraints.txt"
+    text = '[build-system]\nrequires = []\n[project]\ndependencies = ["numpy"]\n'
     monkeypatch.setattr(script, "ROOT", tmp_path)
-    keys = {script.key()}
-    for name in ("pyproject.toml", "constraints.txt"):
-        (tmp_path / name).write_text("changed")
-        keys.add(script.key())
-    assert len(keys) == 3
+    project.write_text(text)
+    constraints.write_text("numpy==2.4.6\n")
+    first = script.key()
+    project.write_text(text + "[tool.ruff]\nline-length = 120\n")
+    assert script.key() == first
+    constraints.write_text("numpy==2.4.7\n")
+    second = script.key()
+    project.write_text(text.replace('"numpy"', '"numpy", "scipy"'))
+    assert len({first, second, script.key()}) == 3
 
 
 def test_the_state_is_readable(script: ModuleType, tmp_path: Path) -> None:
