@@ -3,11 +3,14 @@
 #   PYTHON=command   the Python that creates it (default: the first of the list below that is new enough)
 #   NOTEBOOKS="01_data …"   the notebooks that `run` and `publish` execute (default: all)
 
-VENV ?= .venv
-NOTEBOOKS ?=
 WORKERS ?= 2
-PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.14 python; do \
+ifeq ($(VENV),)
+VENV := .venv
+endif
+ifeq ($(PYTHON),)
+PYTHON := $(shell for python in python3 python3.13 python3.12 python3.11 python3.14 python; do \
 	if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo "$$python"; break; fi; done)
+endif
 
 PY = "$(VENV)/bin/python"
 # The clone itself comes first on the path: an environment shared by several clones always runs the one at hand.
