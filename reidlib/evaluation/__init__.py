@@ -7,17 +7,21 @@ them, ``score`` does the same from embeddings, and ``report`` puts several resul
 from reidlib.evaluation import protocols
 from reidlib.evaluation.ranking import RankResult, rank
 from reidlib.evaluation.results import EvaluationResult, TrialResult, report
+from reidlib.evaluation.retrieval import Retrieval, pair_distances, retrieve
 from reidlib.evaluation.scoring import cosine_distances, embed, evaluate, score
 
 __all__ = [
     "EvaluationResult",
     "RankResult",
+    "Retrieval",
     "TrialResult",
     "cosine_distances",
     "embed",
     "evaluate",
+    "pair_distances",
     "protocols",
     "rank",
     "report",
+    "retrieve",
     "score",
 ]

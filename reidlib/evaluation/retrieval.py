@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reidlib.evaluation.protocols import Protocol
+from reidlib.evaluation.protocols import Protocol, Trial
 from reidlib.evaluation.scoring import cosine_distances
 
 
@@ -40,19 +40,9 @@ def retrieve(embeddings: Any, dataset: Any, protocol: Protocol, *, trial: int = 
         trial: number of the trial, from 0.
         depth: K.
     """
-    rows = dataset.rows("test")
-    embeddings = embeddings if isinstance(embeddings, Tensor) else torch.tensor(np.asarray(embeddings))
-    if len(embeddings) != len(rows):
-        raise ValueError(f"embeddings must have one row per test image, {len(rows)}, got {len(embeddings)}")
-    drawn = protocol.trials(dataset)[trial]
-    query, gallery = (np.searchsorted(rows, part) for part in (drawn.query_rows, drawn.gallery_rows))
-    distances = cosine_distances(embeddings[query], embeddings[gallery]).cpu().numpy()
-    frames = dataset.frame.iloc[drawn.query_rows], dataset.frame.iloc[drawn.gallery_rows]
-    correct = frames[0]["pid"].to_numpy()[:, None] == frames[1]["pid"].to_numpy()
-    ignored = protocol.exclude(*frames)
-    if ignored is not None:
-        distances[ignored] = np.inf
-        correct &= ~ignored
+    drawn, distances, correct, ignored = _compare(embeddings, dataset, protocol, trial)
+    distances[ignored] = np.inf
+    correct &= ~ignored
     order = np.lexsort((correct, distances), axis=1)
     distances, correct = (np.take_along_axis(values, order, axis=1) for values in (distances, correct))
     found = correct.any(1)
@@ -65,3 +55,28 @@ def retrieve(embeddings: Any, dataset: Any, protocol: Protocol, *, trial: int = 
         correct=correct[:, :depth],
         first_match=first,
     )
+
+
+def pair_distances(
+    embeddings: Any, dataset: Any, protocol: Protocol, *, trial: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Distances of all query-gallery pairs of one trial: (those of the same person, those of different persons)."""
+    _, distances, same, ignored = _compare(embeddings, dataset, protocol, trial)
+    return distances[same & ~ignored], distances[~same & ~ignored]
+
+
+def _compare(
+    embeddings: Any, dataset: Any, protocol: Protocol, trial: int
+) -> tuple[Trial, np.ndarray, np.ndarray, np.ndarray]:
+    """The trial; distances, same identity or not, ignored or not, each (Q, G)."""
+    rows = dataset.rows("test")
+    embeddings = embeddings if isinstance(embeddings, Tensor) else torch.tensor(np.asarray(embeddings))
+    if len(embeddings) != len(rows):
+        raise ValueError(f"embeddings must have one row per test image, {len(rows)}, got {len(embeddings)}")
+    drawn = protocol.trials(dataset)[trial]
+    query, gallery = (np.searchsorted(rows, part) for part in (drawn.query_rows, drawn.gallery_rows))
+    distances = cosine_distances(embeddings[query], embeddings[gallery]).cpu().numpy()
+    frames = dataset.frame.iloc[drawn.query_rows], dataset.frame.iloc[drawn.gallery_rows]
+    same = frames[0]["pid"].to_numpy()[:, None] == frames[1]["pid"].to_numpy()
+    ignored = protocol.exclude(*frames)
+    return drawn, distances, same, np.zeros_like(same) if ignored is None else ignored

@@ -10,6 +10,7 @@ from reidlib.plots.dataset import (
     training_batch,
     truth_panel,
 )
+from reidlib.plots.diagrams import baseline_diagram, boxes_and_arrows
 from reidlib.plots.retrieval import cmc_curves, distance_histograms, embedding_map, ranked_strip
 from reidlib.plots.style import MODALITY_COLOURS, MODALITY_NAMES, caption, save, use_style
 from reidlib.plots.training import ingredient_bars, training_curves
@@ -17,6 +18,8 @@ from reidlib.plots.training import ingredient_bars, training_curves
 __all__ = [
     "MODALITY_COLOURS",
     "MODALITY_NAMES",
+    "baseline_diagram",
+    "boxes_and_arrows",
     "camera_coverage",
     "caption",
     "cmc_curves",
