@@ -1,7 +1,7 @@
 """reidlib: cross-modality person re-identification, small enough to read and careful enough to trust.
 
 Rooms, from left to right; no room imports from one to its right:
-``synthetic → data → models / losses → training → evaluation → explain → plots``.
+``synthetic → data → models / losses → evaluation → training → explain → plots``.
 
 Sub-packages load on first use, so that ``import reidlib`` is quick and needs nothing heavy.
 """
@@ -10,7 +10,19 @@ from importlib import import_module
 
 __version__ = "0.1.0"
 
-_ROOMS = ("data", "evaluation", "paths", "plots", "profiles", "synthetic")
+_ROOMS = (
+    "data",
+    "evaluation",
+    "losses",
+    "models",
+    "paths",
+    "plots",
+    "profiles",
+    "recipes",
+    "runs",
+    "synthetic",
+    "training",
+)
 __all__ = ["__version__", *_ROOMS]
 
 

@@ -1,0 +1,83 @@
+"""The machine under a training run: devices, processes, precision, random numbers."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Team:
+    """The processes that train one model together: this one's device, its number, and how many they are."""
+
+    device: torch.device
+    rank: int
+    size: int
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process is the one that reads and writes files."""
+        return self.rank == 0
+
+    def share(self, make: Callable[[], T]) -> T:
+        """What ``make`` returns in the leading process, in all of them."""
+        box = [make() if self.leads else None]
+        if self.size > 1:
+            dist.broadcast_object_list(box, src=0)
+        return box[0]
+
+
+@contextmanager
+def team(device: torch.device | str | None = None) -> Iterator[Team]:
+    """Join the processes that ``torchrun`` started, with NCCL on GPUs and gloo on CPUs; without it, work alone."""
+    if device is None:
+        device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
+    device = torch.device(device)
+    begins = dist.is_torchelastic_launched() and not dist.is_initialized()
+    if begins:
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        is_team = dist.is_initialized()
+        yield Team(device, dist.get_rank() if is_team else 0, dist.get_world_size() if is_team else 1)
+    finally:
+        if begins:
+            dist.destroy_process_group()
+
+
+def precision(policy: str, device: torch.device) -> torch.dtype | None:
+    """Type of autocast for ``Recipe.amp``; ``None`` for float32 throughout.
+
+    ``"auto"``: bfloat16 on GPUs that compute it natively (Ampere and later), float16 on Volta and Turing (T4); older
+    ones and CPUs are not faster for it.
+    """
+    if policy != "auto":
+        return {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}[policy]
+    if device.type != "cuda":
+        return None
+    if torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.bfloat16
+    return torch.float16 if torch.cuda.get_device_capability(device) >= (7, 0) else None
+
+
+def seed(device: torch.device, *key: int) -> torch.Generator:
+    """Seed torch's own generators from ``key``; return another, independent one on the device."""
+    # The length counts: a sequence of entropy is filled up with zeros, so that (0,) would be (0, 0).
+    first, second = np.random.SeedSequence((len(key), *key)).generate_state(2, np.uint64).tolist()
+    torch.manual_seed(first)
+    return torch.Generator(device).manual_seed(second)
+
+
+@contextmanager
+def own_randomness(device: torch.device) -> Iterator[None]:
+    """Leave torch's generators as they were."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        yield

@@ -1,0 +1,48 @@
+"""Precision, randomness and teams, as far as they can be seen without a GPU."""
+
+import pytest
+import torch
+
+from reidlib import devices
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
+
+
+@pytest.mark.parametrize(
+    ("capability", "native", "expected"),
+    [
+        ((9, 0), True, torch.bfloat16),
+        ((8, 0), True, torch.bfloat16),
+        ((7, 5), False, torch.float16),
+        ((6, 1), False, None),
+    ],
+)
+def test_auto_precision_follows_the_gpu(monkeypatch, capability: tuple, native: bool, expected) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: native or including_emulation)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert devices.precision("auto", GPU) == expected
+    assert devices.precision("auto", CPU) is None
+    assert devices.precision("off", GPU) is None
+    assert devices.precision("bf16", CPU) == torch.bfloat16 and devices.precision("fp16", GPU) == torch.float16
+
+
+def test_seeds_differ_in_every_part_of_the_key() -> None:
+    with devices.own_randomness(CPU):
+        keys = [(0,), (0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)]
+        drawn = [(torch.rand(1, generator=devices.seed(CPU, *key)).item(), torch.rand(1).item()) for key in keys]
+        again = [(torch.rand(1, generator=devices.seed(CPU, *key)).item(), torch.rand(1).item()) for key in keys]
+    assert drawn == again and len({number for pair in drawn for number in pair}) == 10
+
+
+def test_randomness_of_the_caller_is_left_alone() -> None:
+    state = torch.get_rng_state()
+    with devices.own_randomness(CPU):
+        devices.seed(CPU, 1)
+        torch.rand(3)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_alone_a_team_has_one_member() -> None:
+    with devices.team("cpu") as team:
+        assert (team.rank, team.size, team.leads, team.device) == (0, 1, True, CPU)
+        assert team.share(lambda: 5) == 5
