@@ -2,7 +2,8 @@
 
 All randomness of an epoch follows from (seed, epoch, process). So a run that was stopped, by a call or by a kill, goes
 on after its last whole epoch and ends with the same weights: on a CPU bit by bit, given the same number of threads.
-``torchrun --nproc-per-node N script.py`` trains on N devices; every process calls ``fit`` alike.
+``torchrun --nproc-per-node N script.py`` trains on N devices; every process calls ``fit`` alike. Each has batches of
+its own identities, normalised by themselves; gradients are averaged, and the first one's running means are kept.
 """
 
 import math

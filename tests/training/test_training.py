@@ -194,6 +194,7 @@ def test_history_shows_the_learning_rate_that_was_used(fit, recipe: Recipe) -> N
     assert history["learning_rate"].tolist() == pytest.approx(expected)
 
 
+CHILD = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(reidlib.__file__).parent.parent)}
 KILLED = """
 import sys, time
 import torch
@@ -231,7 +232,9 @@ def test_killed_in_an_epoch_and_fitted_again_ends_the_same(fit, same_weights, re
         "folder": tmp_path / "run",
     }
     code = KILLED.format(**{name: str(path) for name, path in places.items()})
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=Path.cwd())
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env={**os.environ, **CHILD}
+    )
     assert process.stdout.readline() == "here\n"
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
@@ -278,9 +281,12 @@ def test_two_processes_train_one_model(recipe: Recipe, dataset, tree, tmp_path: 
     }
     (tmp_path / "script.py").write_text(TEAM.format(**{name: str(path) for name, path in places.items()}))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(reidlib.__file__).parent.parent)}
     completed = subprocess.run(
-        [*command, str(tmp_path / "script.py")], capture_output=True, text=True, env=environment, timeout=300
+        [*command, str(tmp_path / "script.py")],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **CHILD},
+        timeout=300,
     )
     assert completed.returncode == 0, completed.stderr
     first, second = (torch.load(tmp_path / f"run.rank{rank}") for rank in (0, 1))
