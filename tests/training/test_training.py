@@ -12,7 +12,7 @@ import torch
 
 import reidlib
 from reidlib import evaluation, models, recipes, runs, training
-from reidlib.data import ImageCache, ReIDDataset
+from reidlib.data import Augmentation, ImageCache, ReIDDataset
 from reidlib.models.baseline import Baseline
 from reidlib.recipes import Recipe
 from reidlib.validation import split
@@ -52,6 +52,18 @@ def test_equal_seeds_give_equal_weights(fit, same_weights) -> None:
     first, second, other = fit("a", epochs=2), fit("b", epochs=2), fit("c", epochs=2, seed=1)
     assert same_weights(first.model, second.model) and not same_weights(first.model, other.model)
     assert torch.equal(torch.get_rng_state(), state), "the caller's generator is left alone"
+
+
+def test_every_epoch_is_augmented_anew(fit, monkeypatch) -> None:
+    seeds, augment = [], Augmentation.__call__
+
+    def watched(self, images, modality, generator):
+        seeds.append(generator.initial_seed())
+        return augment(self, images, modality, generator)
+
+    monkeypatch.setattr(Augmentation, "__call__", watched)
+    fit(epochs=3)
+    assert len(seeds) == 36 and len(set(seeds)) == 3
 
 
 @pytest.mark.parametrize(
