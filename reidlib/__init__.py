@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _ROOMS = (
     "data",
     "evaluation",
+    "ledger",
     "losses",
     "models",
     "paths",
@@ -20,6 +21,8 @@ _ROOMS = (
     "profiles",
     "recipes",
     "runs",
+    "studies",
+    "sweep",
     "synthetic",
     "training",
 )

@@ -201,6 +201,8 @@ def publish(names: list[str] | None = None, root: Path = ROOT) -> None:
     """
     import nbformat
 
+    from reidlib import ledger
+
     if profiles.get().name == "ci":
         raise NotebookError("the profile 'ci' is for tests, its numbers mean nothing; set REIDLIB_PROFILE to another")
     begin = time.time()
@@ -219,6 +221,7 @@ def publish(names: list[str] | None = None, root: Path = ROOT) -> None:
         target = root / "figures" / file.relative_to(figures)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, target)
+    ledger.publish(root / "figures" / ledger.PUBLISHED.name)
     print(f"published {len(executed)} to notebooks/; see: git diff --stat")
 
 

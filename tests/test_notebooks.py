@@ -125,6 +125,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setenv(name, "")  # remembered, so that what the driver sets does not outlive the test
     monkeypatch.setenv("REIDLIB_PROFILE", "cpu")
     monkeypatch.setenv("REIDLIB_BUILD", str(tmp_path / "build"))
+    monkeypatch.setenv("REIDLIB_RUNS", str(tmp_path / "runs"))
     return tmp_path
 
 

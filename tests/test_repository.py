@@ -31,10 +31,10 @@ ROOMS = (
     {"data"},
     {"models", "losses"},
     {"evaluation"},
-    {"checkpoints", "recipes", "runs", "training", "validation"},
+    {"checkpoints", "ledger", "recipes", "runs", "training", "validation"},
     {"explain"},
     {"plots"},
-    {"cli", "notebooks", "sweep"},
+    {"cli", "notebooks", "studies", "sweep"},
 )
 OPTIONAL = [
     "IPython",
