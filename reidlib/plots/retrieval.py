@@ -50,9 +50,8 @@ def ranked_strip(
             axis.imshow(photo(dataset, found), aspect="auto")
             right = retrieval.correct[query, rank]
             for spine in axis.spines.values():
-                spine.set(
-                    visible=True, color=RIGHT if right else WRONG, linewidth=3, linestyle="-" if right else (0, (2, 1))
-                )
+                spine.set(visible=True, color=RIGHT if right else WRONG, linewidth=3, capstyle="butt")
+                spine.set_linestyle("-" if right else (0, (1.6, 1.0)))
             axis.set_xlabel(f"id {pids[found]}", fontsize=8, color=RIGHT if right else WRONG, labelpad=3)
     axes[0, 0].set_title("query", fontsize=9)
     for rank in range(depth):
