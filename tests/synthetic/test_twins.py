@@ -13,6 +13,7 @@ from PIL import Image
 from scipy.io import loadmat
 
 from reidlib.synthetic import sysu, twins
+from reidlib.synthetic.people import render
 from reidlib.synthetic.plan import TwinSize
 
 TINY = TwinSize(train_ids=4, test_ids=3, train_images=1, gallery_images=2, query_images=1)
@@ -42,6 +43,19 @@ def test_full_twins_have_the_real_identities_and_gaps(profile):
     # per camera, as counted on the official permutation and split files
     assert pids_per_camera(plan, train) == [194, 195, 392, 382, 390, 200]
     assert pids_per_camera(plan, test) == [56, 56, 93, 94, 95, 96]
+
+
+def test_twin_version_1_looks_as_it_did(repository):
+    """If this fails, pixels changed: bump `twins.VERSION`, then write the 8×4 thumbnails anew.
+
+    Compared within two grey levels: compilers round differently, the look must not.
+    """
+    known = json.loads((repository / "tests" / "assets" / "twin_v1_thumbnails.json").read_text())
+    assert twins.VERSION == "1"
+    for path, expected in known.items():
+        image = render(*sysu.describe(path)).image.astype(float)
+        thumbnail = image.reshape(8, 16, 4, 16, 3).mean((1, 3)).reshape(8, -1)
+        np.testing.assert_allclose(thumbnail, expected, atol=2.0, err_msg=path)
 
 
 @pytest.mark.parametrize("profile", sysu.SIZES)
