@@ -1,5 +1,6 @@
 """The machine under a training run: devices, processes, precision, random numbers."""
 
+import atexit
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,23 +35,27 @@ class Team:
         return box[0]
 
 
-@contextmanager
-def team(device: torch.device | str | None = None) -> Iterator[Team]:
-    """Join the processes that ``torchrun`` started, with NCCL on GPUs and gloo on CPUs; without it, work alone."""
+def team(device: torch.device | str | None = None) -> Team:
+    """Join the processes that ``torchrun`` started, with NCCL on GPUs and gloo on CPUs; without it, work alone.
+
+    They stay joined until the process ends: a second group would find the addresses of the first one in torchrun's
+    store and call processes that no longer listen there.
+    """
     if device is None:
         device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
     device = torch.device(device)
-    begins = dist.is_torchelastic_launched() and not dist.is_initialized()
-    if begins:
+    if dist.is_torchelastic_launched() and not dist.is_initialized():
         if device.type == "cuda":
             torch.cuda.set_device(device)
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    try:
-        is_team = dist.is_initialized()
-        yield Team(device, dist.get_rank() if is_team else 0, dist.get_world_size() if is_team else 1)
-    finally:
-        if begins:
-            dist.destroy_process_group()
+        atexit.register(_leave)
+    is_team = dist.is_initialized()
+    return Team(device, dist.get_rank() if is_team else 0, dist.get_world_size() if is_team else 1)
+
+
+def _leave() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def precision(policy: str, device: torch.device) -> torch.dtype | None:

@@ -62,7 +62,8 @@ def fit(
         raise ValueError(f"the recipe is for data set {recipe.dataset!r}, not for {dataset.name!r}")
     folder = runs.default_folder(recipe, dataset) if folder is None else Path(folder)
     last = recipe.epochs if stop_after is None else min(stop_after, recipe.epochs)
-    with devices.team(device) as team, runs.locked(folder) if team.leads else nullcontext():
+    team = devices.team(device)
+    with runs.locked(folder) if team.leads else nullcontext():
         with devices.own_randomness(team.device), _naming_a_smaller_batch(recipe):
             state = team.share(lambda: _begin(recipe, dataset, folder, team))
             if state.epoch < last:
