@@ -210,3 +210,9 @@ def test_no_file_names_a_place_on_one_machine() -> None:
 def test_no_test_is_skipped_or_expected_to_fail() -> None:
     marks = re.compile(r"pytest\.mark\.(" + "|".join(("skip", "xfail")) + ")")
     assert not [path.name for path in (ROOT / "tests").rglob("*.py") if marks.search(path.read_text(encoding="utf-8"))]
+
+
+def test_every_folder_of_the_package_is_reached_by_its_name() -> None:
+    folders = {path.parent.name for path in (ROOT / "reidlib").glob("*/__init__.py")}
+    assert folders <= set(reidlib.__all__)
+    assert all(hasattr(reidlib, name) for name in folders)

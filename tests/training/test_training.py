@@ -234,16 +234,16 @@ training.fit(recipe, open_stripes(Path({tree!r})), {folder!r}, progress=False)
 """
 
 
+def places(tree: Path, folder: Path) -> dict[str, str]:
+    """What the scripts of other processes need to know."""
+    known = {"tests": Path(__file__).parent, "recipe": folder / "recipe.json", "tree": tree, "folder": folder / "run"}
+    return {name: str(path) for name, path in known.items()}
+
+
 @pytest.mark.slow
 def test_killed_in_an_epoch_and_fitted_again_ends_the_same(fit, same_weights, recipe, tree, tmp_path: Path) -> None:
     (tmp_path / "recipe.json").write_text(recipe.to_json())
-    places = {
-        "tests": Path(__file__).parent,
-        "recipe": tmp_path / "recipe.json",
-        "tree": tree,
-        "folder": tmp_path / "run",
-    }
-    code = KILLED.format(**{name: str(path) for name, path in places.items()})
+    code = KILLED.format(**places(tree, tmp_path))
     process = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env={**os.environ, **CHILD}
     )
@@ -285,13 +285,7 @@ torch.save(record, f"{folder}.rank" + os.environ["RANK"])
 def test_two_processes_train_one_model(recipe: Recipe, dataset, tree, tmp_path: Path) -> None:
     recipe = recipe.replace(epochs=2, identities=4)
     (tmp_path / "recipe.json").write_text(recipe.to_json())
-    places = {
-        "tests": Path(__file__).parent,
-        "recipe": tmp_path / "recipe.json",
-        "tree": tree,
-        "folder": tmp_path / "run",
-    }
-    (tmp_path / "script.py").write_text(TEAM.format(**{name: str(path) for name, path in places.items()}))
+    (tmp_path / "script.py").write_text(TEAM.format(**places(tree, tmp_path)))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     completed = subprocess.run(
         [*command, str(tmp_path / "script.py")],
