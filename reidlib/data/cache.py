@@ -11,15 +11,17 @@ import errno
 import hashlib
 import os
 import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from filelock import FileLock
+from PIL import Image
 
 from reidlib import paths
-from reidlib.data import decode
+from reidlib.data.decode import in_threads, read_row, resized
 
 CACHE_VERSION = 1  # raise it when the same files would give other bytes
 
@@ -82,10 +84,14 @@ def open_cache(
     height: int,
     width: int,
     *,
+    decode: Callable[[Path, str], Image.Image] | None = None,
+    files: Callable[[str], Sequence[str]] | None = None,
     workers: int | None = None,
     progress: bool = True,
 ) -> ImageCache:
     """Return the cache of these files at this size; decode them first if there is no valid one.
+
+    ``decode`` and ``files`` are those of the data set's ``Reader``.
 
     Safe to call from several processes at once: one builds, the others wait. A build that dies leaves only a
     ``.partial`` file, which is never read and which the next build removes.
@@ -96,7 +102,7 @@ def open_cache(
     """
     if height < 1 or width < 1:
         raise ValueError(f"image size must be positive, not {height}×{width}")
-    place, content = _fingerprint(name, root, relative_paths, height, width)
+    place, content = _fingerprint(name, root, relative_paths, height, width, files or just)
     folder, prefix = paths.cache_folder() / name, f"{height}x{width}-{place}"
     target, shape = folder / f"{prefix}-{content}.npy", (len(relative_paths), height, width, 3)
     array = _load(target, shape)
@@ -108,19 +114,30 @@ def open_cache(
                 for outdated in folder.glob(f"{prefix}-*"):
                     with contextlib.suppress(OSError):  # Windows keeps a file that somebody still reads
                         outdated.unlink()
-                _build(target, [root / path for path in relative_paths], shape, name, workers, progress)
+                _build(target, root, relative_paths, shape, name, decode, workers, progress)
                 array = _load(target, shape)
     return ImageCache(array, target)
 
 
-def _fingerprint(name: str, root: Path, relative_paths: list[str], height: int, width: int) -> tuple[str, str]:
+def just(path: str) -> tuple[str]:
+    """The files of an image that is a file by itself."""
+    return (path,)
+
+
+def _fingerprint(
+    name: str, root: Path, relative_paths: list[str], height: int, width: int, files: Callable[[str], Sequence[str]]
+) -> tuple[str, str]:
     """Two digests: of what the cache is about (root, paths, size), and of the state of its files."""
     place = hashlib.sha256(f"{name}\0{root.resolve()}\0{height}x{width}".encode())
     content = hashlib.sha256(f"version {CACHE_VERSION}".encode())
+    states: dict[str, str] = {}  # of a file that many rows come from, once
     for path in relative_paths:
-        state = os.stat(root / path)
         place.update(f"\0{path}".encode())
-        content.update(f"\0{state.st_size} {state.st_mtime_ns}".encode())
+        for file in files(path):
+            if file not in states:
+                state = os.stat(root / file)
+                states[file] = f"\0{state.st_size} {state.st_mtime_ns}"
+            content.update(states[file].encode())
     return place.hexdigest()[:12], content.hexdigest()[:16]
 
 
@@ -133,18 +150,31 @@ def _load(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
     return array if array.shape == shape and array.dtype == np.uint8 else None
 
 
-def _build(target: Path, files: list[Path], shape: tuple[int, ...], name: str, workers: int | None, progress: bool):
+def _build(
+    target: Path,
+    root: Path,
+    relative_paths: list[str],
+    shape: tuple[int, ...],
+    name: str,
+    decode: Callable[[Path, str], Image.Image] | None,
+    workers: int | None,
+    progress: bool,
+) -> None:
     from tqdm.auto import tqdm
 
     _, height, width, _ = shape
-    _require_space(target.parent, int(np.prod(shape)), f"{len(files):,} images of {name!r} at {height}×{width}")
+    _require_space(
+        target.parent, int(np.prod(shape)), f"{len(relative_paths):,} images of {name!r} at {height}×{width}"
+    )
     partial = target.with_suffix(".partial")
-    images = decode.in_threads(lambda path: decode.read_bytes(path, height, width), files, workers)
+    images = in_threads(lambda path: resized(read_row(root, path, decode), height, width), relative_paths, workers)
     try:
         # Plain writes rather than a writable map: a full disk is then an exception, not a killed process.
         with partial.open("wb") as file:
             np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
-            for image in tqdm(images, f"decoding {name}", len(files), disable=not progress, leave=False, delay=1):
+            for image in tqdm(
+                images, f"decoding {name}", len(relative_paths), disable=not progress, leave=False, delay=1
+            ):
                 file.write(image.tobytes())
             file.flush()
             os.fsync(file.fileno())

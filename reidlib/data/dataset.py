@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from reidlib.data import decode
-from reidlib.data.cache import ImageCache, open_cache
+from reidlib.data.cache import ImageCache, just, open_cache
 from reidlib.data.report import CheckReport, Problem
 
 if TYPE_CHECKING:
@@ -27,12 +29,21 @@ class Reader:
     ``read(root, split)`` returns the frame; it lists the same files in the same order for every split, so that all
     splits share one cache. ``check(dataset)`` returns what is odd about the tree, beyond what every data set is
     checked for. ``splits`` are the split numbers the publishers define, empty if there is one split only.
+    ``modalities`` are the names of modality 0 and 1 in captions.
+
+    Two more for trees whose rows are not plain image files (strokes kept in one file, faces that must be aligned):
+    ``decode(root, path)`` returns the image of a row, ``None`` for the file at ``root / path``; it raises ``OSError``
+    naming what is damaged. ``files(path)`` are the files the image is made of, relative to the root; ``None`` for
+    ``path`` alone.
     """
 
     title: str
     read: Callable[[Path, int | None], pd.DataFrame]
     check: Callable[["ReIDDataset"], list[Problem]]
     splits: Sequence[int] = ()
+    modalities: tuple[str, str] = ("visible", "infrared")
+    decode: Callable[[Path, str], Image.Image] | None = None
+    files: Callable[[str], Sequence[str]] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +114,25 @@ class ReIDDataset:
         Raises:
             OSError: an image is missing or damaged (named), or the disk is too full.
         """
-        files = self.frame["path"].tolist()
-        return open_cache(self.name, self.root, files, height, width, workers=workers, progress=progress)
+        return open_cache(
+            self.name,
+            self.root,
+            self.frame["path"].tolist(),
+            height,
+            width,
+            decode=self.reader.decode,
+            files=self.reader.files,
+            workers=workers,
+            progress=progress,
+        )
+
+    def image(self, row: int) -> Image.Image:
+        """One image in RGB, at its own size.
+
+        Raises:
+            OSError: the file is missing or damaged (named).
+        """
+        return decode.read_row(self.root, self.frame["path"].iloc[row], self.reader.decode)
 
     def truth(self, row: int) -> "Truth":
         """What was rendered at a row of a twin: person mask, part mask, identity factors.
@@ -198,24 +226,27 @@ def _check_files(dataset: ReIDDataset, decode_all: bool) -> list[Problem]:
     """Files that vanished, are empty, or (``decode_all``) cannot be decoded."""
     from tqdm.auto import tqdm
 
-    gone, empty, full = [], [], []
-    for path in dataset.frame["path"]:
+    gone, empty = [], []
+    sources = {path: (dataset.reader.files or just)(path) for path in dataset.frame["path"]}
+    for path in dict.fromkeys(path for several in sources.values() for path in several):
         file = dataset.root / path
-        (full if file.is_file() and file.stat().st_size else empty if file.is_file() else gone).append(path)
+        if not file.is_file() or not file.stat().st_size:
+            (empty if file.is_file() else gone).append(path)
+    full = [path for path, several in sources.items() if not {*gone, *empty}.intersection(several)]
     copy_again = "copy the file again from the original archive"
     problems = [Problem("error", path, "the file has gone", copy_again) for path in gone]
     problems += [Problem("error", path, "the file is empty", copy_again) for path in empty]
     if decode_all:
-        messages = decode.in_threads(_decoding_error, [dataset.root / path for path in full])
+        messages = decode.in_threads(partial(_decoding_error, dataset), full)
         for path, message in zip(full, tqdm(messages, "decoding", len(full), leave=False, delay=1), strict=True):
             if message:
                 problems.append(Problem("error", path, message, copy_again))
     return problems
 
 
-def _decoding_error(path: Path) -> str | None:
+def _decoding_error(dataset: ReIDDataset, path: str) -> str | None:
     try:
-        decode.read_image(path)
+        decode.read_row(dataset.root, path, dataset.reader.decode)
     except OSError as error:
         return f"cannot be decoded: {error.__cause__ or error}"
     return None

@@ -29,12 +29,17 @@ def read_image(path: Path) -> Image.Image:
         raise OSError(f"cannot decode {path}: {error}") from error
 
 
-def read_bytes(path: Path, height: int, width: int) -> np.ndarray:
-    """Decode and resize (Lanczos) to uint8 ``(height, width, 3)``."""
-    return np.asarray(read_image(path).resize((width, height), Image.Resampling.LANCZOS))
+def read_row(root: Path, path: str, decode: Callable[[Path, str], Image.Image] | None = None) -> Image.Image:
+    """The image of one row of a data set: the file at ``root / path``, or what the reader's ``decode`` makes of it."""
+    return read_image(root / path) if decode is None else decode(root, path)
 
 
-def in_threads(function: Callable[[Path], Result], paths: list[Path], workers: int | None = None) -> Iterator[Result]:
+def resized(image: Image.Image, height: int, width: int) -> np.ndarray:
+    """Resize (Lanczos) to uint8 ``(height, width, 3)``."""
+    return np.asarray(image.resize((width, height), Image.Resampling.LANCZOS))
+
+
+def in_threads(function: Callable[[str], Result], paths: list[str], workers: int | None = None) -> Iterator[Result]:
     """Yield ``function(path)`` in order; Pillow frees the interpreter lock, so threads use all cores."""
     with _strict(), ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         yield from pool.map(function, paths)

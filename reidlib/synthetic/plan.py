@@ -15,15 +15,11 @@ class TwinSize:
 
 
 @dataclass(frozen=True)
-class TwinImage:
-    """An image to render; ``path`` is relative to the root, in posix form, and names identity and scene by itself."""
-
-    path: str
-
-
-@dataclass(frozen=True)
 class TwinPlan:
-    """All ``images`` of a twin, and its other ``files`` as bytes by relative path."""
+    """The paths of all ``images`` of a twin, and its other ``files`` as bytes by path.
 
-    images: list[TwinImage]
+    Paths are relative to the root, in posix form; that of an image names identity and scene by itself.
+    """
+
+    images: list[str]
     files: dict[str, bytes]

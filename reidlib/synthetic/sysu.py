@@ -12,11 +12,16 @@ from pathlib import PurePosixPath
 import numpy as np
 from scipy.io import savemat
 
+from reidlib import profiles
 from reidlib.synthetic.identity import Identity, sample_identity
-from reidlib.synthetic.plan import TwinImage, TwinPlan, TwinSize
+from reidlib.synthetic.people import Rendering, render
+from reidlib.synthetic.plan import TwinPlan, TwinSize
 from reidlib.synthetic.randomness import Draw
 from reidlib.synthetic.scene import INFRARED, SYSU_CAMERAS, Scene, sample_scene
 
+__all__ = ["SIZES", "VERSION", "describe", "encode", "image_size", "plan", "render"]
+
+VERSION = "1"
 POPULATION = 1  # the seed of this twin's people: every data set shows other ones
 TRIALS = 10
 _SALT = 75
@@ -75,7 +80,7 @@ def plan(profile: str) -> TwinPlan:
                 continue
             test_count = size.query_images if camera.modality == INFRARED else size.gallery_images
             counts[camid, pid] = test_count if pid in set(test) else size.train_images
-            images += [TwinImage(f"cam{camid}/{pid:04d}/{frame:04d}.jpg") for frame in range(1, counts[camid, pid] + 1)]
+            images += [f"cam{camid}/{pid:04d}/{frame:04d}.jpg" for frame in range(1, counts[camid, pid] + 1)]
     files = {"exp/rand_perm_cam.mat": _permutations(counts)}
     for name, pids in (
         ("train", train),
@@ -97,6 +102,17 @@ def describe(path: str) -> tuple[Identity, Scene]:
         )
     camid, pid, frame = map(int, match.groups())
     return sample_identity(pid, POPULATION), sample_scene(SYSU_CAMERAS[camid], POPULATION, pid, frame)
+
+
+def image_size(profile: str) -> tuple[int, int]:
+    """(height, width) of its images."""
+    size = profiles.get(profile)
+    return size.height, size.width
+
+
+def encode(rendering: Rendering, scene: Scene, path: str) -> bytes:
+    """The image as the file at ``path`` holds it."""
+    return rendering.jpeg(scene.jpeg_quality)
 
 
 def _chosen_ids(size: TwinSize) -> tuple[list[int], list[int], list[int]]:

@@ -15,18 +15,24 @@ import numpy as np
 from filelock import FileLock
 from tqdm.auto import tqdm
 
-from reidlib import paths, profiles
+from reidlib import paths
 from reidlib.synthetic import sysu
 from reidlib.synthetic.identity import Identity
-from reidlib.synthetic.people import Rendering, render
+from reidlib.synthetic.people import Rendering
 from reidlib.synthetic.scene import Scene
 
 MANIFEST = "twin.json"
-VERSION = "1"
-"""Bumped by any change that alters pixels or identities."""
 
 TWINS = {"sysu": sysu}
-"""Twins by data set name; each module offers ``SIZES``, ``plan(profile)`` and ``describe(path)``."""
+"""Twins by data set name. Each module offers
+
+* ``VERSION``: bumped by any change that alters its pixels or identities;
+* ``SIZES`` by profile, ``image_size(profile)`` → (height, width), and ``plan(profile)`` → ``TwinPlan``;
+* ``describe(path)`` → who or what is on an image, and its circumstances; ``render(identity, scene, height, width)`` →
+  a ``Rendering``; ``encode(rendering, scene, path)`` → the bytes of the file.
+
+An image depends on its path and size alone.
+"""
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,7 @@ def ensure(
                 raise FileExistsError(
                     f"{folder} holds the twin of {found}, not {name!r} in {profile!r}; name another folder."
                 )
-            if manifest["twin_version"] == VERSION:
+            if manifest["twin_version"] == TWINS[name].VERSION:
                 return folder
         _build(name, profile, folder, workers, progress)
     return folder
@@ -115,33 +121,34 @@ def truth(root: Path, path: str) -> Truth:
     manifest = read_manifest(root)
     if manifest is None:
         raise ValueError(f"{root} is not a twin (no {MANIFEST}): the truth behind its images is not known")
-    if manifest["twin_version"] != VERSION:
+    twin = TWINS[manifest["dataset"]]
+    if manifest["twin_version"] != twin.VERSION:
         raise ValueError(
-            f"{root} is a twin of version {manifest['twin_version']}, this code renders version {VERSION}: "
+            f"{root} is a twin of version {manifest['twin_version']}, this code renders version {twin.VERSION}: "
             "build it again"
         )
-    identity, scene = TWINS[manifest["dataset"]].describe(path)
+    identity, scene = twin.describe(path)
     height, width = manifest["image_size"]
-    rendering = render(identity, scene, height, width)
+    rendering = twin.render(identity, scene, height, width)
     return Truth(rendering.person_mask, rendering.part_mask, identity, scene, rendering)
 
 
 def _build(name: str, profile: str, folder: Path, workers: int | None, progress: bool) -> None:
     for left_over in folder.parent.glob(f".{folder.name}.building-*"):  # we hold the lock: its builder is gone
         shutil.rmtree(left_over)
-    size = profiles.get(profile)
     twin = TWINS[name]
     plan = twin.plan(profile)
+    height, width = twin.image_size(profile)
     building = folder.with_name(f".{folder.name}.building-{os.getpid()}")
     for path, content in plan.files.items():
         _write(building / path, content)
-    for directory in {Path(image.path).parent for image in plan.images}:
+    for directory in {Path(path).parent for path in plan.images}:
         (building / directory).mkdir(parents=True, exist_ok=True)
 
-    def draw(image) -> None:
-        identity, scene = twin.describe(image.path)
-        rendering = render(identity, scene, size.height, size.width)
-        (building / image.path).write_bytes(rendering.jpeg(scene.jpeg_quality))
+    def draw(path: str) -> None:
+        identity, scene = twin.describe(path)
+        rendering = twin.render(identity, scene, height, width)
+        (building / path).write_bytes(twin.encode(rendering, scene, path))
 
     if workers is None:
         workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -151,12 +158,12 @@ def _build(name: str, profile: str, folder: Path, workers: int | None, progress:
         for _ in tqdm(done, total=len(plan.images), desc=label, disable=not progress, unit="image"):
             pass
     manifest = {
-        "twin_version": VERSION,
+        "twin_version": twin.VERSION,
         "dataset": name,
         "profile": profile,
-        "image_size": [size.height, size.width],
+        "image_size": [height, width],
         "images": len(plan.images),
-        "note": "rendered people, no photographs",
+        "note": "rendered, no photographs",
     }
     _write(building / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
     if folder.exists():  # a twin of an older version, checked by the caller

@@ -27,8 +27,8 @@ def dataset(tree):
 @pytest.fixture
 def decoded(monkeypatch):
     """The files decoded so far."""
-    files, read_bytes = [], decode.read_bytes
-    monkeypatch.setattr(decode, "read_bytes", lambda path, *size: files.append(path) or read_bytes(path, *size))
+    files, read_image = [], decode.read_image
+    monkeypatch.setattr(decode, "read_image", lambda path: files.append(path) or read_image(path))
     return files
 
 
@@ -141,13 +141,13 @@ import sys, time
 import reidlib.data
 from reidlib.data import decode
 root, log, pause = sys.argv[1], sys.argv[2], float(sys.argv[3])
-read_bytes = decode.read_bytes
-def slow(path, *size):
+read_image = decode.read_image
+def slow(path):
     with open(log, "a") as file:
         file.write(path.name + "\\n")
     time.sleep(pause)
-    return read_bytes(path, *size)
-decode.read_bytes = slow
+    return read_image(path)
+decode.read_image = slow
 reidlib.data.open("sysu", root=root).images(16, 8, workers=1)
 """
 

@@ -42,7 +42,7 @@ def test_choice_follows_its_weights():
 
 
 def test_twin_version_1_people_and_scenes_are_frozen():
-    """If this fails, people or scenes changed: bump `twins.VERSION`, then renew the two digests."""
+    """If this fails, people or scenes changed: bump `sysu.VERSION`, then renew the two digests."""
     people = [rounded(sample_identity(pid, 1).factors()) for pid in range(200)]
     scenes = []
     for camera in SYSU_CAMERAS.values():
