@@ -34,6 +34,17 @@ DESIGNS = {
 }
 
 
+def design(name: str) -> Design:
+    """The design of that name.
+
+    Raises:
+        ValueError: an unknown name; the message lists the known.
+    """
+    if name not in DESIGNS:
+        raise ValueError(f"unknown backbone {name!r}; choose one of: {', '.join(DESIGNS)}")
+    return DESIGNS[name]
+
+
 class Stages(nn.Module):
     """Consecutive stages ``first`` to ``last`` of a ResNet, under torchvision's parameter names.
 
@@ -60,23 +71,21 @@ class Stages(nn.Module):
         self, name: str, first: int = 0, last: int = STAGES - 1, *, last_stride: int = 1, weights: str | None = None
     ):
         super().__init__()
-        if name not in DESIGNS:
-            raise ValueError(f"unknown backbone {name!r}; choose one of: {', '.join(DESIGNS)}")
+        shape = design(name)
         if last_stride not in (1, 2):
             raise ValueError(f"last_stride must be 1 or 2, not {last_stride!r}")
         if weights not in (None, "imagenet"):
             raise ValueError(f"weights must be None or 'imagenet', not {weights!r}")
-        design = DESIGNS[name]
         self.stages = range(first, last + 1)
-        self.channels = design.channels
+        self.channels = shape.channels
         if 0 in self.stages:
-            self.conv1 = nn.Conv2d(3, design.channels[0], 7, stride=2, padding=3, bias=False)
-            self.bn1 = nn.BatchNorm2d(design.channels[0])
+            self.conv1 = nn.Conv2d(3, shape.channels[0], 7, stride=2, padding=3, bias=False)
+            self.bn1 = nn.BatchNorm2d(shape.channels[0])
             self.relu = nn.ReLU(inplace=True)
             self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         for number in range(max(first, 1), last + 1):
             stride = {1: 1, 2: 2, 3: 2, 4: last_stride}[number]
-            self.add_module(f"layer{number}", _layer(design, number, stride))
+            self.add_module(f"layer{number}", _layer(shape, number, stride))
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -4,12 +4,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reidlib import losses
-from reidlib.models.backbone import Backbone
+from reidlib.losses.triplet import batch_hard_triplet, weighted_regularised_triplet
+from reidlib.models.backbone import Backbone, design
 from reidlib.models.base import Outputs, ReIDModel, check_labels, unit
-from reidlib.models.heads import bn_neck, classifier, pooling
+from reidlib.models.heads import Inert, bn_neck, classifier, pooling
 
-TRIPLETS = {"batch-hard": losses.batch_hard_triplet, "weighted": losses.weighted_regularised_triplet}
+TRIPLETS = {"batch-hard": batch_hard_triplet, "weighted": weighted_regularised_triplet}
 
 
 class Baseline(ReIDModel):
@@ -29,6 +29,7 @@ class Baseline(ReIDModel):
         triplet: ``"batch-hard"`` or ``"weighted"``; both on the pooled features as they are, before the BNNeck.
         margin: of the batch-hard triplet.
         label_smoothing: of the cross-entropy, 0 to 1.
+        inert: ``True`` adds a module that changes nothing, for the null control of comparisons (see ``heads.Inert``).
 
     Raises:
         ValueError: an unknown name or a number out of range.
@@ -48,12 +49,14 @@ class Baseline(ReIDModel):
         triplet: str = "batch-hard",
         margin: float = 0.3,
         label_smoothing: float = 0.1,
+        inert: bool = False,
     ):
         super().__init__()
         if triplet not in TRIPLETS:
             raise ValueError(f"unknown triplet {triplet!r}; choose one of: {', '.join(TRIPLETS)}")
         if not 0 <= label_smoothing <= 1:
             raise ValueError(f"label_smoothing must be between 0 and 1, not {label_smoothing!r}")
+        self.inert = Inert(design(backbone).channels[-1]) if inert else nn.Identity()  # first: see its text
         self.backbone = Backbone(backbone, shared_from=shared_from, last_stride=last_stride, weights=weights)
         channels = self.backbone.channels[-1]
         self.pool = pooling(pool)
@@ -65,7 +68,7 @@ class Baseline(ReIDModel):
         self.label_smoothing = label_smoothing
 
     def forward(self, images: Tensor, modality: Tensor) -> Outputs:
-        features = self.pool(self.backbone(images, modality))
+        features = self.pool(self.inert(self.backbone(images, modality)))
         embeddings = self.neck(features)
         return Outputs({"shared": features}, {"shared": embeddings}, {"shared": self.classifier(embeddings)})
 

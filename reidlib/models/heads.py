@@ -64,3 +64,21 @@ def classifier(channels: int, num_ids: int) -> nn.Linear:
     linear = nn.Linear(channels, num_ids, bias=False)
     nn.init.normal_(linear.weight, std=0.001)
     return linear
+
+
+class Inert(nn.Module):
+    """Two 1×1 convolutions whose result is multiplied by zero: it costs time and parameters and changes no value.
+
+    Reconstructed (ours): the null control of comparisons. Build it before the other parts of a model: it then takes its
+    share of the random numbers, the others begin at other weights, and what it "gains" is the noise of a comparison.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, channels // 4, 1), nn.ReLU(), nn.Conv2d(channels // 4, channels, 1)
+        )
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(B, C, h, w) -> the same values."""
+        return maps + 0 * self.layers(maps)

@@ -172,7 +172,7 @@ def test_arguments_rebuild_the_same_network():
         ({"num_ids": 2.5}, "num_ids .*2.5"),
         ({"num_ids": True}, "num_ids .*True"),
         ({"backbone": "resnet101"}, "'resnet101'; choose one of: tiny, small, resnet18, resnet50"),
-        ({"parts": 6}, "baseline has no option 'parts'; choose from: label_smoothing, .*triplet, weights"),
+        ({"parts": 6}, "baseline has no option 'parts'; choose from: inert, .*triplet, weights"),
         ({"triplet": "soft"}, "'soft'; choose one of: batch-hard, weighted"),
         ({"pool": "max"}, "'max'; choose one of: gem, average"),
         ({"label_smoothing": 1.5}, "label_smoothing must be between 0 and 1, not 1.5"),
@@ -181,3 +181,18 @@ def test_arguments_rebuild_the_same_network():
 def test_wrong_arguments_are_named(change, message):
     with pytest.raises(ValueError, match=message):
         models.build(**{"name": "baseline", "num_ids": 5, "backbone": "tiny", **change})
+
+
+def test_the_inert_module_changes_no_value():
+    plain, control = warmed_up(), warmed_up(inert=True)
+    assert sum(p.numel() for p in control.parameters()) > sum(p.numel() for p in plain.parameters())
+    missing = control.load_state_dict(plain.state_dict(), strict=False).missing_keys
+    assert missing and all(name.startswith("inert.") for name in missing)
+    control.train(), plain.train()
+    torch.testing.assert_close(control(images(), MODALITY).logits, plain(images(), MODALITY).logits, rtol=0, atol=0)
+
+
+def test_the_inert_module_lets_the_others_begin_at_other_weights():
+    plain, control = build().state_dict(), build(inert=True).state_dict()
+    drawn = [name for name in plain if name.endswith("weight") and plain[name].std() > 0]
+    assert drawn and not any(torch.equal(plain[name], control[name]) for name in drawn)
