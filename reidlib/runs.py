@@ -30,10 +30,10 @@ from reidlib import checkpoints, paths
 from reidlib.checkpoints import HISTORY, LOG, WEIGHTS, State, say, short_digest, write
 from reidlib.data import ReIDDataset
 from reidlib.models import ReIDModel
+from reidlib.provenance import code_digest
 from reidlib.recipes import Recipe
 
 RECIPE, ENVIRONMENT, LOCK = "recipe.json", "environment.json", ".lock"
-_CODE = ("models", "losses", "data", "synthetic", "recipes.py", "training.py")
 _LABELS = ("dataset", "method", "profile", "seed")
 
 
@@ -160,7 +160,7 @@ def prepare(folder: Path, recipe: Recipe, dataset: ReIDDataset, environment: dic
     Raises:
         ValueError: the folder holds another run, or something that is no run.
     """
-    wanted = {**environment, "dataset": describe(dataset)}
+    wanted = {**environment, "code": code_digest(recipe.method, dataset.name), "dataset": describe(dataset)}
     if (folder / RECIPE).exists():
         begun = read_environment(folder)
         checkpoints.require_same(f"{folder} holds another recipe", _read_recipe(folder).to_dict(), recipe.to_dict())
@@ -183,10 +183,9 @@ def describe(dataset: ReIDDataset) -> dict[str, Any]:
 
 
 def environment(device: torch.device, processes: int, precision: str) -> dict[str, Any]:
-    """Versions, device and code; nothing that names the machine or its user."""
+    """Versions and device; nothing that names the machine or its user."""
     return {
         "reidlib": reidlib.__version__,
-        "code": code_digest(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,
@@ -197,14 +196,6 @@ def environment(device: torch.device, processes: int, precision: str) -> dict[st
         "processes": processes,
         "precision": precision,
     }
-
-
-def code_digest() -> str:
-    """Digest of the source files that decide what a run computes."""
-    package = Path(reidlib.__file__).parent
-    files = [file for name in _CODE for file in ([package / name] if "." in name else (package / name).rglob("*.py"))]
-    content = {file.relative_to(package).as_posix(): short_digest(file.read_bytes()) for file in files}
-    return short_digest(json.dumps(content, sort_keys=True).encode())
 
 
 def read_environment(folder: Path) -> dict[str, Any]:

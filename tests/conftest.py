@@ -83,7 +83,10 @@ def finished() -> Callable:
     from reidlib import devices, evaluation, runs
 
     def make(recipe, dataset, protocol):
-        environment = runs.environment(torch.device("cpu"), 1, "float32") | {"dataset": runs.describe(dataset)}
+        environment = runs.environment(torch.device("cpu"), 1, "float32") | {
+            "code": runs.code_digest(recipe.method, dataset.name),
+            "dataset": runs.describe(dataset),
+        }
         speeds = {"images_per_second": [40.0, 80.0, 80.0], "seconds": [1.0, 2.0, 3.0]}
         history = pd.DataFrame({"epoch": recipe.epochs, **speeds})
         run = runs.Run(

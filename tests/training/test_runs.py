@@ -60,7 +60,7 @@ def test_folder_holds_what_the_results_rest_on(fit, tmp_path: Path) -> None:
     environment = json.loads((tmp_path / "run" / "environment.json").read_text())
     assert environment["torch"] == torch.__version__ and environment["reidlib"] == reidlib.__version__
     assert environment["device"] == "cpu" and environment["threads"] == 1 and environment["precision"] == "float32"
-    assert environment["code"] == runs.code_digest() and environment == run.environment
+    assert environment["code"] == runs.code_digest("baseline", "sysu") and environment == run.environment
     assert environment["dataset"]["name"] == "sysu" and environment["dataset"]["twin_version"] is None
     for name in ("recipe.json", "environment.json", "history.csv"):
         assert str(tmp_path) not in (tmp_path / "run" / name).read_text()
@@ -115,7 +115,7 @@ def test_folder_with_other_files_is_refused_and_left_alone(fit, tmp_path: Path) 
 def test_run_begun_by_other_code_is_used_and_named(fit, caplog, monkeypatch) -> None:
     run = fit(epochs=1)
     assert not caplog.text
-    monkeypatch.setattr(runs, "code_digest", lambda: "0" * 16)
+    monkeypatch.setattr(runs, "code_digest", lambda *_: "0" * 16)
     assert fit(epochs=1).environment == run.environment
     assert "another version of the code" in caplog.text
 
