@@ -31,7 +31,7 @@ ROOMS = (
     {"data"},
     {"models", "losses"},
     {"evaluation"},
-    {"checkpoints", "ledger", "recipes", "runs", "training", "validation"},
+    {"checkpoints", "ledger", "provenance", "recipes", "runs", "training", "validation"},
     {"explain"},
     {"plots"},
     {"cli", "notebooks", "studies", "sweep"},
