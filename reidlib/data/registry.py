@@ -26,7 +26,7 @@ def open(
         root: folder of the data set; default ``$REIDLIB_DATA/<name>``. A missing folder is an error, never a twin.
         twin: name of a profile (``"cpu"``): open the synthetic twin of that size and build it first if it is absent;
             ``True``: the default profile of this machine.
-        split: number of the split for data sets that publish several; ``None`` for the others.
+        split: number of the split, required for data sets that publish several; ``None`` for the others.
 
     Raises:
         ValueError: unknown name, profile or split; ``root`` and ``twin`` together; a tree whose content is wrong.
@@ -38,6 +38,8 @@ def open(
     if split is not None and split not in reader.splits:
         allowed = f"one of {list(reader.splits)}" if reader.splits else "None: this data set has a single split"
         raise ValueError(f"split={split!r} is not possible for {name!r}; use {allowed}")
+    if split is None and reader.splits:
+        raise ValueError(f"{name!r} has several splits: choose one with split=, of {list(reader.splits)}")
     if root is not None and twin:
         raise ValueError("give either root= (a tree on disk) or twin= (a synthetic one), not both")
     folder = _twin_root(name, twin) if twin else _real_root(name, root)

@@ -78,26 +78,38 @@ def render(identity: Identity, scene: Scene, height: int = 128, width: int = 64,
 
     The same identity, scene and size give the same bytes on one machine, whatever runs beside.
     """
-    # a detector's box follows the person's height, but not perfectly: a little of it stays visible
-    metres = FRAME * (0.3 + 0.7 * identity.height) / scene.scale
-    body = build_body(identity, scene.pose, shift=scene.shift)
-    gbuffer = cast_rays(body, height, width, samples=samples, metres=metres)
+    gbuffer, metres = cast_person(identity, scene, height, width, samples=samples)
     infrared = scene.camera.modality == INFRARED
     colour, alpha = _shade(gbuffer, identity, scene, height, width)
 
-    background = _background(scene, body, height, width, metres)
+    background = _background(scene, gbuffer.body, height, width, metres)
     image = colour + (1.0 - alpha[..., None]) * background
-    hidden = _occluder(scene, height, width)
+    hidden = occluded(scene, height, width)
     image[hidden] = _occluder_colour(scene, image[hidden])
     image = _develop(image, scene, height)
     if infrared:
         image = np.repeat(image, 3, axis=2)
 
-    person = (alpha >= 0.5) & ~hidden
-    parts = np.zeros((height, width), np.uint8)
-    rc.majority(gbuffer.owner, body.parts, samples, parts)
-    parts[~person] = 0
+    person, parts = masks(gbuffer, alpha, hidden)
     return Rendering(np.clip(image * 255 + 0.5, 0, 255).astype(np.uint8), person, parts, gbuffer)
+
+
+def cast_person(
+    identity: Identity, scene: Scene, height: int, width: int, *, samples: int = 2
+) -> tuple[GBuffer, float]:
+    """Put a person before the camera: the geometry, and the metres from the upper to the lower edge of the image."""
+    # a detector's box follows the person's height, but not perfectly: a little of it stays visible
+    metres = FRAME * (0.3 + 0.7 * identity.height) / scene.scale
+    body = build_body(identity, scene.pose, shift=scene.shift)
+    return cast_rays(body, height, width, samples=samples, metres=metres), metres
+
+
+def masks(gbuffer: GBuffer, alpha: np.ndarray, hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``person_mask`` and ``part_mask`` of a `Rendering`, from coverage (H, W) in 0–1 and what an occluder hides."""
+    person, parts = (alpha >= 0.5) & ~hidden, np.zeros(alpha.shape, np.uint8)
+    rc.majority(gbuffer.owner, gbuffer.body.parts, gbuffer.samples, parts)
+    parts[~person] = 0
+    return person, parts
 
 
 def _material_table(identity: Identity, infrared: bool) -> np.ndarray:
@@ -142,7 +154,7 @@ def _background(scene: Scene, body: Body, height: int, width: int, metres: float
     return background * (1.0 - 0.5 * shadow[..., None])
 
 
-def _occluder(scene: Scene, height: int, width: int) -> np.ndarray:
+def occluded(scene: Scene, height: int, width: int) -> np.ndarray:
     """Pixels covered by something in front of the person, bool (H, W)."""
     hidden = np.zeros((height, width), bool)
     rows, columns = round(scene.occluded * height), round(1.4 * scene.occluded * width)

@@ -1,6 +1,6 @@
 """What a twin is made of: the vocabulary shared by the twins of all data sets."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -16,10 +16,15 @@ class TwinSize:
 
 @dataclass(frozen=True)
 class TwinPlan:
-    """The paths of all ``images`` of a twin, and its other ``files`` as bytes by path.
+    """The paths of all ``images`` of a twin, its other ``files`` as bytes by path, ``copies`` and ``folders``.
+
+    ``copies`` maps a further path to the image whose bytes it repeats: some data sets ship an image twice. ``folders``
+    exist even if nothing is in them.
 
     Paths are relative to the root, in posix form; that of an image names identity and scene by itself.
     """
 
     images: list[str]
     files: dict[str, bytes]
+    copies: dict[str, str] = field(default_factory=dict)
+    folders: tuple[str, ...] = ()

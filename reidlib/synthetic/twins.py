@@ -142,7 +142,7 @@ def _build(name: str, profile: str, folder: Path, workers: int | None, progress:
     building = folder.with_name(f".{folder.name}.building-{os.getpid()}")
     for path, content in plan.files.items():
         _write(building / path, content)
-    for directory in {Path(path).parent for path in plan.images}:
+    for directory in {*plan.folders, *(Path(path).parent for path in (*plan.images, *plan.copies))}:
         (building / directory).mkdir(parents=True, exist_ok=True)
 
     def draw(path: str) -> None:
@@ -157,6 +157,8 @@ def _build(name: str, profile: str, folder: Path, workers: int | None, progress:
         label = f"rendering the {name} twin ({profile})"
         for _ in tqdm(done, total=len(plan.images), desc=label, disable=not progress, unit="image"):
             pass
+    for path, image in plan.copies.items():
+        shutil.copyfile(building / image, building / path)
     manifest = {
         "twin_version": twin.VERSION,
         "dataset": name,
