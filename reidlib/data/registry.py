@@ -3,10 +3,13 @@
 from pathlib import Path
 
 from reidlib import paths, profiles
-from reidlib.data import sysu
+from reidlib.data import cufsf, sysu
 from reidlib.data.dataset import Reader, ReIDDataset
 
-READERS: dict[str, Reader] = {"sysu": sysu.READER}
+READERS: dict[str, Reader] = {
+    "sysu": sysu.READER,
+    "cufsf": cufsf.READER,
+}
 
 
 def names() -> tuple[str, ...]:
@@ -54,6 +57,21 @@ def open(
         twin_version=manifest and manifest["twin_version"],
         profile=manifest and manifest["profile"],
     )
+
+
+def open_available(name: str, profile: str | None = None, split: int | None = None) -> ReIDDataset:
+    """For notebooks: the licensed data set if the folder ``$REIDLIB_DATA/<name>`` exists, else its twin.
+
+    This is the one place where a twin may stand in for real data, and only where no data was asked for by its root:
+    ``dataset.is_twin`` and ``dataset.title`` say what was opened, and so does every figure.
+
+    Args:
+        profile: of the twin; default: that of this machine.
+        name, split: as in :func:`open`, with its errors.
+    """
+    folder = paths.data_root(name)
+    is_there = folder is not None and folder.is_dir()
+    return open(name, split=split) if is_there else open(name, twin=profile or True, split=split)
 
 
 def _real_root(name: str, root: str | Path | None) -> Path:

@@ -8,9 +8,13 @@ from dataclasses import fields
 from typing import Any
 
 from reidlib.evaluation.protocols.base import Protocol, Trial
+from reidlib.evaluation.protocols.cufsf import CufsfProtocol
 from reidlib.evaluation.protocols.sysu import SysuProtocol
 
-PROTOCOLS: dict[str, type[Protocol]] = {"sysu": SysuProtocol}
+PROTOCOLS: dict[str, type[Protocol]] = {
+    "sysu": SysuProtocol,
+    "cufsf": CufsfProtocol,
+}
 
 __all__ = ["PROTOCOLS", "Protocol", "Trial", "from_dict", "get"]
 
