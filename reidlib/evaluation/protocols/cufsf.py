@@ -8,7 +8,6 @@ which identities these are, see `reidlib.data.cufsf.split_of`.
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from reidlib.evaluation.protocols.base import IMAGES, Protocol, Trial, rule
@@ -43,8 +42,8 @@ class CufsfProtocol(Protocol):
             raise ValueError(f"{dataset.root}: no image of a test identity for {self.name}")
         if unpaired := sorted(set(queries["pid"]) ^ set(gallery["pid"])):
             raise ValueError(
-                f"{dataset.root}: {len(unpaired)} test identities lack their photo or sketch (first: {unpaired[0]:05d}); "
-                "complete the tree: print(dataset.check()) names every missing file"
+                f"{dataset.root}: {len(unpaired)} test identities lack their photo or sketch, {unpaired[0]:05d} for "
+                "one; complete the tree: print(dataset.check()) names every missing file"
             )
         return [Trial(queries.index.to_numpy(), gallery.index.to_numpy())]
 
