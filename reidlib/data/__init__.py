@@ -7,7 +7,7 @@
 from reidlib.data.augment import Augmentation, normalise
 from reidlib.data.cache import ImageCache
 from reidlib.data.dataset import ReIDDataset
-from reidlib.data.registry import names, open
+from reidlib.data.registry import names, open, open_available
 from reidlib.data.report import CheckReport, Problem
 from reidlib.data.sampler import PKSampler
 
@@ -21,4 +21,5 @@ __all__ = [
     "names",
     "normalise",
     "open",
+    "open_available",
 ]

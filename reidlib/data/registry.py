@@ -68,10 +68,17 @@ def open_available(name: str, profile: str | None = None, split: int | None = No
     Args:
         profile: of the twin; default: that of this machine.
         name, split: as in :func:`open`, with its errors.
+
+    Raises:
+        FileNotFoundError: ``$REIDLIB_DATA`` is set and is no folder.
     """
     folder = paths.data_root(name)
-    is_there = folder is not None and folder.is_dir()
-    return open(name, split=split) if is_there else open(name, twin=profile or True, split=split)
+    if folder is not None and not folder.parent.is_dir():
+        raise FileNotFoundError(
+            f"REIDLIB_DATA is set to {folder.parent}, and there is no such folder; correct or unset it"
+        )
+    is_licensed = folder is not None and folder.exists()
+    return open(name, split=split) if is_licensed else open(name, twin=profile or True, split=split)
 
 
 def _real_root(name: str, root: str | Path | None) -> Path:

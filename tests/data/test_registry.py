@@ -6,6 +6,7 @@ import pytest
 
 import reidlib.data
 from reidlib import profiles
+from reidlib.data import registry
 
 
 def test_root_is_opened(tree):
@@ -31,6 +32,24 @@ def test_default_root_comes_from_the_environment(make_tree, monkeypatch, tmp_pat
 def test_without_any_root_the_error_says_what_to_do():
     with pytest.raises(FileNotFoundError, match=r'REIDLIB_DATA is not set.*root=.*twin="cpu"'):
         reidlib.data.open("sysu")
+
+
+def test_notebooks_open_the_licensed_set_where_it_is(make_tree, monkeypatch, tmp_path):
+    opened = []
+    monkeypatch.setattr(registry, "_twin_root", lambda name, twin: opened.append((name, twin)) or tree)
+    tree = make_tree("tree")
+    assert reidlib.data.open_available("sysu").root == tree and opened == [("sysu", True)]
+    (tmp_path / "licensed").mkdir()
+    monkeypatch.setenv("REIDLIB_DATA", str(tmp_path / "licensed"))
+    assert reidlib.data.open_available("sysu", "ci").root == tree and opened[1:] == [("sysu", "ci")]
+    real = make_tree("licensed/sysu")
+    assert reidlib.data.open_available("sysu", "ci").root == real and len(opened) == 2
+
+
+def test_a_mistyped_folder_of_licensed_sets_is_said_not_replaced(monkeypatch, tmp_path):
+    monkeypatch.setenv("REIDLIB_DATA", str(tmp_path / "absent"))
+    with pytest.raises(FileNotFoundError, match=r"REIDLIB_DATA is set to .*absent.*no such folder"):
+        reidlib.data.open_available("sysu", "ci")
 
 
 @pytest.mark.parametrize("through_environment", [False, True])
