@@ -3,12 +3,16 @@
 from pathlib import Path
 
 from reidlib import paths, profiles
-from reidlib.data import cufsf, sysu
+from reidlib.data import cufsf, llcm, qmul, regdb, sysu
 from reidlib.data.dataset import Reader, ReIDDataset
 
 READERS: dict[str, Reader] = {
     "sysu": sysu.READER,
+    "regdb": regdb.READER,
+    "llcm": llcm.READER,
     "cufsf": cufsf.READER,
+    "shoe": qmul.SHOE,
+    "chair": qmul.CHAIR,
 }
 
 

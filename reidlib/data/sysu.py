@@ -73,10 +73,7 @@ def scan(root: Path) -> Listing:
         FileNotFoundError: a camera folder is missing.
         ValueError: a link leads out of its camera folder.
     """
-    if missing := [f"cam{camid}" for camid in CAMERAS if not (root / f"cam{camid}").is_dir()]:
-        nested = next((child for child in root.iterdir() if (child / "cam1").is_dir()), None)
-        hint = f"did you mean root={str(nested)!r}? " if nested else ""
-        raise FileNotFoundError(f"{root} lacks {', '.join(missing)}; {hint}expected tree:\n{EXPECTED_TREE}")
+    tree.require_folders(root, [f"cam{camid}" for camid in CAMERAS], EXPECTED_TREE)
     images, strays = [], []
     for camid in CAMERAS:
         camera = root / f"cam{camid}"

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,17 @@ def entries(folder: Path) -> list[os.DirEntry]:
     with os.scandir(folder) as listing:
         found = [entry for entry in listing if not entry.name.startswith(".") and entry.name.lower() not in _JUNK]
     return sorted(found, key=lambda entry: entry.name)
+
+
+def require_folders(root: Path, names: Sequence[str], expected: str) -> None:
+    """Raise ``FileNotFoundError`` unless every folder is there; the message shows the ``expected`` tree.
+
+    It also says so if the tree seems to lie one folder deeper, as archives like to unpack.
+    """
+    if missing := [name for name in names if not (root / name).is_dir()]:
+        nested = next((child for child in sorted(root.iterdir()) if (child / names[0]).is_dir()), None)
+        hint = f"did you mean root={str(nested)!r}? " if nested else ""
+        raise FileNotFoundError(f"{root} lacks {', '.join(missing)}; {hint}expected tree:\n{expected}")
 
 
 def refuse_outside(entry: os.DirEntry, folder: Path) -> None:
