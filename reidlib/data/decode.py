@@ -14,15 +14,15 @@ from PIL import Image, ImageFile
 Result = TypeVar("Result")
 
 
-def read_image(path: Path) -> Image.Image:
-    """Decode a whole image to RGB.
+def read_image(path: Path, mode: str = "RGB") -> Image.Image:
+    """Decode a whole image and convert it to ``mode``, one of Pillow's.
 
     Raises:
         OSError: the file is missing, truncated or not an image; the message names it.
     """
     try:
         with Image.open(path) as image:
-            return image.convert("RGB")
+            return image.convert(mode)
     except FileNotFoundError:
         raise
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
