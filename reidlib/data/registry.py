@@ -3,13 +3,15 @@
 from pathlib import Path
 
 from reidlib import paths, profiles
-from reidlib.data import cufsf, llcm, qmul, regdb, sysu
+from reidlib.data import cufsf, llcm, market_sketch, pku_sketch, qmul, regdb, sysu
 from reidlib.data.dataset import Reader, ReIDDataset
 
 READERS: dict[str, Reader] = {
     "sysu": sysu.READER,
     "regdb": regdb.READER,
     "llcm": llcm.READER,
+    "pku-sketch": pku_sketch.READER,
+    "market-sketch-1k": market_sketch.READER,
     "cufsf": cufsf.READER,
     "shoe": qmul.SHOE,
     "chair": qmul.CHAIR,
