@@ -6,6 +6,7 @@ them, ``score`` does the same from embeddings, and ``report`` puts several resul
 
 from reidlib.evaluation import protocols
 from reidlib.evaluation.ranking import RankResult, rank
+from reidlib.evaluation.reranking import k_reciprocal
 from reidlib.evaluation.results import EvaluationResult, TrialResult, report
 from reidlib.evaluation.retrieval import Retrieval, pair_distances, retrieve
 from reidlib.evaluation.scoring import cosine_distances, embed, evaluate, score
@@ -18,6 +19,7 @@ __all__ = [
     "cosine_distances",
     "embed",
     "evaluate",
+    "k_reciprocal",
     "pair_distances",
     "protocols",
     "rank",

@@ -26,7 +26,7 @@ class CufsfProtocol(Protocol):
     num_trials: int = rule(default=1)
 
     @property
-    def name(self) -> str:
+    def stem(self) -> str:
         return "cufsf"
 
     def trials(self, dataset: Any) -> list[Trial]:

@@ -39,6 +39,7 @@ class SysuProtocol(Protocol):
             data set has none: its smallest test folder holds 13).
         gallery: ``"official"`` or ``"agw"``, who draws the gallery; ``"agw"`` only with one shot.
         num_trials: the first 1 to 10 draws. Published results average all ten.
+        flip, reranking, k1, k2, lam: as in every :class:`~reidlib.evaluation.protocols.base.Protocol`.
 
     Raises:
         ValueError: an unknown value; the message lists the known ones.
@@ -53,6 +54,7 @@ class SysuProtocol(Protocol):
     cmc_rule: str = rule(default=DISTINCT_IDENTITIES)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._require("search", tuple(GALLERY_CAMERAS))
         self._require("shots", (1, 10))
         self._require("gallery", ("official", "agw"))
@@ -64,7 +66,7 @@ class SysuProtocol(Protocol):
             )
 
     @property
-    def name(self) -> str:
+    def stem(self) -> str:
         first = f"-first{self.num_trials}" if self.num_trials != sysu.TRIALS else ""
         return f"sysu-{self.search}-{self.shots}shot-{self.gallery}{first}"
 
@@ -84,7 +86,7 @@ class SysuProtocol(Protocol):
                 raise ValueError(f"{dataset.root}: no {role} image among the test identities for {self.name}")
         folders = dict(list(candidates.groupby(["pid", "camid"])["path"]))
         if self.gallery == "agw":
-            galleries = [_draw_agw(folders, trial) for trial in range(self.num_trials)]
+            galleries = [draw_agw(folders, trial) for trial in range(self.num_trials)]
         else:
             galleries = self._draw_official(folders, set(test["pid"]), dataset)
         return [Trial(query_rows, np.array(gallery)) for gallery in galleries]
@@ -126,6 +128,7 @@ class SysuProtocol(Protocol):
         return galleries
 
 
-def _draw_agw(folders: Folders, trial: int) -> list[int]:
+def draw_agw(folders: Folders, trial: int) -> list[int]:
+    """One position of each folder, as AGW's loader draws them in a trial, and DEEN's after it."""
     generator = random.Random(trial)  # the sequence of random.seed(trial), without touching the global generator
     return [generator.choice(files.index.tolist()) for files in folders.values()]
