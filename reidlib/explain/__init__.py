@@ -1,5 +1,42 @@
-"""Looking inside: embeddings brought down to two dimensions."""
+"""Looking inside: which places of an image count (Grad-CAM), what a branch knows (probes), and where images lie (UMAP).
 
-from reidlib.explain.embedding import project
+Everything works on ``model.branches``. Truth (masks, factors) is known for synthetic twins only; there, scores say
+whether a map lies on the person and whether a branch holds a factor, beside controls that know nothing.
+"""
 
-__all__ = ["project"]
+from reidlib.explain.cam import Cams, cams, grad_cam
+from reidlib.explain.embedding import branch_embeddings, embedding_table, project, sample_rows
+from reidlib.explain.localisation import (
+    centred_gaussian,
+    energy_inside,
+    localisation_table,
+    parts_covered,
+    pointing,
+)
+from reidlib.explain.probes import ProbeResult, TooFewIdentities, probe, probe_identity, probe_table
+from reidlib.explain.targets import Targets, retrieval_targets
+from reidlib.explain.truth import factors, masks
+
+__all__ = [
+    "Cams",
+    "ProbeResult",
+    "Targets",
+    "TooFewIdentities",
+    "branch_embeddings",
+    "cams",
+    "centred_gaussian",
+    "embedding_table",
+    "energy_inside",
+    "factors",
+    "grad_cam",
+    "localisation_table",
+    "masks",
+    "parts_covered",
+    "pointing",
+    "probe",
+    "probe_identity",
+    "probe_table",
+    "project",
+    "retrieval_targets",
+    "sample_rows",
+]

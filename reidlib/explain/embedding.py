@@ -1,9 +1,112 @@
-"""High-dimensional features as points on a page."""
+"""Embeddings of any branch of a model, and high-dimensional features as points on a page."""
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from sklearn.decomposition import PCA
+from torch import Tensor, nn
+
+from reidlib import evaluation
+from reidlib.data import ReIDDataset
+from reidlib.models import ReIDModel
+
+
+def branch_embeddings(
+    model: ReIDModel, dataset: ReIDDataset, rows: np.ndarray, branches: Sequence[str] | None = None, **options: object
+) -> dict[str, Tensor]:
+    """Branch → embeddings (len(rows), D) float32 of unit length; D differs from branch to branch.
+
+    Args:
+        rows: frame positions.
+        branches: default all of ``model.branches``.
+        options: ``height``, ``width``, ``batch_size``, ``device``, as in `reidlib.evaluation.embed`.
+
+    Raises:
+        ValueError: no such branch, or as `reidlib.evaluation.embed`.
+    """
+    branches = model.branches if branches is None else tuple(branches)
+    for branch in branches:
+        model.check_branch(branch)
+    return {branch: evaluation.embed(_Branch(model, branch), dataset, rows, **options) for branch in branches}
+
+
+class _Branch(nn.Module):
+    """A model whose test feature is the branch asked for."""
+
+    def __init__(self, model: ReIDModel, branch: str):
+        super().__init__()
+        self.model, self.branch, self.image_size = model, branch, model.image_size
+
+    def embed(self, images: Tensor, modality: Tensor) -> Tensor:
+        return self.model.branch_embedding(images, modality, self.branch)
+
+
+def sample_rows(
+    dataset: ReIDDataset,
+    *,
+    split: str = "test",
+    identities: int | None = None,
+    per_modality: int | None = None,
+    seed: int = 0,
+) -> np.ndarray:
+    """Rows (int64, ascending) of some identities that both modalities show, at random.
+
+    Args:
+        split: ``"test"`` or ``"train"``.
+        identities: how many; default all.
+        per_modality: how many images each has in a modality, at most; default all.
+        seed: of the draw; the identities drawn do not depend on ``per_modality``.
+
+    Raises:
+        ValueError: an unknown split, or fewer such identities than asked for.
+    """
+    frame = dataset.frame.iloc[dataset.rows(split)]
+    both = np.sort(frame.groupby("pid")["modality"].nunique().loc[lambda count: count == 2].index.to_numpy())
+    if not 1 <= (identities := len(both) if identities is None else identities) <= len(both):
+        raise ValueError(
+            f"identities must be 1 to {len(both)}, as many as have both modalities in {split}, not {identities}"
+        )
+    random = np.random.default_rng(seed)
+    frame = frame[frame["pid"].isin(random.permutation(both)[:identities])]
+    if per_modality is not None:
+        order = random.permutation(len(frame))
+        frame = frame.iloc[order].groupby(["pid", "modality"]).head(per_modality)
+    return np.sort(frame.index.to_numpy())
+
+
+def embedding_table(
+    model: ReIDModel,
+    dataset: ReIDDataset,
+    *,
+    branches: Sequence[str] | None = None,
+    split: str = "test",
+    identities: int | None = 20,
+    per_modality: int | None = 10,
+    seed: int = 0,
+    **options: object,
+) -> pd.DataFrame:
+    """Branch embeddings of some identities as points, each branch projected by itself: what a figure is drawn from.
+
+    Save it with the figure. Coordinates of two branches, or of two calls, have nothing in common.
+
+    Args:
+        branches: default all of ``model.branches``.
+        split, identities, per_modality, seed: as in `sample_rows`; the seed is that of `project`, too.
+        options: as in `branch_embeddings`.
+
+    Returns:
+        One row per image and branch: ``row``, ``pid``, ``camid``, ``modality``, ``branch``, ``split``, ``x``, ``y``.
+    """
+    rows = sample_rows(dataset, split=split, identities=identities, per_modality=per_modality, seed=seed)
+    about = dataset.frame.iloc[rows][["pid", "camid", "modality"]].reset_index(drop=True)
+    about.insert(0, "row", rows)
+    tables = []
+    for branch, embeddings in branch_embeddings(model, dataset, rows, branches, **options).items():
+        x, y = project(embeddings.cpu().numpy(), seed=seed).T
+        tables.append(about.assign(branch=branch, split=split, x=x, y=y))
+    return pd.concat(tables, ignore_index=True)
 
 
 def project(features: np.ndarray, *, components: int = 50, neighbours: int = 15, seed: int = 0) -> np.ndarray:

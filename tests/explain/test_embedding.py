@@ -2,9 +2,14 @@ import builtins
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
+import torch.nn.functional as F
 
-from reidlib.explain import project
+from reidlib import evaluation
+from reidlib.data import normalise
+from reidlib.explain import branch_embeddings, embedding, embedding_table, project, sample_rows
 
 
 @pytest.mark.slow
@@ -33,3 +38,82 @@ def test_without_umap_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without_umap)
     with pytest.raises(ImportError, match="pip install"):
         project(np.zeros((4, 3)))
+
+
+@pytest.mark.integration
+def test_branch_embeddings_are_those_of_the_model(dataset, trained):
+    rows = dataset.rows("test")[[3, 50, 4]]
+    found = branch_embeddings(trained, dataset, rows)
+    images = normalise(dataset.images(64, 32).tensor(rows))
+    modality = torch.tensor(dataset.frame["modality"].to_numpy()[rows])
+    assert tuple(found) == ("shared", "specific")
+    for branch, embeddings in found.items():
+        with torch.no_grad():
+            expected = trained.branch_embedding(images, modality, branch)
+        torch.testing.assert_close(embeddings, expected)
+    torch.testing.assert_close(found["shared"], evaluation.embed(trained, dataset, rows))
+    in_batches = branch_embeddings(trained, dataset, rows, ["specific"], batch_size=1)
+    assert list(in_batches) == ["specific"]
+    torch.testing.assert_close(in_batches["specific"], found["specific"])
+    with pytest.raises(ValueError, match="no branch 'purified'; choose one of: shared, specific"):
+        branch_embeddings(trained, dataset, rows, ["shared", "purified"])
+
+
+@pytest.mark.integration
+def test_the_mode_of_the_model_stays(dataset, trained):
+    statistics = {name: value.clone() for name, value in trained.state_dict().items()}
+    trained.train()
+    try:
+        branch_embeddings(trained, dataset, dataset.rows("test")[:3])
+        assert all(module.training for module in trained.modules())
+    finally:
+        trained.eval()
+    assert all(torch.equal(value, statistics[name]) for name, value in trained.state_dict().items())
+
+
+@pytest.mark.integration
+def test_sampled_rows_show_people_in_both_modalities(dataset):
+    everyone = sample_rows(dataset)
+    np.testing.assert_array_equal(everyone, dataset.rows("test"))  # in this twin, all have both
+    rows = sample_rows(dataset, split="train", identities=5, per_modality=2, seed=1)
+    frame = dataset.frame.iloc[rows]
+    assert (np.diff(rows) > 0).all() and (frame["split"] == "train").all()
+    counts = frame.groupby(["pid", "modality"]).size()
+    assert len(counts) == 10 and (counts == 2).all()
+    np.testing.assert_array_equal(rows, sample_rows(dataset, split="train", identities=5, per_modality=2, seed=1))
+    more = sample_rows(dataset, split="train", identities=5, per_modality=3, seed=1)
+    assert set(dataset.frame["pid"].iloc[more]) == set(frame["pid"])
+    assert set(sample_rows(dataset, split="train", identities=5, seed=2)) != set(more)
+    for wrong in (0, 1000):
+        with pytest.raises(ValueError, match="identities must be 1 to 24, as many as have both modalities in test"):
+            sample_rows(dataset, identities=wrong)
+
+
+@pytest.mark.integration
+def test_the_table_says_what_each_point_is(dataset, trained, monkeypatch):
+    monkeypatch.setattr(embedding, "project", lambda features, seed: features[:, :2] + seed)
+    options = {"identities": 4, "per_modality": 3, "seed": 7}
+    table = embedding_table(trained, dataset, split="train", **options)
+    assert list(table.columns) == ["row", "pid", "camid", "modality", "branch", "split", "x", "y"]
+    rows = sample_rows(dataset, split="train", **options)
+    assert (table["split"] == "train").all()
+    for branch, part in table.groupby("branch", sort=False):
+        np.testing.assert_array_equal(part["row"], rows)
+        about = ["pid", "camid", "modality"]
+        pd.testing.assert_frame_equal(
+            part[about].reset_index(drop=True), dataset.frame.iloc[rows][about].reset_index(drop=True)
+        )
+        expected = branch_embeddings(trained, dataset, rows, [branch])[branch][:, :2] + 7
+        np.testing.assert_allclose(part[["x", "y"]], expected, atol=1e-6)
+    assert embedding_table(trained, dataset, branches=["specific"], **options)["branch"].unique() == ["specific"]
+    assert (embedding_table(trained, dataset, branches=["specific"], **options)["split"] == "test").all()
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+def test_the_table_with_real_coordinates(dataset, trained):
+    table = embedding_table(trained, dataset, identities=6, per_modality=4)
+    assert len(table) == 2 * 6 * 8
+    assert np.isfinite(table[["x", "y"]]).all(axis=None)
+    separate = F.mse_loss(*(torch.tensor(part[["x", "y"]].to_numpy()) for _, part in table.groupby("branch")))
+    assert separate > 0

@@ -1,0 +1,225 @@
+"""Grad-CAM for retrieval: which places of an image bring its embedding closer to another image of the same person.
+
+A classifier is asked for the evidence for a class; a retrieval network has no classes at test time, so the question is
+the cosine between the image's embedding and a target embedding. The target must come from another image. At the image's
+own embedding the cosine is at its maximum and the gradient is rounding noise, which min-max scaling would stretch into
+a convincing map: `grad_cam` raises instead.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from reidlib.data import ReIDDataset, normalise
+from reidlib.explain.targets import retrieval_targets
+from reidlib.models import ReIDModel
+
+LIBRARIES = ("own", "package")
+
+
+@dataclass(frozen=True, eq=False)
+class Cams:
+    """Class-activation maps of B images.
+
+    Attributes:
+        maps: (B, H, W) float32 at the size of the images, each scaled to 0–1; all zero where ``empty``.
+        similarities: (B,) cosine between image and target.
+        gradient_norms: (B,) norm of the cosine's gradient at the branch map: the strength that the scaling hides.
+    """
+
+    maps: Tensor
+    similarities: Tensor
+    gradient_norms: Tensor
+
+    @property
+    def empty(self) -> Tensor:
+        """(B,) bool: images with nothing to show, because no place of theirs speaks for the target.
+
+        The weighted activations are negative everywhere, or alike everywhere. It happens in sound networks, too: a
+        BNNeck subtracts the mean feature, and an image may be told by what it lacks. Say how many there were.
+        """
+        return (self.maps == 0).all(dim=2).all(dim=1)
+
+
+def grad_cam(
+    model: ReIDModel,
+    images: Tensor,
+    modality: Tensor,
+    targets: Tensor,
+    *,
+    branch: str | None = None,
+    library: str = "own",
+) -> Cams:
+    """Explain the cosine of each image with its target at the last feature map of a branch.
+
+    Documented: Selvaraju et al., "Grad-CAM", ICCV 2017 (activation × pooled gradient, ReLU). The min-max scaling of
+    each map, before and after it is enlarged to the size of the image, is that of the grad-cam package. Reconstructed:
+    the cosine in the place of a class score.
+
+    The model stays as it was: mode, gradients and ``requires_grad``. Nothing is drawn at random.
+
+    Args:
+        images: (B, 3, H, W), normalised.
+        modality: (B,) int64.
+        targets: (B, D), one embedding for each image and of the same branch, of any length; see `retrieval_targets`.
+        branch: one of ``model.branches``; default the test feature.
+        library: ``"own"``: the ten lines below; ``"package"``: ``pytorch_grad_cam.GradCAM``. They agree to 1e-2.
+
+    Raises:
+        ValueError: unknown branch or library; targets of a wrong shape; a vanishing gradient: its norm
+            times the norm of the branch map, so that the scale of the activations does not matter, is no more than the
+            square root of the machine epsilon, 3e-4 in float32. For unit vectors at such an angle the cosine rounds
+            to 1: the target is, to this precision, the embedding of the image itself.
+        ImportError: ``library="package"`` and grad-cam is not installed.
+    """
+    branch = model.branches[0] if branch is None else branch
+    model.check_branch(branch)
+    if library not in LIBRARIES:
+        raise ValueError(f"unknown library {library!r}; choose one of: {', '.join(LIBRARIES)}")
+    if targets.ndim != 2 or len(targets) != len(images) or not targets.is_floating_point():
+        raise ValueError(
+            f"targets must be floating ({len(images)}, D), one an image, not {targets.dtype} {tuple(targets.shape)}"
+        )
+    compute = _own if library == "own" else _package
+    with _untouched(model, images.device):
+        images, wanted = images.detach(), torch.promote_types(images.dtype, torch.float32)
+        unit_targets = F.normalize(targets.detach().to(images.device, wanted), dim=1)
+        maps, activations, gradients, similarities = compute(model, images, modality, unit_targets, branch)
+    norms = gradients.flatten(1).norm(dim=1)
+    epsilon = max(torch.finfo(tensor.dtype).eps for tensor in (activations, targets))
+    _refuse_vanishing(norms * activations.flatten(1).norm(dim=1), epsilon**0.5)
+    return Cams(maps.float(), similarities.detach().float(), norms.float())
+
+
+def cams(
+    model: ReIDModel,
+    dataset: ReIDDataset,
+    rows: np.ndarray,
+    *,
+    target: str = "other modality",
+    branch: str | None = None,
+    library: str = "own",
+    seed: int = 0,
+    height: int | None = None,
+    width: int | None = None,
+    batch_size: int = 64,
+) -> Cams:
+    """`grad_cam` of images of a data set, in main memory; ``target`` and ``seed`` as in `retrieval_targets`.
+
+    ``height`` and ``width`` are those of the images, by default of the model's training.
+    """
+    if (height is None) != (width is None) or (height is None and model.image_size is None):
+        raise ValueError("the model was not trained at a size of its own (model.image_size): give height and width")
+    height, width = (height, width) if height is not None else model.image_size
+    size = {"height": height, "width": width}
+    targets = retrieval_targets(model, dataset, rows, kind=target, branch=branch, seed=seed, **size).embeddings
+    images, modality = dataset.images(height, width), torch.from_numpy(dataset.frame["modality"].to_numpy(copy=True))
+    parts = []
+    for start in range(0, len(rows), batch_size):
+        batch = np.asarray(rows)[start : start + batch_size]
+        wanted = targets[start : start + batch_size]
+        pixels = normalise(images.tensor(batch, targets.device))
+        part = grad_cam(model, pixels, modality[batch], wanted, branch=branch, library=library)
+        parts.append((part.maps.cpu(), part.similarities.cpu(), part.gradient_norms.cpu()))
+    return Cams(*map(torch.cat, zip(*parts, strict=True)))
+
+
+def _own(
+    model: ReIDModel, images: Tensor, modality: Tensor, targets: Tensor, branch: str
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Grad-CAM in ten lines; rows do not touch each other in evaluation mode, so one backward pass serves them all."""
+    activations = model.branch_map(images, modality, branch).detach().requires_grad_()
+    similarities = (_embedded(model, activations, branch, targets) * targets).sum(dim=1)
+    (gradients,) = torch.autograd.grad(similarities.sum(), activations)
+    weights = gradients.mean(dim=(2, 3), keepdim=True)
+    maps = _stretched(F.relu((weights * activations.detach()).sum(dim=1)))
+    maps = F.interpolate(maps[:, None], images.shape[2:], mode="bilinear", align_corners=False)[:, 0]
+    return _stretched(maps), activations.detach(), gradients, similarities
+
+
+def _stretched(maps: Tensor) -> Tensor:
+    """Each map to 0–1; one that is flat, up to rounding, to zeros."""
+    low, high = maps.amin(dim=(1, 2), keepdim=True), maps.amax(dim=(1, 2), keepdim=True)
+    flat = high - low <= 1e-6 * high
+    return torch.where(flat, 0, (maps - low) / torch.where(flat, 1, high - low))
+
+
+def _package(
+    model: ReIDModel, images: Tensor, modality: Tensor, targets: Tensor, branch: str
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    try:
+        from pytorch_grad_cam import GradCAM
+    except ImportError as error:
+        raise ImportError("grad-cam is needed for library='package': pip install 'reidlib[notebooks]'") from error
+    network = _SingleInput(model, modality, branch, targets)
+    package = GradCAM(network, [network.layer])
+    maps = package(images, [partial(torch.dot, target) for target in targets])
+    kept = package.activations_and_grads
+    activations, gradients = kept.activations[0], kept.gradients[0]
+    similarities = (package.outputs * targets).sum(dim=1)
+    kept.release()
+    return (
+        torch.from_numpy(maps).to(images.device),
+        activations.to(images.device),
+        gradients.to(images.device),
+        similarities,
+    )
+
+
+class _SingleInput(nn.Module):
+    """One tensor in, one tensor out, as the package wants it; ``layer`` is where it sees the branch map pass."""
+
+    def __init__(self, model: ReIDModel, modality: Tensor, branch: str, targets: Tensor):
+        super().__init__()
+        self.unseen = (model,)  # in a tuple, where the package does not find it and clear its gradients
+        self.place = nn.Parameter(targets.new_empty(0))  # the package asks the first parameter for the device
+        self.layer = nn.Identity()
+        self.modality, self.branch, self.targets = modality, branch, targets
+
+    def forward(self, images: Tensor) -> Tensor:
+        (model,) = self.unseen
+        maps = model.branch_map(images, self.modality, self.branch).detach().requires_grad_()
+        return _embedded(model, self.layer(maps), self.branch, self.targets)
+
+
+def _embedded(model: ReIDModel, maps: Tensor, branch: str, targets: Tensor) -> Tensor:
+    embeddings = model.embed_map(maps, branch)
+    if embeddings.shape != targets.shape:
+        raise ValueError(
+            f"targets have {targets.shape[1]} dimensions, embeddings of the branch {branch!r} {embeddings.shape[1]}: "
+            "take targets of the same branch"
+        )
+    return embeddings
+
+
+@contextmanager
+def _untouched(model: nn.Module, device: torch.device) -> Iterator[None]:
+    """Evaluation mode, float32 and no gradient for any parameter; gradients are on, whatever the caller chose."""
+    modes = [(module, module.training) for module in model.modules()]
+    learned = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    try:
+        model.eval().requires_grad_(False)
+        with torch.inference_mode(False), torch.enable_grad(), torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        for module, training in modes:
+            module.training = training
+        for parameter, requires_grad in learned:
+            parameter.requires_grad_(requires_grad)
+
+
+def _refuse_vanishing(sensitivity: Tensor, threshold: float) -> None:
+    vanishing = torch.nonzero(~(sensitivity > threshold)).flatten().tolist()
+    if vanishing:
+        named = ", ".join(map(str, vanishing[:5])) + (", …" if len(vanishing) > 5 else "")
+        raise ValueError(
+            f"the gradient vanishes for {len(vanishing)} image(s) of the batch, at position {named}: a map of it would "
+            "show noise. Is the target the embedding of the image itself? Take the other modality's image of the "
+            "person or the identity centroid, as retrieval_targets does"
+        )
