@@ -9,10 +9,14 @@ from typing import Any
 
 from reidlib.evaluation.protocols.base import Protocol, Trial
 from reidlib.evaluation.protocols.cufsf import CufsfProtocol
+from reidlib.evaluation.protocols.llcm import LlcmProtocol
+from reidlib.evaluation.protocols.regdb import RegdbProtocol
 from reidlib.evaluation.protocols.sysu import SysuProtocol
 
 PROTOCOLS: dict[str, type[Protocol]] = {
     "sysu": SysuProtocol,
+    "regdb": RegdbProtocol,
+    "llcm": LlcmProtocol,
     "cufsf": CufsfProtocol,
 }
 
