@@ -24,10 +24,20 @@ PARAMETERS = {"k1": 20, "k2": 6, "lam": 0.3}
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """One draw of queries and gallery: (Q,) and (G,) int64 positions in ``dataset.frame``."""
+    """One draw of queries and gallery: (Q,) and (G,) int64 positions in ``dataset.frame``.
+
+    ``query_parts``, where a query is made of several images: the Q arrays of their rows, each beginning with the one in
+    ``query_rows``. Such a query is embedded as the mean of the unit embeddings of its images, scaled to unit length.
+    """
 
     query_rows: np.ndarray
     gallery_rows: np.ndarray
+    query_parts: tuple[np.ndarray, ...] | None = None
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Every row that the trial needs an embedding of, ascending."""
+        return np.unique(np.concatenate([self.query_rows, self.gallery_rows, *(self.query_parts or ())]))
 
 
 @dataclass(frozen=True, kw_only=True)
