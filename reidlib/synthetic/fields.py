@@ -1,0 +1,87 @@
+"""Functions of the place, evaluated for a whole grid of samples at once: soft edges, bumps, random textures."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from reidlib.compiled import compiled
+
+Array = np.ndarray
+_LATTICE = 64
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where the samples of a picture lie on a face, in face units; float32 arrays of one shape.
+
+    ``x``, ``y`` follow the turn of the head, ``flat_x``, ``flat_y`` do not. ``sample`` is the distance between two
+    samples, ``lattice`` the source of all textures (`noise_lattice`).
+    """
+
+    x: Array
+    y: Array
+    flat_x: Array
+    flat_y: Array
+    sample: float
+    lattice: Array
+
+    @cached_property
+    def aside(self) -> Array:
+        """Distance from the middle of the face."""
+        return np.abs(self.x)
+
+    @cached_property
+    def flat_aside(self) -> Array:
+        return np.abs(self.flat_x)
+
+    def noise(self, u: Array, v: Array) -> Array:
+        return noise(self.lattice, u, v)
+
+
+def noise_lattice(*key: int) -> Array:
+    """Random numbers in −1 … 1 for `noise`, float32 (64, 64), named by ``key``."""
+    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
+    return (generator.random((_LATTICE, _LATTICE)) * 2 - 1).astype(np.float32)
+
+
+def noise(lattice: Array, u: Array, v: Array) -> Array:
+    """A smooth random texture in −1 … 1 with features of about one unit of ``u`` and ``v`` (float32, one shape)."""
+    values = np.empty(u.shape, np.float32)
+    _interpolate(lattice, u.ravel(), v.ravel(), values.reshape(-1))
+    return values
+
+
+@compiled(nogil=True, error_model="numpy")
+def _interpolate(lattice, u, v, values):
+    for index in range(len(values)):
+        i, j = math.floor(u[index]), math.floor(v[index])
+        s, t = u[index] - i, v[index] - j
+        s, t = s * s * (3 - 2 * s), t * t * (3 - 2 * t)
+        i, j = int(i) & (_LATTICE - 1), int(j) & (_LATTICE - 1)
+        below, beside = (i + 1) & (_LATTICE - 1), (j + 1) & (_LATTICE - 1)
+        top = lattice[i, j] + t * (lattice[i, beside] - lattice[i, j])
+        bottom = lattice[below, j] + t * (lattice[below, beside] - lattice[below, j])
+        values[index] = top + s * (bottom - top)
+
+
+def step(low: float, high: float, value: Array) -> Array:
+    """0 before ``low``, 1 beyond ``high``, smooth between; falls if ``low`` > ``high``."""
+    t = np.clip((value - low) / (high - low), 0.0, 1.0)
+    return t * t * (3 - 2 * t)
+
+
+def bump(value: Array, width: float | Array) -> Array:
+    """1 where ``value`` is 0, fading over ``width``: the bell curve."""
+    return np.exp(-np.square(value / width))
+
+
+def cover(distance: Array, soft: float = 0.02) -> Array:
+    """Share of a sample that lies inside an outline: 1 where ``distance`` is negative, 0 where it is positive."""
+    return np.clip(0.5 - distance / (2 * soft), 0.0, 1.0)
+
+
+def over(picture: Array, layer: Array, tone: float | Array) -> Array:
+    """``picture`` with ``tone`` painted over it where ``layer`` (0–1) says so."""
+    return picture + layer * (tone - picture)
