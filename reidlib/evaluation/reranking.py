@@ -48,7 +48,7 @@ def k_reciprocal(
 
     At equal distance the earlier item counts as nearer, queries before the gallery. A pool smaller than k1 + 1 or k2 is
     taken whole, as slices of the released code do. Distances and neighbours are found on the tensors' device, the
-    (sparse) rest on the CPU. Memory: 12 bytes for each pair among queries and gallery, less than 3 GiB for 12,000 items.
+    (sparse) rest on the CPU. Memory: 12 bytes for each pair among queries and gallery, about 3 GiB for 12,000.
 
     Args:
         query: (Q, D) embeddings of any length above 0, which are scaled to unit length here; a tensor or an array.

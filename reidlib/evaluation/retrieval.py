@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from reidlib.evaluation.protocols import Protocol, Trial
-from reidlib.evaluation.scoring import cosine_distances
+from reidlib.evaluation.scoring import fuse_queries, protocol_distances
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,9 +16,9 @@ class Retrieval:
     """The first ``K`` gallery images of each query of one trial; rows are positions in ``dataset.frame``.
 
     Attributes:
-        query_rows: (Q,) int64.
+        query_rows: (Q,) int64; of a query made of several images, the first.
         gallery_rows: (Q, K) int64, nearest first; -1 where the gallery, less what the query ignores, is shorter.
-        distances: (Q, K) float32, cosine distance; NaN there.
+        distances: (Q, K) float32, cosine distance, or the protocol's re-ranked one; NaN there.
         correct: (Q, K) bool.
         first_match: (Q,) int64, position of the first correct image in the *whole* ranking, from 1; 0 if there is none.
     """
@@ -74,8 +74,9 @@ def _compare(
     if len(embeddings) != len(rows):
         raise ValueError(f"embeddings must have one row per test image, {len(rows)}, got {len(embeddings)}")
     drawn = protocol.trials(dataset)[trial]
+    embeddings = fuse_queries(embeddings, rows, [drawn])
     query, gallery = (np.searchsorted(rows, part) for part in (drawn.query_rows, drawn.gallery_rows))
-    distances = cosine_distances(embeddings[query], embeddings[gallery]).cpu().numpy()
+    distances = protocol_distances(embeddings[query], embeddings[gallery], protocol)
     frames = dataset.frame.iloc[drawn.query_rows], dataset.frame.iloc[drawn.gallery_rows]
     same = frames[0]["pid"].to_numpy()[:, None] == frames[1]["pid"].to_numpy()
     ignored = protocol.exclude(*frames)

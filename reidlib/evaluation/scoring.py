@@ -13,7 +13,9 @@ from tqdm.auto import tqdm
 from reidlib import profiles
 from reidlib.data import normalise
 from reidlib.evaluation.protocols import Protocol, Trial
+from reidlib.evaluation.protocols.base import RERANKING
 from reidlib.evaluation.ranking import rank
+from reidlib.evaluation.reranking import k_reciprocal
 from reidlib.evaluation.results import EvaluationResult, TrialResult
 
 
@@ -27,22 +29,32 @@ def evaluate(
     batch_size: int = 256,
     device: torch.device | str | None = None,
 ) -> EvaluationResult:
-    """Embed the images the protocol asks for, each once, and score them; see ``embed`` and ``score``."""
+    """Embed the images the protocol asks for, each once, and score them; see ``embed`` and ``score``.
+
+    Several protocols on one model are cheaper from one set of embeddings, here without and with re-ranking::
+
+        embeddings = embed(model, dataset, dataset.rows("test"), flip=protocol.flip)
+        results = [score(embeddings, dataset, p) for p in (protocol, protocol.replace(reranking="k-reciprocal"))]
+    """
     trials = protocol.trials(dataset)
-    rows = np.unique(np.concatenate([rows for trial in trials for rows in (trial.query_rows, trial.gallery_rows)]))
-    options = {"height": height, "width": width, "batch_size": batch_size, "device": device}
+    rows = np.unique(np.concatenate([trial.rows for trial in trials]))
+    options = {"height": height, "width": width, "flip": protocol.flip, "batch_size": batch_size, "device": device}
     return _score(embed(model, dataset, rows, **options), rows, dataset, protocol, trials)
 
 
 def score(embeddings: Any, dataset: Any, protocol: Protocol) -> EvaluationResult:
-    """Score given embeddings: cosine distance, the protocol's trials on the same features.
+    """Score given embeddings: cosine distance, the protocol's re-ranking if it has one, and its trials on the features.
+
+    Each trial is re-ranked by itself, its excluded pairs included; what a query ignores is left out of the ranking only
+    afterwards, as in the code that the field has released.
 
     Args:
         embeddings: (N, D) tensor or array, one row per row of ``dataset.frame``, or per row of
             ``dataset.rows("test")`` in that order; the length decides. Rows need not have unit length; those that no
             trial uses may hold anything.
         dataset: a ``reidlib.data.ReIDDataset``.
-        protocol: see ``reidlib.evaluation.protocols.get``.
+        protocol: see ``reidlib.evaluation.protocols.get``. If it averages flips, the embeddings must be those of
+            ``embed(…, flip=True)``, which cannot be seen from them.
 
     Raises:
         ValueError: a wrong shape; NaN or infinite values among the rows that the trials use; a data set that does not
@@ -67,6 +79,7 @@ def embed(
     *,
     height: int | None = None,
     width: int | None = None,
+    flip: bool = False,
     batch_size: int = 256,
     device: torch.device | str | None = None,
 ) -> Tensor:
@@ -78,6 +91,7 @@ def embed(
         model: a torch module with ``embed(images, modality) -> (B, D)`` for normalised float images (B, 3, H, W) and
             modality (B,) int64. Anything else with that method is taken to be ready, on the CPU unless ``device`` says.
         height, width: size of the images in pixels; else ``model.image_size``, else that of the data set's profile.
+        flip: take the mean of an image's embedding and that of its mirror image, both of unit length, instead.
         device: where to compute; default: where the model is.
 
     Raises:
@@ -94,11 +108,35 @@ def embed(
     with _evaluating(model, device) as device:
         for start in tqdm(range(0, len(rows), batch_size), "embedding", leave=False, delay=1):
             batch = rows[start : start + batch_size]
-            output = model.embed(normalise(images.tensor(batch, device)), modality[batch].to(device))
-            if output.ndim != 2 or len(output) != len(batch):
-                raise ValueError(f"model.embed returned {tuple(output.shape)} for {len(batch)} images; expected (B, D)")
-            batches.append(F.normalize(output.float(), dim=1))
+            views = [normalise(images.tensor(batch, device))]
+            if flip:
+                views.append(views[0].flip(3))
+            units = [_embed_batch(model, view, modality[batch].to(device)) for view in views]
+            batches.append(F.normalize(sum(units), dim=1) if flip else units[0])
     return torch.cat(batches)
+
+
+def _embed_batch(model: Any, images: Tensor, modality: Tensor) -> Tensor:
+    output = model.embed(images, modality)
+    if output.ndim != 2 or len(output) != len(images):
+        raise ValueError(f"model.embed returned {tuple(output.shape)} for {len(images)} images; expected (B, D)")
+    return F.normalize(output.float(), dim=1)
+
+
+@torch.no_grad()
+def fuse_queries(embeddings: Tensor, rows: np.ndarray, trials: list[Trial]) -> Tensor:
+    """``embeddings`` (of frame rows ``rows``, ascending) with those of queries that are made of several images.
+
+    The fused embedding takes the place of that of the query's first image; see ``Trial.query_parts``.
+    """
+    parts = [np.searchsorted(rows, part) for trial in trials for part in trial.query_parts or ()]
+    if not parts:
+        return embeddings
+    unit = F.normalize(embeddings.float(), dim=1)
+    fused = unit.clone()
+    for part in parts:
+        fused[part[0]] = F.normalize(unit[part].mean(0), dim=0)
+    return fused
 
 
 @torch.no_grad()
@@ -115,24 +153,38 @@ def cosine_distances(query: Tensor, gallery: Tensor) -> Tensor:
     return torch.cat([1 - (block @ gallery.T).float() for block in query.split(1024)])
 
 
+def protocol_distances(query: Tensor, gallery: Tensor, protocol: Protocol) -> np.ndarray:
+    """The distances (Q, G) float32 of one trial by which the protocol ranks: cosine, or re-ranked."""
+    if protocol.reranking == "none":
+        return cosine_distances(query, gallery).cpu().numpy()
+    neighbours = RERANKING[protocol.reranking]
+    return k_reciprocal(query, gallery, neighbours=neighbours, **protocol.parameters).cpu().numpy()
+
+
 def _score(
     embeddings: Tensor, rows: np.ndarray, dataset: Any, protocol: Protocol, trials: list[Trial]
 ) -> EvaluationResult:
     """``embeddings[i]`` belongs to frame row ``rows[i]``; ``rows`` ascend and contain the rows of every trial."""
+    embeddings = fuse_queries(embeddings, rows, trials)
     query_rows = np.unique(np.concatenate([trial.query_rows for trial in trials]))
     gallery_rows = np.unique(np.concatenate([trial.gallery_rows for trial in trials]))
     query, gallery = (embeddings[np.searchsorted(rows, needed)] for needed in (query_rows, gallery_rows))
     _require_finite(query, query_rows, "query", dataset)
     _require_finite(gallery, gallery_rows, "gallery", dataset)
-    distances = cosine_distances(query, gallery).cpu().numpy()
+    # The cosine of a pair is the same in every trial; a re-ranked distance depends on the whole gallery.
+    cosine = protocol_distances(query, gallery, protocol) if protocol.reranking == "none" else None
 
     results = []
     for trial in trials:
         query_frame, gallery_frame = dataset.frame.iloc[trial.query_rows], dataset.frame.iloc[trial.gallery_rows]
+        queries = np.searchsorted(query_rows, trial.query_rows)
+        items = np.searchsorted(gallery_rows, trial.gallery_rows)
+        if cosine is None:
+            distances = protocol_distances(query[queries], gallery[items], protocol)
+        else:
+            distances = cosine[np.ix_(queries, items)]
         ranking = rank(
-            distances[
-                np.ix_(np.searchsorted(query_rows, trial.query_rows), np.searchsorted(gallery_rows, trial.gallery_rows))
-            ],
+            distances,
             query_frame["pid"].to_numpy(),
             gallery_frame["pid"].to_numpy(),
             exclude=protocol.exclude(query_frame, gallery_frame),
