@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from reidlib.data.registry import READERS
 from reidlib.evaluation import protocols
 from reidlib.evaluation.ranking import RankResult
 
@@ -33,6 +34,7 @@ class EvaluationResult:
 
     Values are fractions 0–1 here and per cent in tables. ``print(result)`` shows the mean and the standard deviation
     over trials (of a sample: divided by the number of trials − 1), ``table()`` every trial, ``trials`` every query.
+    CMC at rank k is ``rank-k`` here for every data set; tables call it as the protocol's field does.
     """
 
     protocol: protocols.Protocol
@@ -68,6 +70,11 @@ class EvaluationResult:
         return self.mean["mINP"]
 
     @property
+    def direction(self) -> str:
+        """Modality of the queries, then of the gallery, such as ``"infrared-visible"``."""
+        return self.protocol.direction
+
+    @property
     def reranking(self) -> str:
         """What was done to the distances before ranking; ``"none"`` if nothing."""
         return self.protocol.reranking
@@ -75,15 +82,11 @@ class EvaluationResult:
     @property
     def source(self) -> str:
         """The data set in words; says so when it is synthetic."""
-        split = f" split {self.split}" if self.split is not None else ""
-        details = ", ".join(filter(None, [self.twin_version, self.profile]))
-        return f"{self.dataset}{split}" + (
-            f" (synthetic twin{f' {details}' if details else ''})" if self.is_twin else ""
-        )
+        return _source(self, f" split {self.split}" if self.split is not None else "")
 
     def table(self) -> pd.DataFrame:
         """Every trial, their mean and their standard deviation, in per cent."""
-        metrics = self._metrics()
+        metrics = self._metrics().rename(columns=_labels(self))
         summary = pd.DataFrame({"mean": metrics.mean(), "std": metrics.std(ddof=1)}).T
         table = 100 * pd.concat([metrics.rename(index="trial {}".format), summary])
         return table.rename_axis(columns="per cent")
@@ -141,7 +144,7 @@ class EvaluationResult:
         queries = _span(trial.query_pids.size for trial in self.trials)
         gallery = _span(trial.gallery_size for trial in self.trials)
         return (
-            f"{self.source} · {self.protocol} · re-ranking: {self.reranking}\n"
+            f"{self.source} · {self.protocol} · {self.direction} · re-ranking: {self.protocol.reranking_label}\n"
             f"{len(self.trials)} trial(s), {valid} of {queries} queries valid, {gallery} gallery images"
         )
 
@@ -162,32 +165,76 @@ class EvaluationResult:
         }
 
 
-def report(results: Mapping[str, EvaluationResult] | Iterable[EvaluationResult]) -> pd.DataFrame:
-    """One row per result, as papers print them: ``mean ± standard deviation`` over trials, in per cent.
+Results = EvaluationResult | Iterable[EvaluationResult]
+
+
+def report(results: Mapping[str, Results] | Iterable[EvaluationResult]) -> pd.DataFrame:
+    """A row for every model, data set and protocol, as papers print them: ``mean ± standard deviation``, in per cent.
+
+    Results of several splits of a data set (RegDB, PKU-Sketch: ten splits, ten models) make one row: mean and standard
+    deviation over splits of the means over trials; the row says how many of the splits are there. Nothing else is ever
+    averaged: directions, re-rankings, profiles, twin and real stand in rows of their own.
 
     Args:
-        results: a list, or a dictionary whose keys become the names of the rows (for example, of the models).
+        results: a dictionary whose keys name the rows, for example after models, and whose values are a result or
+            several; or a list. In a list, all splits of one data set under one protocol count as of one model.
 
     Raises:
-        ValueError: there is no result.
+        ValueError: there is no result, or two results would stand for the same row and split.
     """
-    named = dict(results.items() if isinstance(results, Mapping) else enumerate(results))
-    if not named:
+    named = results.items() if isinstance(results, Mapping) else enumerate(results)
+    groups: dict[tuple, list[EvaluationResult]] = {}
+    for name, value in named:
+        for result in [value] if isinstance(value, EvaluationResult) else value:
+            row = name if isinstance(results, Mapping) or result.split is None else "splits"
+            rules = (result.dataset, result.split is None, result.is_twin, result.twin_version, result.profile)
+            groups.setdefault((row, *rules, result.protocol), []).append(result)
+    if not groups:
         raise ValueError("report() needs at least one result")
-    rows = {name: _report_row(result) for name, result in named.items()}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns="per cent")
+    table = pd.DataFrame([_report_row(group) for group in groups.values()])
+    if isinstance(results, Mapping):
+        table.index = [row for row, *_ in groups]
+    columns = [name for name in table if name not in ("mAP", "mINP")]  # data sets differ in how they name CMC
+    return table[[*columns, "mAP", "mINP"]].fillna("–").rename_axis(columns="per cent")
 
 
-def _report_row(result: EvaluationResult) -> dict[str, Any]:
-    mean, std = result.mean, result.std
+def _report_row(group: list[EvaluationResult]) -> dict[str, Any]:
+    """Of the results of one model on several splits, or of one result."""
+    first, splits = group[0], sorted(result.split for result in group if result.split is not None)
+    if len(set(splits)) < len(group) > 1:
+        raise ValueError(
+            f"report() got {len(group)} results of {first.source}, protocol {first.protocol}, for one row, and cannot "
+            "tell which model each is of; name them: report({'baseline': …, 'other': …})"
+        )
+    if len(group) == 1:
+        mean, std, source = first.mean, first.std, first.source
+    else:
+        means = pd.DataFrame([result.mean for result in group])
+        mean, std, source = means.mean().to_dict(), means.std(ddof=1).to_dict(), _source(first)
+    if splits:
+        over = f"{len(splits)} of {len(READERS[first.dataset].splits)} splits"
+    else:
+        over = "1 trial" if len(first.trials) == 1 else f"{len(first.trials)} trials"
     spread = {name: "" if math.isnan(value) else f" ± {100 * value:.2f}" for name, value in std.items()}
     return {
-        "data set": result.source,
-        "protocol": result.protocol.name,
-        "re-ranking": result.reranking,
-        "trials": len(result.trials),
-        **{name: f"{100 * value:.2f}{spread[name]}" for name, value in mean.items()},
+        "data set": source,
+        "protocol": first.protocol.name,
+        "direction": first.direction,
+        "re-ranking": first.protocol.reranking_label,
+        "averaged over": over,
+        **{_labels(first).get(name, name): f"{100 * value:.2f}{spread[name]}" for name, value in mean.items()},
     }
+
+
+def _source(result: EvaluationResult, split: str = "") -> str:
+    details = ", ".join(filter(None, [result.twin_version, result.profile]))
+    twin = f" (synthetic twin{f' {details}' if details else ''})" if result.is_twin else ""
+    return f"{result.dataset}{split}{twin}"
+
+
+def _labels(result: EvaluationResult) -> dict[str, str]:
+    """Name of CMC here → in tables."""
+    return {f"rank-{k}": result.protocol.cmc_label.format(k) for k in result.trials[0].ranking.ranks}
 
 
 def _trial_to_dict(trial: TrialResult) -> dict[str, Any]:

@@ -139,7 +139,9 @@ def test_report_puts_results_side_by_side():
     assert table.index.tolist() == ["baseline", "method"]
     assert table.loc["baseline", "mAP"] == "67.50 ± 10.61" and table.loc["method", "mAP"] == "75.00"
     assert table["data set"].tolist() == ["sysu (synthetic twin 1, cpu)", "sysu"]
-    assert table["re-ranking"].tolist() == ["none", "none"] and table["trials"].tolist() == [2, 1]
-    assert report([make_result()]).index.tolist() == [0]
+    assert table["re-ranking"].tolist() == ["none", "none"]
+    assert table["averaged over"].tolist() == ["2 trials", "1 trial"]
+    assert table["direction"].tolist() == ["infrared-visible"] * 2 and table.columns.name == "per cent"
+    assert report([make_result(), make_result()]).index.tolist() == [0, 1], "two models: never averaged"
     with pytest.raises(ValueError, match="at least one result"):
         report([])
