@@ -11,9 +11,12 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _ROOMS = (
+    "cli",
+    "comparison",
     "data",
     "evaluation",
     "explain",
+    "figures",
     "ledger",
     "losses",
     "models",

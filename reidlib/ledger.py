@@ -2,13 +2,11 @@
 
 Runs add rows to ``runs/ledger.csv`` (:func:`record`); :func:`publish` promotes them to ``figures/ledger.csv``, which is
 committed; :func:`table` reads both. Metrics are fractions (0-1), means over the trials of the protocol. Rows name no
-machine, user or folder. A file is always replaced as a whole, so that a kill never leaves half a row.
+machine, user or folder. Beside each ledger lies ``identities.csv``, with the scores of every query identity of each run
+(:func:`identities`): what a comparison resamples.
 """
 
-import csv
-import io
 import json
-import math
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -16,11 +14,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
-from filelock import FileLock
 
-from reidlib import checkpoints, recipes, runs
+from reidlib import checkpoints, recipes, runs, tables
 from reidlib.data import ReIDDataset
 from reidlib.evaluation import EvaluationResult
 from reidlib.evaluation.protocols import Protocol
@@ -49,7 +47,14 @@ COLUMNS = {  # name → type in a table; an empty field is a missing value, exce
     **dict.fromkeys(("twin_version", "error"), "str"),
 }
 KEY = ["recipe", "code", "data", "protocol", "reranking"]  # rows that agree in these are of the same run
-_HEADER = ",".join(COLUMNS)
+IDENTITY_COLUMNS = {
+    **dict.fromkeys(KEY, "str"),
+    "pid": "int64",
+    "queries": "int64",  # of the identity that have a match, summed over the trials
+    **dict.fromkeys(("rank-1", "mAP"), "float64"),  # means over these queries
+}
+LEDGER = tables.Format("ledger", COLUMNS, labels=("variant",))
+IDENTITIES = tables.Format("table of identities", IDENTITY_COLUMNS)
 
 
 def local() -> Path:
@@ -57,10 +62,15 @@ def local() -> Path:
     return runs.home() / "ledger.csv"
 
 
+def identity_file(ledger: Path) -> Path:
+    """The table of identities of a ledger: ``identities.csv`` beside ``ledger.csv``, else with the ledger's name."""
+    return ledger.with_name("identities.csv" if ledger.name == "ledger.csv" else f"{ledger.stem}-identities.csv")
+
+
 def record(
     run: runs.Run, result: EvaluationResult, *, variant: str = "", path: str | Path | None = None
 ) -> dict[str, Any]:
-    """Add the row of a finished run to the ledger (default: :func:`local`); returns it.
+    """Add the row of a finished run to the ledger (default: :func:`local`), and its identities; returns the row.
 
     Raises:
         ValueError: the run has not finished, the result is of other data, the label is not one printable line, or the
@@ -89,7 +99,7 @@ def record(
         "step_seconds": batch / run.history["images_per_second"].median(),
         **{name: environment[name] for name in ("device", "threads", "torch")},
     }
-    return _append(row, path)
+    return _append(row, path, _by_identity(result))
 
 
 def record_failure(
@@ -102,7 +112,7 @@ def record_failure(
     path: str | Path | None = None,
 ) -> dict[str, Any]:
     """Add the row of a run that failed: its error, and no scores; returns it. Raises ``ValueError`` as ``record``."""
-    row = _describe(recipe, runs.describe(dataset), protocol, runs.code_digest(), variant)
+    row = _describe(recipe, runs.describe(dataset), protocol, runs.code_digest(recipe.method, dataset.name), variant)
     row |= {"threads": torch.get_num_threads(), "torch": torch.__version__}
     return _append({**row, "error": _in_one_line(error, (dataset.root, runs.home()))}, path)
 
@@ -123,8 +133,7 @@ def table(path: str | Path | None = None, *, latest: bool = False, **filters: An
     """
     if unknown := [name for name in filters if name not in COLUMNS]:
         raise ValueError(f"the ledger has no column {unknown[0]!r}; choose from: {', '.join(COLUMNS)}")
-    files = [file for file in (PUBLISHED, local()) if file.exists()] if path is None else [Path(path)]
-    rows = _unique(_to_frame(line for file in files for line in _read(file)), latest)
+    rows = _unique(LEDGER.frame(line for file in _files(path) for line in LEDGER.read(file)), latest)
     for name, wanted in filters.items():
         values = list(wanted) if pd.api.types.is_list_like(wanted) else [wanted]
         known = pd.Series([value for value in values if value is not None], dtype=COLUMNS[name])
@@ -132,8 +141,44 @@ def table(path: str | Path | None = None, *, latest: bool = False, **filters: An
     return rows.reset_index(drop=True)
 
 
+def identities(rows: pd.DataFrame | None = None, path: str | Path | None = None) -> pd.DataFrame:
+    """The scores of every query identity, as fractions: columns ``KEY``, ``pid``, ``queries``, ``rank-1``, ``mAP``.
+
+    A mean weighted by ``queries`` gives the score of the run, if every trial has the same queries. Runs that were
+    recorded before there was such a table have no rows in it; those that failed have none either.
+
+    Args:
+        rows: of which runs, as :func:`table` returns them; default: of all.
+        path: of a ledger; default: the published and the local one. The table lies beside it.
+
+    Raises:
+        ValueError: a file is no table of identities of this version.
+        FileNotFoundError: there is no ledger at ``path``.
+    """
+    files = [identity_file(file) for file in _files(path)]
+    scores = IDENTITIES.frame(line for file in files for line in IDENTITIES.read(file))
+    scores = scores.drop_duplicates([*KEY, "pid"], keep="last")
+    return (scores if rows is None else scores.merge(rows[KEY].drop_duplicates(), on=KEY)).reset_index(drop=True)
+
+
+def recipe(row: Mapping[str, Any]) -> Recipe:
+    """The recipe of a row.
+
+    Raises:
+        ValueError: the row was recorded when the method had another default recipe.
+    """
+    labels = ", ".join(f"{name} {row[name]}" for name in ("method", "dataset", "profile", "seed"))
+    default = recipes.get(row["method"], dataset=row["dataset"], profile=row["profile"])
+    changed = default.replace(seed=int(row["seed"]), **json.loads(row["changes"]))
+    if changed.digest != row["recipe"]:
+        raise ValueError(f"{labels} was recorded with other defaults than recipes.get has now; train it again")
+    return Recipe.from_dict(changed.to_dict())  # JSON knows lists only
+
+
 def publish(path: str | Path | None = None) -> None:
-    """Merge the local rows into the published ledger, in the order of their dates; rows of profile ``ci`` stay behind.
+    """Merge the local rows into the published ledger, in the order of their dates, and their identities beside it.
+
+    Rows of profile ``ci`` stay behind.
 
     Raises:
         FileNotFoundError: the folder of the published ledger is missing: this is not a clone.
@@ -142,12 +187,19 @@ def publish(path: str | Path | None = None) -> None:
     path = PUBLISHED if path is None else Path(path)
     if not local().exists():
         return
-    with _locked(local()):
-        lines = [*(_read(path) if path.exists() else []), *_read(local())]
-        rows = _unique(_to_frame(lines))
+    with tables.locked(local()):
+        lines = [*LEDGER.read(path), *LEDGER.read(local())]
+        rows = _unique(LEDGER.frame(lines))
         rows = rows[rows["profile"] != "ci"].sort_values("date", kind="stable")
-        if len(rows):
-            _write(path, [lines[position] for position in rows.index])
+        if not len(rows):
+            return
+        scores = [*IDENTITIES.read(identity_file(path)), *IDENTITIES.read(identity_file(local()))]
+        kept = IDENTITIES.frame(scores).drop_duplicates([*KEY, "pid"], keep="last")
+        runs_kept = rows[KEY].drop_duplicates().assign(run=range(len(rows)))
+        kept = kept.reset_index().merge(runs_kept, on=KEY).sort_values(["run", "pid"])
+        if len(kept):
+            IDENTITIES.write(identity_file(path), [scores[position] for position in kept["index"]])
+        LEDGER.write(path, [lines[position] for position in rows.index])
 
 
 def key(recipe: Recipe, data: Mapping[str, Any], protocol: Protocol, code: str) -> dict[str, str]:
@@ -192,56 +244,40 @@ def _in_one_line(error: Exception, folders: Iterable[Path]) -> str:
     return "".join(character for character in " ".join(text.split()) if character.isprintable())[:300]
 
 
-def _append(row: dict[str, Any], path: str | Path | None) -> dict[str, Any]:
+def _append(row: dict[str, Any], path: str | Path | None, scores: Iterable[Mapping[str, Any]] = ()) -> dict[str, Any]:
     path = local() if path is None else Path(path)
-    row = {name: _rounded(row.get(name)) for name in COLUMNS}
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(row.values())
-    with _locked(path):
-        _write(path, [*(_read(path) if path.exists() else []), line.getvalue()])
+    row = {name: tables.rounded(row.get(name)) for name in COLUMNS}
+    key = {name: row[name] for name in KEY}
+    with tables.locked(path):
+        LEDGER.read(path)  # complains before anything is written
+        if scores := [{**key, **score} for score in scores]:  # before the row, whose presence says that a run is done
+            IDENTITIES.append(identity_file(path), scores)
+        LEDGER.append(path, [row])
     return row
 
 
-def _rounded(value: Any) -> Any:
-    """Numbers to six digits. NaN, for the deviation of a single trial, is a missing value."""
-    if isinstance(value, float):
-        return float(f"{value:.6g}") if math.isfinite(value) else None
-    return value
+def _by_identity(result: EvaluationResult) -> list[dict[str, Any]]:
+    """Means over the valid queries of each identity in all trials."""
+    rankings = [trial.ranking for trial in result.trials]
+    first, precision, valid = (
+        np.concatenate([getattr(ranking, name) for ranking in rankings])
+        for name in ("first_match_rank", "average_precision", "valid")
+    )
+    pids = np.concatenate([trial.query_pids for trial in result.trials])[valid]
+    scores = pd.DataFrame({"pid": pids, "rank-1": first[valid] == 1, "mAP": precision[valid]})
+    means = scores.groupby("pid").agg(
+        **{"queries": ("mAP", "size"), "rank-1": ("rank-1", "mean"), "mAP": ("mAP", "mean")}
+    )
+    rows = means.reset_index().to_dict("records")
+    return [{name: tables.rounded(value) for name, value in row.items()} for row in rows]
 
 
-def _locked(path: Path) -> FileLock:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return FileLock(path.with_name(f".{path.name}.lock"))
-
-
-def _read(path: Path) -> list[str]:
-    """The rows of a ledger as they are written, once they have been found in order."""
-    header, *lines = path.read_text(encoding="utf-8").splitlines() or [_HEADER]
-    if header != _HEADER:
-        raise ValueError(
-            f"{path} is no ledger of this version, and is left as it is; move it away. Its columns are "
-            f"{header[:300]!r}, not {_HEADER!r}"
-        )
-    for number, line in enumerate(lines, 2):
-        if len(next(csv.reader([line]), [])) != len(COLUMNS):
-            raise ValueError(f"{path}, line {number} is no row of the ledger; mend or remove it: {line[:200]!r}")
-    lines = [line for line in lines if line != _HEADER]  # a merge in git may leave a second one
-    try:
-        _to_frame(lines)
-    except ValueError as error:
-        raise ValueError(f"{path} holds a value that does not fit its column: {error}") from error
-    return lines
-
-
-def _write(path: Path, lines: list[str]) -> None:
-    checkpoints.write(path, "".join(f"{line}\n" for line in [_HEADER, *lines]).encode())
-
-
-def _to_frame(lines: Iterable[str]) -> pd.DataFrame:
-    text = io.StringIO("\n".join([_HEADER, *lines]))
-    missing = {name: [""] for name in COLUMNS if name != "variant"}
-    rows = pd.read_csv(text, dtype={**COLUMNS, "date": "str"}, keep_default_na=False, na_values=missing)
-    return rows.astype({"date": COLUMNS["date"]})
+def _files(path: str | Path | None) -> list[Path]:
+    if path is None:
+        return [PUBLISHED, local()]
+    if not Path(path).exists():
+        raise FileNotFoundError(f"there is no ledger {path}")
+    return [Path(path)]
 
 
 def _unique(rows: pd.DataFrame, latest: bool = False) -> pd.DataFrame:

@@ -1,11 +1,17 @@
-"""Studies: named grids of recipes, each variant a change of weights, switches or options of one method.
+"""Studies: labelled recipes, each variant a change of weights, switches or options.
 
-``get("baseline-ingredients", profile="screen")`` → ``{variant: recipe}``, which :func:`reidlib.sweep.run` takes.
+``get("baseline-ingredients", profile="screen")``, a study with a name, and ``grid("baseline", model={"neck": [True,
+False]})``, every combination of values, both return ``{variant: recipe}``, which :func:`reidlib.sweep.run` takes.
 """
 
+import inspect
+import itertools
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from reidlib import recipes
+import numpy as np
+
+from reidlib import models, recipes
 from reidlib.recipes import Recipe
 
 
@@ -33,6 +39,8 @@ STUDIES = {
             "without label smoothing": {"model": {"label_smoothing": 0.0}},
         },
     ),
+    # The noise of a comparison: what the second one has more is trained along, and touches neither feature nor loss.
+    "null-control": Study("baseline", {"baseline": {}, "baseline + inert module": {"model": {"inert": True}}}),
 }
 
 
@@ -54,3 +62,63 @@ def get(name: str, *, dataset: str = "sysu", profile: str | None = None) -> dict
     reference = recipes.get(method, dataset=dataset, profile=profile)
     changed = {variant: reference.replace(**changes) for variant, changes in variants.items()}
     return {variant: recipe for variant, recipe in changed.items() if recipe != reference or not variants[variant]}
+
+
+def grid(
+    methods: str | Sequence[str], *, dataset: str | Sequence[str] = "sysu", profile: str | None = None, **axes: Any
+) -> dict[str, Recipe]:
+    """Every combination of methods, data sets and changed values as recipes, labelled by what tells them apart.
+
+    ``grid("baseline", loss_weights={"triplet": [0, 0.5, 1]}, model={"neck": [True, False]})`` → six recipes, the first
+    one called ``"triplet weight 0, neck"``. Seeds and splits come in with :func:`reidlib.sweep.run`.
+
+    Args:
+        methods, dataset: one name or several.
+        profile: as in :func:`reidlib.recipes.get`.
+        axes: what :meth:`Recipe.replace` takes, with a list of values in place of each value that is to vary (a list,
+            a range or an array; a tuple is one value).
+
+    Raises:
+        ValueError: an unknown method, data set, profile, field, loss term or option (the message lists the known), a
+            value out of range, a list without values or with one twice.
+    """
+    named, datasets = ([names] if isinstance(names, str) else list(names) for names in (methods, dataset))
+    choices = {
+        (part, option): _several(values)
+        for part, options in axes.items()
+        for option, values in (options.items() if isinstance(options, Mapping) else [("", options)])
+    }
+    if empty := [part for (part, _), values in choices.items() if not values]:
+        raise ValueError(f"the list of values of {empty[0]!r} is empty")
+    found: list[tuple[str, Recipe]] = []
+    for name, method, values in itertools.product(datasets, named, itertools.product(*choices.values())):
+        default = recipes.get(method, dataset=name, profile=profile)
+        words, changes = [method] if len(named) > 1 else [], {}
+        for (part, option), value in zip(choices, values, strict=True):
+            _require_option(default, part, option)
+            changes |= {part: {**changes.get(part, {}), option: value} if option else value}
+            words += [_in_words(part, option, value)] if len(choices[part, option]) > 1 else []
+        words += [f"on {name}"] if len(datasets) > 1 else []
+        found.append((", ".join(words) or method, default.replace(**changes)))
+    labels = [label for label, _ in found]
+    if twice := [label for label in labels if labels.count(label) > 1]:
+        raise ValueError(f"two variants are called {twice[0]!r}: a value is listed twice")
+    return dict(found)
+
+
+def _several(values: Any) -> list[Any]:
+    values = values.tolist() if isinstance(values, np.ndarray) else values
+    return list(values) if isinstance(values, list | range) else [values]
+
+
+def _in_words(part: str, option: str, value: Any) -> str:
+    name = (f"{option} weight" if part == "loss_weights" else option or part).replace("_", " ")
+    if isinstance(value, bool) or value is None:
+        return name if value else f"without {name}"
+    return f"{name} {value}"
+
+
+def _require_option(default: Recipe, part: str, option: str) -> None:
+    known = {"loss_weights": default.loss_weights, "model": inspect.signature(models.MODELS[default.method]).parameters}
+    if option and part in known and option not in known[part]:
+        raise ValueError(f"{default.method} has no {option!r} in {part}; choose from: {', '.join(sorted(known[part]))}")

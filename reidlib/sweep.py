@@ -1,16 +1,14 @@
 """Many runs: every variant with every seed, trained, evaluated and recorded; what the ledger holds is not repeated.
 
-``python -m reidlib.sweep baseline-ingredients --profile screen --workers 2`` runs a study on a twin. A sweep that was
-stopped or killed goes on when it is started again, and several may run at once. What a run needs is one :class:`Job`,
-which can be sent to another process.
+:mod:`reidlib.studies` names variants, ``run`` makes their runs in the processes of this machine, ``submit`` hands them
+to a cluster. A sweep that was stopped or killed goes on when it is started again, and several may run at once. What a
+run needs is one :class:`Job`, which can be sent to another process.
 """
 
-import argparse
 import json
 import logging
 import multiprocessing
 import os
-import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -19,18 +17,28 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import torch
 from filelock import FileLock
 from tqdm.auto import tqdm
 
-from reidlib import data, evaluation, ledger, profiles, runs, studies, training
+from reidlib import evaluation, ledger, runs, training
 from reidlib.data import ReIDDataset
 from reidlib.evaluation.protocols import Protocol
 from reidlib.recipes import Recipe
 
+if TYPE_CHECKING:
+    import submitit
+
+CLUSTERS = ("slurm", "local", "debug")
+
 _logger = logging.getLogger("reidlib")
+
+
+class Interrupted(RuntimeError):
+    """A sweep could not go on; what is finished stays, and the same call goes on from there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,15 +63,15 @@ class Job:
         """Train, evaluate and record the run, unless that is done or another process does it; record a failure as such.
 
         Raises:
-            RuntimeError: the code has changed, so that what this process computes is not what ``code`` says.
+            Interrupted: the code has changed, so that what this process computes is not what ``code`` says.
         """
         folder = runs.default_folder(self.recipe, self.dataset)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_name(f".{folder.name}.lock")):
             if self.is_done():
                 return
-            if runs.code_digest() != self.code:
-                raise RuntimeError("the code of reidlib has changed since the sweep began; start it again to go on")
+            if runs.code_digest(self.recipe.method, self.dataset.name) != self.code:
+                raise Interrupted("the code of reidlib has changed since the sweep began; start it again to go on")
             try:
                 run = training.fit(self.recipe, self.dataset, self._own_folder(folder), progress=False)
                 result = evaluation.evaluate(run.model, self.dataset, self.protocol)
@@ -83,8 +91,8 @@ class Job:
 
 def run(
     recipes: Mapping[str, Recipe] | Iterable[tuple[str, Recipe]],
-    dataset: ReIDDataset,
-    protocol: Protocol,
+    dataset: ReIDDataset | Sequence[ReIDDataset],
+    protocol: Protocol | Sequence[Protocol],
     *,
     seeds: Sequence[int] = (0, 1, 2),
     workers: int = 1,
@@ -96,39 +104,60 @@ def run(
 
     Args:
         recipes: label → recipe; the seeds replace the recipe's own.
+        dataset: one data set or several, such as the splits of one; each recipe is trained on those of its name.
+        protocol: one or several; each run is scored by those for its data set.
         workers: processes that train at once. With more than one, a script must start the sweep under
             ``if __name__ == "__main__":``.
         threads: of torch in each; default: those of this process, shared out.
 
     Raises:
-        ValueError: a label twice, or the recipes, the data set and the protocol do not belong together.
-        RuntimeError: the code has changed meanwhile, or a worker was killed; what is finished stays.
+        ValueError: a label twice, or the recipes, the data sets and the protocols do not belong together.
+        Interrupted: the code has changed meanwhile, or a worker was killed; what is finished stays.
     """
     jobs = plan(recipes, dataset, protocol, seeds)
     perform(jobs, workers, threads)
-    digests = [job.recipe.digest for job in jobs]
-    rows = ledger.table(**{**jobs[0].key, "recipe": digests}).set_index("recipe", drop=False).loc[digests]
-    return rows.assign(variant=[job.variant for job in jobs]).reset_index(drop=True)
+    return rows(jobs)
 
 
 def plan(
     recipes: Mapping[str, Recipe] | Iterable[tuple[str, Recipe]],
-    dataset: ReIDDataset,
-    protocol: Protocol,
+    dataset: ReIDDataset | Sequence[ReIDDataset],
+    protocol: Protocol | Sequence[Protocol],
     seeds: Sequence[int],
 ) -> list[Job]:
     """The jobs of a sweep, all variants with the first seed, then with the next. Raises ``ValueError`` as ``run``."""
     named = list(recipes.items() if isinstance(recipes, Mapping) else recipes)
+    datasets = [dataset] if isinstance(dataset, ReIDDataset) else list(dataset)
+    protocols = [protocol] if isinstance(protocol, Protocol) else list(protocol)
+    if not (named and seeds and datasets and protocols):
+        raise ValueError("a sweep needs at least one recipe, one seed, one data set and one protocol")
+    known = {each.name for each in datasets}
     for variant, recipe in named:
-        if recipe.dataset != dataset.name:
-            raise ValueError(f"{variant!r} is a recipe for data set {recipe.dataset!r}, not for {dataset.name!r}")
-    if twice := {variant for variant, _ in named if [name for name, _ in named].count(variant) > 1}:
-        raise ValueError(f"two recipes are called {min(twice)!r}")
-    if not named or not seeds:
-        raise ValueError("a sweep needs at least one recipe and one seed")
-    protocol.trials(dataset)  # what does not fit shall be said now, not after hours of training
-    code = runs.code_digest()
-    return [Job(name, recipe.replace(seed=seed), dataset, protocol, code) for seed in seeds for name, recipe in named]
+        if recipe.dataset not in known:
+            there = " or ".join(map(repr, sorted(known)))
+            raise ValueError(f"{variant!r} is a recipe for data set {recipe.dataset!r}, not for {there}")
+    _require_distinct(variant for variant, _ in named)
+    rules = {name: [each for each in protocols if each.dataset == name] for name in known}
+    for each in datasets:
+        for rule in rules[each.name] or protocols:
+            rule.trials(each)  # what does not fit shall be said now, not after hours of training
+    pairs = {(recipe.method, recipe.dataset) for _, recipe in named}
+    codes = {pair: runs.code_digest(*pair) for pair in pairs}
+    return [
+        Job(variant, recipe.replace(seed=seed), each, rule, codes[recipe.method, recipe.dataset])
+        for seed in seeds
+        for each in datasets
+        for variant, recipe in named
+        if recipe.dataset == each.name
+        for rule in rules[each.name]
+    ]
+
+
+def rows(jobs: Sequence[Job]) -> pd.DataFrame:
+    """The rows of the ledger for jobs that were performed, one each, in their order and with their labels."""
+    keys = pd.DataFrame([job.key for job in jobs])
+    found = keys.merge(ledger.table(), on=ledger.KEY, how="left", validate="many_to_one")
+    return found.assign(variant=[job.variant for job in jobs])[list(ledger.COLUMNS)]
 
 
 def perform(jobs: list[Job], workers: int = 1, threads: int | None = None) -> None:
@@ -152,10 +181,84 @@ def perform(jobs: list[Job], workers: int = 1, threads: int | None = None) -> No
                 future.result()
                 bar.update()
         except BrokenProcessPool as error:
-            raise RuntimeError("a worker was killed (too little memory?); start the sweep again to go on") from error
+            raise Interrupted("a worker was killed (too little memory?); start the sweep again to go on") from error
         except BaseException:
             here.close()
             raise
+
+
+def submit(
+    jobs: Sequence[Job],
+    *,
+    folder: str | Path | None = None,
+    cluster: str = "slurm",
+    threads: int | None = None,
+    **parameters: Any,
+) -> "list[submitit.Job]":
+    """Hand jobs to a cluster through submitit, as one job array; one that the ledger holds is left out.
+
+    Returns at once, with submitit's handles; :func:`rows` reads the results when they are there. Every element
+    performs one job, alone on what it was given. One that runs out of time or is preempted is queued again and goes on
+    after its last whole epoch; ``submit`` called again hands in what is still missing.
+
+    All machines must see the same clone, environment, data and run folders at the same place, on a file system whose
+    locks hold across machines (``flock``: NFS 4, Lustre mounted with ``-o flock``, BeeGFS, GPFS): through them the
+    ledger's rows are kept whole, and no run is made twice. Twins and caches are made once by whoever needs them first.
+
+    Args:
+        folder: for logs and pickled jobs; default ``submitted`` beside the runs. Not on a disk of one machine.
+        cluster: ``"slurm"``; or, to try a sweep, ``"local"`` (every job in a process of its own, all at once) or
+            ``"debug"`` (in this process, when its ``result()`` is asked for).
+        threads: of torch in each; default: what torch takes.
+        parameters: of submitit's ``AutoExecutor``, such as ``timeout_min`` (default 240), ``gpus_per_node`` (default
+            none), ``cpus_per_task``, ``mem_gb``, ``slurm_partition``, ``slurm_array_parallelism``.
+
+    Raises:
+        ModuleNotFoundError: submitit is not installed.
+        ValueError: an unknown cluster or parameter; the message lists the known.
+        OSError: this machine has no SLURM.
+    """
+    try:
+        import submitit
+    except ImportError as error:
+        raise ModuleNotFoundError("submit needs submitit: pip install 'reidlib[cluster]'") from error
+    if cluster not in CLUSTERS:
+        raise ValueError(f"unknown cluster {cluster!r}; choose one of: {', '.join(CLUSTERS)}")
+    folder = runs.home() / "submitted" if folder is None else Path(folder)
+    try:
+        executor = submitit.AutoExecutor(folder.absolute(), cluster=cluster)
+    except RuntimeError as error:
+        raise OSError(f"this machine cannot submit to {cluster}: {error}") from error
+    try:
+        executor.update_parameters(**{"timeout_min": 240, "name": "reidlib", **parameters})
+    except (NameError, AssertionError) as error:
+        raise ValueError(f"submitit does not take these parameters: {error}") from error
+    elements = [_Element(job, threads) for job in jobs if not job.is_done()]
+    return executor.submit_array(elements) if elements else []
+
+
+@dataclass(frozen=True)
+class _Element:
+    """One element of a job array."""
+
+    job: Job
+    threads: int | None
+
+    def __call__(self) -> None:
+        with _own_threads(self.threads or torch.get_num_threads()):
+            self.job.perform()
+
+    def checkpoint(self) -> "submitit.helpers.DelayedSubmission":
+        """Called by submitit before the time is up: what is to be done next is the same, from the run folder."""
+        import submitit
+
+        return submitit.helpers.DelayedSubmission(self)
+
+
+def _require_distinct(labels: Iterable[str]) -> None:
+    labels = list(labels)
+    if twice := {label for label in labels if labels.count(label) > 1}:
+        raise ValueError(f"two recipes are called {min(twice)!r}")
 
 
 @contextmanager
@@ -178,31 +281,3 @@ def _end_with(parent: Connection) -> None:
     with suppress(EOFError):
         parent.recv()  # nothing is ever sent
     os._exit(1)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """The command line; ends with exit status 1 if a run failed."""
-    parser = argparse.ArgumentParser(
-        prog="python -m reidlib.sweep", description="Run a study on the twin of a profile."
-    )
-    parser.add_argument("study", choices=studies.STUDIES)
-    parser.add_argument("--dataset", default="sysu", help="name of the data set (default: %(default)s)")
-    parser.add_argument("--profile", help="default: that of this machine")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="SEED", help="default: 0 1 2")
-    parser.add_argument("--workers", type=int, default=1, help="processes that train at once (default: %(default)s)")
-    parser.add_argument("--threads", type=int, help="of each worker (default: the cores, shared out)")
-    options = parser.parse_args(arguments)
-    profile = profiles.get(options.profile).name
-    recipes = studies.get(options.study, dataset=options.dataset, profile=profile)
-    dataset = data.open(options.dataset, twin=profile)
-    protocol = evaluation.protocols.get(options.dataset)
-    rows = run(recipes, dataset, protocol, seeds=options.seeds, workers=options.workers, threads=options.threads)
-    print(f"{dataset.title} · {protocol} · seeds {' '.join(map(str, options.seeds))} · per cent")
-    scores = 100 * rows.groupby("variant", sort=False)[["rank-1", "mAP", "mINP"]].agg(["mean", "std"])
-    print(scores.to_string(float_format="{:.1f}".format, na_rep="–"))
-    if failures := int(rows["error"].notna().sum()):
-        sys.exit(f"{failures} of {len(rows)} runs failed; the column error of {ledger.local()} says why")
-
-
-if __name__ == "__main__":
-    main()

@@ -9,10 +9,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from reidlib import evaluation, ledger, notebooks, recipes, runs
+from reidlib import evaluation, ledger, notebooks, recipes, runs, tables
 from reidlib.data import ReIDDataset
 from reidlib.recipes import Recipe
 
@@ -60,7 +61,7 @@ def test_row_says_what_was_run_and_what_came_out(finished: Callable, imageless: 
         **{"seed": 2, "split": None, "protocol": PROTOCOL.name, "reranking": "none", "variant": "full"},
         **{"changes": "{}", "trials": 3, "parameters": 8, "epochs": recipe.epochs, "seconds": 3, "error": None},
         **{"device": "cpu", "threads": torch.get_num_threads(), "torch": torch.__version__},
-        **{"code": runs.code_digest(), "recipe": run.recipe.digest},
+        **{"code": runs.code_digest("baseline", "sysu"), "recipe": run.recipe.digest},
     }
     assert {name: row[name] for name in expected} == expected
     assert row["step_seconds"] == 2 * recipe.identities * recipe.images / 80, "the median, not the slow first row"
@@ -198,11 +199,137 @@ def test_one_row_for_each_run(record: Callable, fail: Callable, finished, imagel
 
 def test_results_of_older_code_can_be_left_out(record: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     record(seed=0), record(seed=1)
-    monkeypatch.setattr(runs, "code_digest", lambda: "0" * 16)
+    monkeypatch.setattr(runs, "code_digest", lambda *_: "0" * 16)
     record(seed=0)
     assert ledger.table()["seed"].tolist() == [0, 1, 0]
     latest = ledger.table(latest=True)
     assert latest["seed"].tolist() == [1, 0] and latest["code"].tolist()[1] == "0" * 16
+
+
+def test_recipe_of_a_row(record: Callable, recipe: Recipe) -> None:
+    changes = {"seed": 1, "epochs": 9, "model": {"neck": False}, "augmentation": {"erase_scale": (0.1, 0.2)}}
+    row = record(**changes)
+    for kind in (row, ledger.table().iloc[0]):
+        assert ledger.recipe(kind) == recipe.replace(**changes)
+    with pytest.raises(
+        ValueError, match="baseline, dataset sysu, profile screen, seed 1 was recorded with other defaults"
+    ):
+        ledger.recipe({**row, "changes": "{}"})
+
+
+# ---- identities
+
+
+def test_scores_of_identities_add_up_to_the_row(
+    finished: Callable, imageless: ReIDDataset, recipe: Recipe, own_ledger: Path
+) -> None:
+    run, result = finished(recipe, imageless, PROTOCOL)
+    row = ledger.record(run, result)
+    scores = ledger.identities()
+    assert list(scores) == [*ledger.KEY, "pid", "queries", "rank-1", "mAP"]
+    assert scores["pid"].tolist() == [6, 10] and (scores[ledger.KEY] == [row[name] for name in ledger.KEY]).all(
+        axis=None
+    )
+    assert scores["queries"].sum() == sum(trial.ranking.valid_queries for trial in result.trials)
+    for metric in ("rank-1", "mAP"):
+        assert (scores[metric] * scores["queries"]).sum() / scores["queries"].sum() == pytest.approx(
+            row[metric], abs=1e-5
+        )
+    for pid, score in zip(scores["pid"], scores["mAP"], strict=True):  # one by one
+        values = [
+            trial.ranking.average_precision[query]
+            for trial in result.trials
+            for query in range(len(trial.query_pids))
+            if trial.query_pids[query] == pid and trial.ranking.valid[query]
+        ]
+        assert score == pytest.approx(sum(values) / len(values), abs=1e-5)
+    assert own_ledger.with_name("identities.csv").exists()
+
+
+def test_queries_without_a_match_are_no_queries_of_their_identity(
+    finished: Callable, imageless: ReIDDataset, recipe: Recipe
+) -> None:
+    run, result = finished(recipe, imageless, PROTOCOL)
+    lost = result.trials[0]
+    unmatched = lost.query_pids == 6
+    ranking = replace(
+        lost.ranking,
+        first_match_rank=np.where(unmatched, 0, lost.ranking.first_match_rank),
+        average_precision=np.where(unmatched, np.nan, lost.ranking.average_precision),
+    )
+    ledger.record(run, replace(result, trials=(replace(lost, ranking=ranking),)))
+    assert ledger.identities()["pid"].tolist() == [10]
+
+
+def test_identities_of_chosen_runs_and_of_other_ledgers(record: Callable, fail: Callable, tmp_path: Path) -> None:
+    record(seed=0), record(seed=1), record(seed=1), fail(RuntimeError("no"), seed=2)
+    assert len(ledger.identities()) == 4, "a run that was recorded twice counts once"
+    chosen = ledger.identities(ledger.table(seed=1))
+    assert chosen["recipe"].tolist() == 2 * ledger.table(seed=1)["recipe"].tolist()
+    assert ledger.identities(ledger.table(seed=2)).empty
+    other = tmp_path / "mine.csv"
+    record(seed=5, path=other)
+    assert len(ledger.identities(path=other)) == 2 and (tmp_path / "mine-identities.csv").exists()
+    assert len(ledger.identities()) == 4
+    with pytest.raises(FileNotFoundError, match=r"there is no ledger .*absent"):
+        ledger.identities(path=tmp_path / "absent.csv")
+
+
+def test_ledgers_from_before_there_were_identities_stay_valid(record: Callable, own_ledger: Path) -> None:
+    record(seed=0)
+    own_ledger.with_name("identities.csv").unlink()
+    assert len(ledger.table()) == 1 and ledger.identities().empty
+    ledger.publish()
+    assert not ledger.PUBLISHED.with_name("identities.csv").exists()
+    record(seed=1)
+    ledger.publish()
+    assert len(ledger.table(ledger.PUBLISHED)) == 2 and len(ledger.identities(path=ledger.PUBLISHED)) == 2
+
+
+def test_publish_takes_identities_along(record: Callable, finished: Callable, imageless, own_ledger: Path) -> None:
+    record(seed=0)
+    ledger.publish()
+    record(seed=1), record(seed=0)
+    ledger.record(*finished(recipes.get("baseline", profile="ci"), imageless, PROTOCOL))
+    ledger.publish()
+    published = ledger.PUBLISHED.with_name("identities.csv")
+    before = published.read_text()
+    scores, rows = ledger.identities(path=ledger.PUBLISHED), ledger.table(ledger.PUBLISHED)
+    assert len(before.splitlines()) == 1 + len(scores) == 1 + 2 * 2, "none twice, none of profile ci"
+    assert scores["recipe"].drop_duplicates().tolist() == rows["recipe"].tolist(), "in the order of the ledger"
+    ledger.publish()
+    own_ledger.unlink(), own_ledger.with_name("identities.csv").unlink()
+    ledger.publish()
+    assert published.read_text() == before
+
+
+def test_spoilt_identities_are_refused_and_nothing_is_written(record: Callable, own_ledger: Path) -> None:
+    record(seed=0)
+    identities = own_ledger.with_name("identities.csv")
+    spoilt, before = identities.read_text() + "<<<<<<< HEAD\n", own_ledger.read_text()
+    identities.write_text(spoilt)
+    for use in (record, ledger.identities, ledger.publish):
+        with pytest.raises(ValueError, match=r"identities\.csv, line 4 is no row of the table of identities"):
+            use()
+    assert identities.read_text() == spoilt and own_ledger.read_text() == before and not ledger.PUBLISHED.exists()
+
+
+def test_a_row_stands_for_a_run_whose_identities_are_written(record: Callable, own_ledger: Path, monkeypatch) -> None:
+    """They come first: a kill between the two leaves a run to be made again, not one without its identities."""
+    write = tables.Format.write
+
+    def killed(format: tables.Format, path: Path, lines: list[str]) -> None:
+        if path == own_ledger:
+            raise KeyboardInterrupt
+        write(format, path, lines)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tables.Format, "write", killed)
+        with pytest.raises(KeyboardInterrupt):
+            record(seed=0)
+    assert ledger.table().empty and len(ledger.identities()) == 2
+    record(seed=0)
+    assert len(ledger.table()) == 1 and len(ledger.identities()) == 2
 
 
 # ---- files
@@ -313,6 +440,9 @@ def test_committed_ledger_is_in_order() -> None:
         rows = ledger.table(COMMITTED)
         assert len(rows) == len(COMMITTED.read_text().splitlines()) - 1, "a row twice: make publish"
         assert rows["date"].is_monotonic_increasing and (rows["profile"] != "ci").all()
+        scores = ledger.identities(rows, COMMITTED)
+        lines = ledger.IDENTITIES.read(ledger.identity_file(COMMITTED))
+        assert len(scores) == len(lines), "an identity twice, or of a run that is not there: make publish"
 
 
 WRITER = """

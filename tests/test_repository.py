@@ -31,10 +31,10 @@ ROOMS = (
     {"data"},
     {"models", "losses"},
     {"evaluation"},
-    {"checkpoints", "ledger", "provenance", "recipes", "runs", "training", "validation"},
+    {"checkpoints", "comparison", "ledger", "provenance", "recipes", "runs", "tables", "training", "validation"},
     {"explain"},
     {"plots"},
-    {"cli", "notebooks", "studies", "sweep"},
+    {"cli", "figures", "notebooks", "studies", "sweep"},
 )
 OPTIONAL = [
     "IPython",

@@ -1,5 +1,6 @@
 """Studies: grids in which every variant differs from the reference by what its name says."""
 
+import numpy as np
 import pytest
 
 from reidlib import models, recipes, studies
@@ -11,7 +12,7 @@ def test_variants_differ_and_build(name: str, profile: str) -> None:
     grid = studies.get(name, dataset="sysu", profile=profile)
     reference, *others = grid.values()
     assert reference == recipes.get(studies.STUDIES[name].method, dataset="sysu", profile=profile)
-    assert len(others) >= 2 and len({recipe.digest for recipe in grid.values()}) == len(grid)
+    assert others and len({recipe.digest for recipe in grid.values()}) == len(grid)
     for recipe in grid.values():
         assert recipe.seed == reference.seed
         models.build(recipe.method, num_ids=2, backbone="tiny", **recipe.model)
@@ -52,3 +53,71 @@ def test_unknown_names_are_answered_with_the_known() -> None:
         studies.get("ingredients")
     with pytest.raises(ValueError, match="data set 'market'; choose one of: baseline on sysu"):
         studies.get("baseline-ingredients", dataset="market")
+
+
+def test_the_null_control_adds_a_module_and_nothing_else() -> None:
+    baseline, inert = studies.get("null-control", dataset="sysu", profile="screen").values()
+    assert inert.to_dict() == {**baseline.to_dict(), "model": {"inert": True}}
+    plain, padded = (models.build("baseline", num_ids=2, backbone="tiny", **each.model) for each in (baseline, inert))
+    assert sum(p.numel() for p in padded.parameters()) > sum(p.numel() for p in plain.parameters())
+
+
+# ---- grids
+
+
+def test_grid_is_every_combination_in_readable_words() -> None:
+    grid = studies.grid(
+        "baseline",
+        profile="screen",
+        loss_weights={"triplet": [0, 0.5]},
+        model={"neck": [True, False], "margin": 0.2},
+        augmentation={"erase": np.array([0.0, 1.0])},
+        epochs=range(4, 6),
+        warmup=1,
+    )
+    assert len(grid) == 16
+    assert list(grid)[:3] == [
+        "triplet weight 0, neck, erase 0.0, epochs 4",
+        "triplet weight 0, neck, erase 0.0, epochs 5",
+        "triplet weight 0, neck, erase 1.0, epochs 4",
+    ]
+    changed = grid["triplet weight 0.5, without neck, erase 1.0, epochs 5"]
+    changes = dict(epochs=5, warmup=1, model={"neck": False, "margin": 0.2}, augmentation={"erase": 1.0})
+    expected = recipes.get("baseline", dataset="sysu", profile="screen").replace(
+        **changes, loss_weights={"triplet": 0.5}
+    )
+    assert changed == expected and changed.digest == expected.digest
+
+
+def test_grid_names_methods_and_data_sets_where_there_are_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(models.MODELS, "other", models.MODELS["baseline"])
+    monkeypatch.setitem(recipes._KNOWN, "dataset", ("sysu", "elsewhere"))
+    for key in (("other", "sysu"), ("baseline", "elsewhere"), ("other", "elsewhere")):
+        monkeypatch.setitem(recipes.METHODS, key, recipes.METHODS["baseline", "sysu"])
+    assert list(studies.grid("baseline", profile="ci")) == ["baseline"]
+    grid = studies.grid(["baseline", "other"], dataset=("sysu", "elsewhere"), profile="ci")
+    assert {label: (recipe.method, recipe.dataset, recipe.profile) for label, recipe in grid.items()} == {
+        "baseline, on sysu": ("baseline", "sysu", "ci"),
+        "other, on sysu": ("other", "sysu", "ci"),
+        "baseline, on elsewhere": ("baseline", "elsewhere", "ci"),
+        "other, on elsewhere": ("other", "elsewhere", "ci"),
+    }
+
+
+def test_grid_answers_mistakes_with_what_is_known() -> None:
+    for axes, message in [
+        (
+            {"loss_weights": {"tripet": [0, 1]}},
+            "baseline has no 'tripet' in loss_weights; choose from: identity, triplet",
+        ),
+        ({"model": {"nek": [True, False]}}, "baseline has no 'nek' in model; choose from: .*neck"),
+        ({"augmentation": {"ears": [0, 1]}}, "an augmentation has no field 'ears'"),
+        ({"epoch": [1, 2]}, "a recipe has no field 'epoch'"),
+        ({"epochs": []}, "the list of values of 'epochs' is empty"),
+        ({"epochs": [4, 4]}, "two variants are called 'epochs 4': a value is listed twice"),
+        ({"epochs": [0, 4]}, "epochs must be a whole number from 1"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            studies.grid("baseline", profile="screen", **axes)
+    with pytest.raises(ValueError, match="no recipe for method 'resnet'"):
+        studies.grid(["baseline", "resnet"])

@@ -10,11 +10,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
-from reidlib import data, evaluation, ledger, recipes, runs, studies, sweep, training
+from reidlib import data, evaluation, ledger, recipes, runs, sweep, training
 from reidlib.data import ReIDDataset
 from reidlib.recipes import Recipe
 
@@ -32,20 +34,20 @@ def grid() -> dict[str, Recipe]:
 @pytest.fixture
 def trained(finished: Callable, monkeypatch: pytest.MonkeyPatch) -> list:
     """In place of training: chance results, and a list of what was asked for; a learning rate of 666 fails."""
-    asked, results = [], {}
+    asked, made_with = [], {}
 
     def fit(recipe: Recipe, dataset: ReIDDataset, folder: Path, progress: bool) -> runs.Run:
         asked.append((recipe.model.get("neck", True), recipe.seed, folder, torch.get_num_threads()))
         if recipe.learning_rate == 666:
             raise FloatingPointError("loss is nan")
-        run, result = finished(recipe, dataset, PROTOCOL)
-        results[run.model] = result
+        run, _ = finished(recipe, dataset, PROTOCOL)
+        made_with[run.model] = recipe
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "environment.json").write_text(json.dumps(run.environment))
         return run
 
     monkeypatch.setattr(training, "fit", fit)
-    monkeypatch.setattr(evaluation, "evaluate", lambda model, dataset, protocol: results[model])
+    monkeypatch.setattr(evaluation, "evaluate", lambda model, *scored_on: finished(made_with[model], *scored_on)[1])
     return asked
 
 
@@ -77,7 +79,7 @@ def test_other_data_protocol_or_code_is_another_run(grid, imageless, trained, mo
     assert len(trained) == 6
     single = evaluation.protocols.get("sysu", gallery="agw", num_trials=1)
     assert not any(job.is_done() for job in sweep.plan(grid, imageless, single, [0]))
-    monkeypatch.setattr(runs, "code_digest", lambda: "0" * 16)
+    monkeypatch.setattr(runs, "code_digest", lambda *_: "0" * 16)
     rows = sweep.run(grid, imageless, PROTOCOL, seeds=[0])
     assert len(trained) == 8 and set(rows["code"]) == {"0" * 16} and len(rows) == 2
     folders = {folder for *_, folder, _ in trained}
@@ -108,7 +110,7 @@ def test_threads_are_as_asked_and_given_back(grid, imageless, trained) -> None:
 
 def test_code_that_changes_meanwhile_ends_the_sweep(grid, imageless, trained, monkeypatch) -> None:
     jobs = sweep.plan(grid, imageless, PROTOCOL, [0])
-    monkeypatch.setattr(runs, "code_digest", lambda: "0" * 16)
+    monkeypatch.setattr(runs, "code_digest", lambda *_: "0" * 16)
     with pytest.raises(RuntimeError, match="the code of reidlib has changed since the sweep began"):
         sweep.perform(jobs)
     assert not trained and ledger.table().empty
@@ -129,25 +131,85 @@ def test_what_does_not_fit_is_said_before_anything_is_trained(grid, imageless, t
     assert not trained
 
 
-def test_command_line_runs_a_study_on_a_twin(imageless, trained, monkeypatch, capsys) -> None:
-    monkeypatch.setattr(data, "open", lambda name, twin: replace(imageless, profile=twin))
-    monkeypatch.setattr(evaluation.protocols, "get", lambda name: PROTOCOL)
-    sweep.main(["baseline-ingredients", "--dataset", "sysu", "--profile", "ci", "--seeds", "3", "4"])
-    grid = studies.get("baseline-ingredients", dataset="sysu", profile="ci")
-    rows = ledger.table()
-    assert rows["variant"].tolist() == 2 * list(grid) and rows["seed"].tolist() == [3] * len(grid) + [4] * len(grid)
-    printed = capsys.readouterr().out
-    assert "synthetic twin 1, ci" in printed and PROTOCOL.name in printed and "seeds 3 4" in printed
-    assert all(variant in printed for variant in grid)
+def test_several_data_sets_splits_and_protocols_in_one_sweep(grid, imageless, trained) -> None:
+    splits = [replace(imageless, split=split) for split in (1, 2)]
+    indoor = evaluation.protocols.get("sysu", search="indoor", gallery="agw", num_trials=2)
+    rows = sweep.run(grid, splits, [PROTOCOL, indoor], seeds=(0, 1))
+    assert len(rows) == 16 and rows["error"].isna().all() and not rows.duplicated(ledger.KEY).any()
+    assert rows["split"].tolist() == 2 * (4 * [1] + 4 * [2])
+    assert rows["protocol"].tolist() == 8 * [PROTOCOL.name, indoor.name]
+    assert rows["variant"].tolist() == 4 * ["full", "full", "no neck", "no neck"]
+    assert len({folder for *_, folder, _ in trained}) == 8, "one training for both protocols"
 
 
-def test_command_line_fails_if_a_run_did(imageless, trained, monkeypatch) -> None:
-    monkeypatch.setattr(data, "open", lambda name, twin: imageless)
-    monkeypatch.setattr(evaluation.protocols, "get", lambda name: PROTOCOL)
-    diverging = studies.Study("baseline", {"full": {}, "diverges": {"learning_rate": 666}})
-    monkeypatch.setitem(studies.STUDIES, "hopeless", diverging)
-    with pytest.raises(SystemExit, match=r"2 of 4 runs failed; the column error of .*ledger\.csv says why"):
-        sweep.main(["hopeless", "--profile", "ci", "--seeds", "0", "1"])
+def test_recipes_meet_the_data_set_they_are_for(grid, imageless, monkeypatch) -> None:
+    other = {name: SimpleNamespace(dataset="other", method="baseline") for name in ("full", "only there")}
+    for recipe in other.values():
+        recipe.replace = lambda seed, recipe=recipe: recipe
+    there = replace(imageless, name="other")
+    protocol = SimpleNamespace(dataset="other", trials=lambda dataset: [])
+    monkeypatch.setattr(runs, "code_digest", lambda *pair: "-".join(pair))
+    pairs = [*grid.items(), *((f"{name} on other", recipe) for name, recipe in other.items())]
+    jobs = sweep.plan(pairs, [imageless, there], [PROTOCOL, protocol], [0])
+    found = [(job.variant, job.dataset.name, job.protocol, job.code) for job in jobs]
+    assert found == [
+        ("full", "sysu", PROTOCOL, "baseline-sysu"),
+        ("no neck", "sysu", PROTOCOL, "baseline-sysu"),
+        ("full on other", "other", protocol, "baseline-other"),
+        ("only there on other", "other", protocol, "baseline-other"),
+    ]
+
+
+# ---- clusters
+
+
+def test_debug_cluster_performs_what_the_ledger_lacks(grid, imageless, trained, tmp_path, own_ledger) -> None:
+    sweep.run(grid, imageless, PROTOCOL, seeds=[0])
+    jobs = sweep.plan(grid, imageless, PROTOCOL, [0, 1])
+    handed_in = sweep.submit(jobs, cluster="debug", folder=tmp_path / "logs", threads=1)
+    assert len(handed_in) == 2 and len(trained) == 2, "only what is asked for is done"
+    assert [job.result() for job in handed_in] == [None, None]
+    assert order(trained) == [(True, 0), (False, 0), (True, 1), (False, 1)] and trained[-1][-1] == 1
+    assert sweep.rows(jobs)["seed"].tolist() == [0, 0, 1, 1]
+    assert sweep.submit(jobs, cluster="debug", folder=tmp_path / "logs") == []
+
+
+def test_a_job_that_runs_out_of_time_is_queued_again_as_it_is(grid, imageless, trained, tmp_path) -> None:
+    (handed_in,) = sweep.submit(sweep.plan(grid, imageless, PROTOCOL, [0])[:1], cluster="debug", folder=tmp_path)
+    element = handed_in.submission().function
+    assert element.checkpoint().function is element
+
+
+def test_slurm_gets_one_array(grid, imageless, trained, tmp_path, monkeypatch) -> None:
+    programs = {"srun": "", "sbatch": f'cp "$1" "{tmp_path}/batch.sh"; echo "Submitted batch job 4711"'}
+    for name, lines in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{lines}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    jobs = sweep.plan(grid, imageless, PROTOCOL, [0, 1])
+    options = {"timeout_min": 30, "slurm_array_parallelism": 2, "slurm_partition": "short"}
+    handed_in = sweep.submit(jobs, folder=tmp_path / "logs", **options)
+    assert [job.job_id for job in handed_in] == [f"4711_{number}" for number in range(4)]
+    script = (tmp_path / "batch.sh").read_text()
+    for line in ("--array=0-3%2", "--time=30", "--partition=short", "--job-name=reidlib"):
+        assert f"#SBATCH {line}\n" in script
+    assert [job.submission().function.job.variant for job in handed_in] == [job.variant for job in jobs]
+    assert not trained
+
+
+def test_what_a_cluster_cannot_do_is_said(grid, imageless, trained, tmp_path, monkeypatch) -> None:
+    jobs = sweep.plan(grid, imageless, PROTOCOL, [0])
+    with pytest.raises(ValueError, match="unknown cluster 'lsf'; choose one of: slurm, local, debug"):
+        sweep.submit(jobs, cluster="lsf")
+    for options, message in [({"slurm_partitoin": "x"}, "slurm_partitoin"), ({"timeout_min": "long"}, "timeout_min")]:
+        with pytest.raises(ValueError, match=f"submitit does not take these parameters.*{message}"):
+            sweep.submit(jobs, cluster="debug", folder=tmp_path, **options)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(OSError, match="this machine cannot submit to slurm"):
+        sweep.submit(jobs, folder=tmp_path)
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'reidlib\[cluster\]'"):
+        sweep.submit(jobs, cluster="debug")
 
 
 # ---- with a twin
@@ -191,30 +253,74 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.slow
-@pytest.mark.integration
-def test_killed_sweep_leaves_no_process_and_goes_on(twin: ReIDDataset, own_ledger: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def start(twin: ReIDDataset, tmp_path: Path) -> Callable:
+    """``start()`` begins the sweep of ``SCRIPT`` in a process of its own; returns it."""
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     environment = {**os.environ, "PYTHONPATH": str(Path(sweep.__file__).parent.parent), "TQDM_DISABLE": "1"}
-    command = [sys.executable, str(script), str(twin.root)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, env=environment, start_new_session=True, **pipes) as first:
+    options = {"env": environment, "start_new_session": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return lambda: subprocess.Popen([sys.executable, str(script), str(twin.root)], text=True, **options)
+
+
+def require_every_run_once(own_ledger: Path) -> None:
+    """Four runs in the ledger, each with its two failures at most, and the identities of each."""
+    good = [line for line in own_ledger.read_text().splitlines()[1:] if "ValueError" not in line]
+    assert len(good) == 4 == len(ledger.table(error=None)), "no run lost, none repeated"
+    scores = ledger.identities(ledger.table())
+    assert len(scores) == len(own_ledger.with_name("identities.csv").read_text().splitlines()) - 1
+    rows = ledger.table(error=None).set_index(ledger.KEY)["mAP"]
+    for key, run in scores.groupby(ledger.KEY):
+        assert np.average(run["mAP"], weights=run["queries"]) == pytest.approx(rows[key], abs=1e-5)
+    assert scores.groupby(ledger.KEY).ngroups == 4
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+def test_killed_sweep_leaves_no_process_and_goes_on(start: Callable, own_ledger: Path) -> None:
+    with start() as first:
         try:
             while not own_ledger.exists():
                 assert first.poll() is None
                 time.sleep(0.02)
             first.kill()
-            first.communicate(timeout=60)  # the pipe stays open for as long as a worker lives
+            first.communicate(timeout=60)  # the pipes stay open for as long as a worker lives
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(first.pid, signal.SIGKILL)
     before = own_ledger.read_text()
     assert 1 <= len(ledger.table()) < 6
 
-    second = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert second.stdout == "[True, True, False, True, True, False]\n", second.stderr
+    with start() as second:
+        output, errors = second.communicate()
+    assert output == "[True, True, False, True, True, False]\n", errors
     assert own_ledger.read_text().startswith(before), "what was recorded stays"
-    good = [line for line in own_ledger.read_text().splitlines()[1:] if "ValueError" not in line]
-    assert len(good) == 4 == len(ledger.table(error=None)), "no run lost, none repeated"
+    require_every_run_once(own_ledger)
     assert ledger.table(error=None)["threads"].tolist() == [1] * 4
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+def test_two_sweeps_at_once_share_the_work(start: Callable, own_ledger: Path) -> None:
+    with start() as first, start() as second:
+        for output, errors in (first.communicate(), second.communicate()):
+            assert output == "[True, True, False, True, True, False]\n", errors
+    require_every_run_once(own_ledger)
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+def test_local_cluster_performs_jobs_in_processes_of_their_own(
+    twin: ReIDDataset, grid: dict[str, Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(sweep.__file__).parent.parent))
+    grid["fails"] = grid["full"].replace(loss_weights={"triplet": None})
+    jobs = sweep.plan(grid, twin, evaluation.protocols.get("sysu", num_trials=1), [0])
+    handed_in = sweep.submit(jobs, cluster="local", folder=tmp_path / "logs", threads=1)
+    assert [job.result() for job in handed_in] == [None] * 3
+    rows = sweep.rows(jobs)
+    assert rows["variant"].tolist() == ["full", "no neck", "fails"]
+    assert rows["error"].isna().tolist() == [True, True, False] and rows["threads"].tolist() == [1] * 3
+    again = sweep.submit(jobs, cluster="local", folder=tmp_path / "logs", threads=1)
+    assert len(again) == 1, "what failed is tried again"
+    assert again[0].result() is None and sweep.rows(jobs)[:2].equals(rows[:2])

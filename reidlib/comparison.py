@@ -1,0 +1,342 @@
+"""Registered comparisons: is one recipe better than another, by how much, at what cost, and how sure is that?
+
+Runs are paired by seed (and split): paired runs see the same images and are scored on the same queries, so that what
+they have in common drops out of the difference. What is left varies with the seed and with the identities that happen
+to be in the test set. The interval of the mean difference is a bootstrap over both: seeds and identities are resampled
+with replacement, each on its own, and every run and identity counts as often as it was drawn (documented: percentile
+interval, Efron & Tibshirani, An Introduction to the Bootstrap, 1993; resampling of two crossed factors, Owen, The
+pigeonhole bootstrap, Annals of Applied Statistics 2007). With few seeds it is narrow where the differences vary with
+the seed alone, and wide where they vary with the identity; about the first, :func:`required_seeds` is the check.
+
+Scores are fractions (0-1) in code and per cent, called points, in tables and words.
+"""
+
+import html
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from reidlib import ledger
+from reidlib.recipes import Recipe
+
+METRICS = ("mAP", "rank-1")
+DATA = ("dataset", "data", "protocol", "reranking", "trials")  # columns of the ledger
+TRAINING = ("weights", "height", "width", "identities", "images", "epochs", "augmentation", "validation_share")
+BUDGET = (*DATA, *TRAINING, "validate_every", "code")  # the rest: fields of the recipe, and code, for equal methods
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class RequiredSeeds:
+    """How many seeds are needed for the half-width of a Student-t interval that was asked for.
+
+    ``number`` takes the standard deviation of the differences to be the measured one, ``deviation``; ``low`` and
+    ``high`` take it to be at the ends of its own interval (chi-square), which is wide when there are few ``pairs``.
+    """
+
+    number: int
+    low: int
+    high: int
+    deviation: float
+    pairs: int
+
+    def __str__(self) -> str:
+        return f"about {self.number} seeds ({self.low} to {self.high}, as judged by {self.pairs})"
+
+
+def required_seeds(
+    differences: Iterable[float], half_width: float = 0.01, confidence: float = CONFIDENCE
+) -> RequiredSeeds:
+    """The number of paired seeds for which a mean difference is known to ± ``half_width``, on these identities.
+
+    The smallest n with t(n − 1) · s / √n ≤ ``half_width``, where s is the standard deviation of the differences and t
+    the quantile of Student's distribution. Both assume that differences are normally distributed over seeds.
+
+    Args:
+        differences: of one metric, one for each pair of runs, at least two, as fractions.
+        half_width: as a fraction: 0.01 is ±1 mAP.
+
+    Raises:
+        ValueError: fewer than two differences, one that is not finite, or a number out of range.
+    """
+    values = np.asarray(list(differences), dtype=float)
+    if values.ndim != 1 or values.size < 2 or not np.isfinite(values).all():
+        raise ValueError(f"two finite differences or more are needed, one for each pair of runs, not {values.tolist()}")
+    if not (half_width > 0 and 0 < confidence < 1):
+        raise ValueError(f"half_width must be above 0 and confidence in 0-1, not {half_width} and {confidence}")
+    deviation, freedom, tail = float(values.std(ddof=1)), values.size - 1, (1 - confidence) / 2
+    ends = [deviation * math.sqrt(freedom / stats.chi2.ppf(share, freedom)) for share in (1 - tail, tail)]
+    low, number, high = (_seeds_for(each, half_width, tail) for each in (ends[0], deviation, ends[1]))
+    return RequiredSeeds(number, low, high, deviation, values.size)
+
+
+def _seeds_for(deviation: float, half_width: float, tail: float) -> int:
+    number = max(2, math.ceil((stats.norm.isf(tail) * deviation / half_width) ** 2))  # Student's quantile is larger
+    while stats.t.isf(tail, number - 1) * deviation / math.sqrt(number) > half_width:
+        number += 1
+    return number
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison:
+    """``a`` compared with ``b``; ``print(comparison)`` shows all of it, ``verdict`` says it in a sentence.
+
+    Attributes:
+        names: of ``a`` and ``b``.
+        heading: data set, protocol, profile.
+        pairs: a row for each pair of runs: ``split``, ``seed`` and, for ``mAP`` and ``rank-1``, ``<metric> a``,
+            ``<metric> b`` and ``<metric> difference`` (a − b), as fractions.
+        intervals: metric → ends of the 95 % interval of the mean difference.
+        identities: number of query identities.
+        parameters: of both models.
+        step_seconds: of both, median over the runs.
+        same_machine: whether both were trained on the same device with the same number of threads; if not, their step
+            times cannot be compared.
+        allowed: what differs in their budgets, by name, because it was allowed to: values of ``a`` and ``b``.
+    """
+
+    names: tuple[str, str]
+    heading: str
+    pairs: pd.DataFrame
+    intervals: dict[str, tuple[float, float]]
+    identities: int
+    parameters: tuple[int, int]
+    step_seconds: tuple[float, float]
+    same_machine: bool
+    allowed: dict[str, tuple[Any, Any]]
+
+    @property
+    def differences(self) -> dict[str, float]:
+        """Metric → mean of a − b over the pairs."""
+        return {metric: float(self.pairs[f"{metric} difference"].mean()) for metric in METRICS}
+
+    @property
+    def step_time_ratio(self) -> float:
+        """Step time of a ÷ that of b; NaN if they were not taken on the same kind of machine."""
+        return self.step_seconds[0] / self.step_seconds[1] if self.same_machine else math.nan
+
+    @property
+    def required_seeds(self) -> RequiredSeeds:
+        """For ±1 mAP."""
+        return required_seeds(self.pairs["mAP difference"])
+
+    @property
+    def verdict(self) -> str:
+        """In words, by mAP; undecided where the interval holds 0."""
+        (low, high), mean = self.intervals["mAP"], self.differences["mAP"]
+        basis = f"{len(self.pairs)} pairs of runs, {self.identities} identities"
+        interval = f"95 % interval {100 * low:.2f} to {100 * high:.2f}; {basis}"
+        a, b = self.names
+        if low > 0 or high < 0:
+            word = "better" if low > 0 else "worse"
+            return f"{a} is {word} than {b} by {100 * abs(mean):.2f} points of mAP ({interval})"
+        return f"undecided: {a} − {b} is {100 * mean:+.2f} points of mAP ({interval}); {self.required_seeds} for ±1 mAP"
+
+    def table(self) -> pd.DataFrame:
+        """Means of both, their difference and its interval, in per cent."""
+        rows = {
+            metric: [
+                self.pairs[f"{metric} a"].mean(),
+                self.pairs[f"{metric} b"].mean(),
+                self.differences[metric],
+                *self.intervals[metric],
+            ]
+            for metric in METRICS
+        }
+        columns = [*self.names, "difference", "low", "high"]
+        return 100 * pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis(columns="per cent")
+
+    def __repr__(self) -> str:
+        return "\n".join([self.heading, self.table().to_string(float_format="{:.2f}".format), *self._lines()])
+
+    def _repr_html_(self) -> str:
+        lines = "".join(f"<p>{html.escape(line)}</p>" for line in self._lines())
+        return f"<p>{html.escape(self.heading)}</p>{self.table().to_html(float_format='{:.2f}'.format)}{lines}"
+
+    def _lines(self) -> list[str]:
+        (ours, theirs), (step, other) = self.parameters, self.step_seconds
+        ratio = f"× {self.step_time_ratio:.2f}" if self.same_machine else "not on the same machine"
+        costs = (
+            f"parameters {ours:,} and {theirs:,} (× {ours / theirs:.2f}); step {step:.3f} s and {other:.3f} s ({ratio})"
+        )
+        unequal = [f"{name} {mine!r} and {yours!r}" for name, (mine, yours) in self.allowed.items()]
+        return [costs, *([f"allowed to differ: {', '.join(unequal)}"] if unequal else []), self.verdict]
+
+
+def compare(
+    a: pd.DataFrame,
+    b: pd.DataFrame,
+    *,
+    allow: Sequence[str] = (),
+    identities: pd.DataFrame | None = None,
+    samples: int = 10_000,
+) -> Comparison:
+    """Compare two recipes by their rows in the ledger: a − b, paired by seed and split.
+
+    ``compare(ledger.table(variant="baseline + inert module", latest=True), ledger.table(variant="baseline", …))``
+
+    Args:
+        a, b: rows of :func:`reidlib.ledger.table`, each of one recipe with several seeds, on one data set.
+        allow: names in ``BUDGET`` that may differ, for example ``("epochs",)`` beside
+            :func:`equal_wall_clock`; the comparison then says so.
+        identities: scores of the query identities; default: those that :func:`reidlib.ledger.identities` knows.
+        samples: of the bootstrap. Their seed is fixed: the same rows give the same interval.
+
+    Raises:
+        ValueError: rows of failed runs, of several recipes or versions of the code, seeds without a partner, unequal
+            budgets, or runs whose identities are not known. The message says which, and what to do.
+    """
+    if unknown := [name for name in allow if name not in BUDGET]:
+        raise ValueError(f"{unknown[0]!r} is no part of the budget; choose from: {', '.join(BUDGET)}")
+    a, b = _one_recipe("a", a, allow), _one_recipe("b", b, allow)
+    if alone := sorted(set(a.index) ^ set(b.index)):
+        (split, seed), where = alone[0], "a" if alone[0] in a.index else "b"
+        place = f"split {split}, seed {seed}" if split else f"seed {seed}"
+        raise ValueError(f"{place} is in {where} only; keep what both have, or run the rest")
+    if len(a) < 2:
+        raise ValueError("a comparison needs at least two seeds: one says nothing about the next")
+    b = b.loc[a.index]
+    allowed = _unequal(_budget(a), _budget(b), allow)
+    known = ledger.identities() if identities is None else identities
+    ours, theirs = (_by_identity(name, rows, known) for name, rows in (("a", a), ("b", b)))
+    queries = ours["queries"]
+    if not queries.equals(theirs["queries"]):
+        raise ValueError("a and b were not scored on the same queries; evaluate both with the same data and protocol")
+    weights = queries.div(queries.sum(axis=1), axis=0).to_numpy()
+    generator = np.random.default_rng(0)
+    counts = [generator.multinomial(size, np.full(size, 1 / size), samples) for size in weights.shape]
+    tails = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
+    pairs, intervals = a[["split", "seed"]].reset_index(drop=True), {}
+    for metric in METRICS:
+        resampled = bootstrap((ours[metric] - theirs[metric]).to_numpy(), weights, *counts)
+        intervals[metric] = tuple(np.quantile(resampled, tails).tolist())
+        values = {"a": a[metric].to_numpy(), "b": b[metric].to_numpy()}
+        values["difference"] = values["a"] - values["b"]
+        pairs = pairs.assign(**{f"{metric} {name}": value for name, value in values.items()})
+    machines = {tuple(row) for rows in (a, b) for row in rows[["device", "threads"]].itertuples(index=False)}
+    return Comparison(
+        names=_names(a, b),
+        heading=_heading(a.iloc[0]),
+        pairs=pairs,
+        intervals=intervals,
+        identities=weights.shape[1],
+        parameters=(int(a["parameters"].iloc[0]), int(b["parameters"].iloc[0])),
+        step_seconds=(float(a["step_seconds"].median()), float(b["step_seconds"].median())),
+        same_machine=len(machines) == 1,
+        allowed=allowed,
+    )
+
+
+def bootstrap(
+    differences: np.ndarray, weights: np.ndarray, run_counts: np.ndarray, identity_counts: np.ndarray
+) -> np.ndarray:
+    """Resampled mean differences (B,), in the pigeonhole bootstrap.
+
+    Args:
+        differences: (R, I), of pair r of runs and identity i; of no account where the weight is 0.
+        weights: (R, I), the share of identity i in the score of pair r: rows sum to 1.
+        run_counts, identity_counts: (B, R) and (B, I), how often each was drawn in each of B samples.
+    """
+    differences = np.where(weights > 0, differences, 0.0)
+    total = np.einsum("br,br->b", run_counts, identity_counts @ (weights * differences).T)
+    return total / np.einsum("br,br->b", run_counts, identity_counts @ weights.T)
+
+
+def equal_wall_clock(recipe: Recipe, ratio: float) -> Recipe:
+    """A recipe that trains ``ratio`` times as long: the second baseline, for the step time ratio of a costlier method.
+
+    Epochs are rounded to the nearest whole number, at least one; warm-up and milestones keep their places in the
+    schedule. Compare with ``allow=("epochs",)``.
+
+    Raises:
+        ValueError: the ratio is not a positive number.
+    """
+    if not (math.isfinite(ratio) and ratio > 0):
+        raise ValueError(f"ratio must be a positive number, such as comparison.step_time_ratio, not {ratio}")
+    epochs = max(1, round(ratio * recipe.epochs))
+    scale = epochs / recipe.epochs
+    milestones = sorted({round(scale * milestone) for milestone in recipe.milestones})
+    return recipe.replace(epochs=epochs, warmup=scale * recipe.warmup, milestones=tuple(milestones))
+
+
+def _one_recipe(name: str, rows: pd.DataFrame, allow: Sequence[str]) -> pd.DataFrame:
+    """The rows, by split and seed, once they are known to be runs of one recipe."""
+    if not len(rows):
+        raise ValueError(f"{name} holds no row")
+    if (failed := rows["error"].notna()).any():
+        row = rows[failed].iloc[0]
+        raise ValueError(f"{name}: seed {row['seed']} failed ({row['error']}); mend it and run the sweep again")
+    for column in ("method", "dataset", "profile", "protocol", "reranking"):
+        if rows[column].nunique() > 1:
+            raise ValueError(f"{name} mixes {column} {' and '.join(map(repr, rows[column].unique()))}; choose one")
+    if rows["code"].nunique() > 1 and "code" not in allow:
+        raise ValueError(
+            f"{name} mixes runs of different code; run the sweep again, or allow=('code',) if none matters"
+        )
+    recipes = [ledger.recipe(row).replace(seed=0).digest for row in rows.to_dict("records")]
+    if len(set(recipes)) > 1:
+        raise ValueError(f"{name} mixes several recipes, called {', '.join(map(repr, rows['variant'].unique()))}")
+    rows = rows.set_index([rows["split"].fillna(0).rename(None), rows["seed"].rename(None)]).sort_index()
+    if rows.index.has_duplicates:
+        raise ValueError(f"{name} holds two runs with seed {rows['seed'][rows.index.duplicated()].iloc[0]}")
+    return rows
+
+
+def _budget(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Of each row what must be the same in both."""
+    records = rows.to_dict("records")
+    trained = [ledger.recipe(row).to_dict() for row in records]
+    code = [{"code": (row["method"], row["code"])} for row in records]
+    return [
+        {name: row[name] for name in DATA} | {name: recipe[name] for name in (*TRAINING, "validate_every")} | version
+        for row, recipe, version in zip(records, trained, code, strict=True)
+    ]
+
+
+def _unequal(ours: list[dict], theirs: list[dict], allow: Sequence[str]) -> dict[str, tuple[Any, Any]]:
+    """What differs and is allowed to; the code only counts between runs of one method."""
+    found = {}
+    for mine, yours in zip(ours, theirs, strict=True):
+        for name in BUDGET:
+            other_method = name == "code" and mine[name][0] != yours[name][0]
+            if mine[name] != yours[name] and not other_method:
+                found.setdefault(name, (mine[name], yours[name]))
+    if refused := [name for name in found if name not in allow]:
+        what = "; ".join(f"{name} is {found[name][0]!r} in a, {found[name][1]!r} in b" for name in refused)
+        raise ValueError(f"a and b do not have the same budget: {what}. If that is meant: allow={tuple(refused)!r}")
+    return found
+
+
+def _by_identity(name: str, rows: pd.DataFrame, known: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Column → table with a row for each run, in their order, and a column for each identity; 0 where it is not met."""
+    keys = rows[ledger.KEY].reset_index(drop=True)
+    found = keys.reset_index(names="run").merge(known, on=ledger.KEY)
+    if missing := sorted(set(range(len(keys))) - set(found["run"])):
+        row = rows.iloc[missing[0]]
+        labels = ", ".join(f"{column} {row[column]}" for column in ("method", "variant", "seed"))
+        raise ValueError(
+            f"{name}: of {len(missing)} runs the scores by identity are not known (first: {labels}). They were "
+            "recorded before these were kept: evaluate their folders again (reidlib evaluate FOLDER) or train them anew"
+        )
+    columns = ("queries", *METRICS)
+    return {column: found.pivot(index="run", columns="pid", values=column).fillna(0) for column in columns}
+
+
+def _heading(row: pd.Series) -> str:
+    source = f"synthetic {row['source']}, {row['profile']}" if row["source"] != "real" else "real"
+    return f"{row['dataset']} ({source}) · {row['protocol']} · re-ranking: {row['reranking']}"
+
+
+def _names(a: pd.DataFrame, b: pd.DataFrame) -> tuple[str, str]:
+    labels = [(rows["variant"].iloc[0], rows["method"].iloc[0]) for rows in (a, b)]
+    short = [variant or method for variant, method in labels]
+    long = [f"{method}, {variant}" if variant else method for variant, method in labels]
+    for first, second in (short, long):
+        if first != second:
+            return first, second
+    return f"{short[0]} (a)", f"{short[1]} (b)"
