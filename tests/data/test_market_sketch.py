@@ -12,8 +12,11 @@ from reidlib.data import market_sketch
 from reidlib.synthetic import market_sketch as twin
 
 
+FOLDERS = twin.plan("ci").folders
+
+
 def write_tree(root: Path, paths: list[str]) -> Path:
-    for folder in twin.plan("ci").folders:
+    for folder in FOLDERS:
         (root / folder).mkdir(parents=True, exist_ok=True)
     for path in paths:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -21,9 +24,12 @@ def write_tree(root: Path, paths: list[str]) -> Path:
     return root
 
 
+IMAGES = [path for path in twin.plan("ci").images if int(Path(path).name[:4]) < 130]  # seven identities a part
+
+
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    return write_tree(tmp_path / "MaSk1K", twin.plan("ci").images)
+    return write_tree(tmp_path / "MaSk1K", IMAGES)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +77,7 @@ def test_one_missing_sketch_is_an_error(complete_tree):
 def test_frame_of_a_small_tree(tree):
     dataset = open_tree(tree)
     frame = dataset.frame
-    assert len(frame) == len(twin.plan("ci").images)
+    assert len(frame) == len(IMAGES)
     photos, sketches = frame[frame["modality"] == 0], frame[frame["modality"] == 1]
     assert set(photos["artist"]) == {""} and set(photos["camid"]) == set(range(1, 7))
     assert set(sketches["artist"]) == set("ABCDEF") and set(sketches["camid"]) == {0}
@@ -84,9 +90,8 @@ def test_frame_of_a_small_tree(tree):
 
 def test_a_clean_twin_is_not_compared_with_the_published_counts(tree):
     assert not open_tree(tree).check().ok
-    count = len(twin.plan("ci").images)
     manifest = {"twin_version": "1", "dataset": "market-sketch-1k", "profile": "ci", "image_size": [64, 32]}
-    (tree / "twin.json").write_text(json.dumps(manifest | {"images": count}))
+    (tree / "twin.json").write_text(json.dumps(manifest | {"images": len(IMAGES)}))
     assert open_tree(tree).check().problems == []
 
 
