@@ -11,20 +11,18 @@ import reidlib.data
 from reidlib.data import market_sketch
 from reidlib.synthetic import market_sketch as twin
 
-
 FOLDERS = twin.plan("ci").folders
 
 
 def write_tree(root: Path, paths: list[str]) -> Path:
-    for folder in FOLDERS:
-        (root / folder).mkdir(parents=True, exist_ok=True)
+    for folder in {*FOLDERS, "photo/train", "photo/query"}:
+        (root / folder).mkdir(parents=True)
     for path in paths:
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_bytes(b"x")
     return root
 
 
-IMAGES = [path for path in twin.plan("ci").images if int(Path(path).name[:4]) < 130]  # seven identities a part
+IMAGES = [path for path in twin.plan("ci").images if int(Path(path).name[:4]) < 300]  # ten identities a part
 
 
 @pytest.fixture

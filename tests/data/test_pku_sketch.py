@@ -20,6 +20,8 @@ LAST = {
 }
 """Test positions of split 10."""
 
+PLANS = {profile: twin.plan(profile) for profile in ("ci", "cpu")}
+
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
@@ -27,9 +29,10 @@ def tree(tmp_path: Path) -> Path:
 
 
 def write_tree(root: Path, profile: str = "cpu") -> Path:
-    plan = twin.plan(profile)
+    plan = PLANS[profile]
+    for folder in ("photo", "sketch", "styleAnnotation"):
+        (root / folder).mkdir(parents=True)
     for path, content in {**dict.fromkeys(plan.images, b"x"), **plan.files}.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_bytes(content)
     return root
 
