@@ -5,6 +5,7 @@ import importlib.util
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -22,11 +23,20 @@ Counts = dict[tuple[int, int], int]
 @pytest.fixture(scope="session")
 def rank_reference() -> Callable:
     """The readable per-query counterpart of ``evaluation.rank``."""
-    path = TESTS.parent / "benchmarks" / "rank_reference.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    return benchmark("rank_reference").rank_reference
+
+
+@pytest.fixture(scope="session")
+def reranking_reference() -> Callable:
+    """The readable counterpart of ``evaluation.k_reciprocal``, one item at a time."""
+    return benchmark("reranking_reference").k_reciprocal_reference
+
+
+def benchmark(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, TESTS.parent / "benchmarks" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.rank_reference
+    return module
 
 
 def write_tree(root: Path, counts: Counts, test_pids: list[int], write_image: Callable[[Path, int], None]) -> Path:
