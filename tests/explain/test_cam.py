@@ -63,7 +63,7 @@ def network(request, learn):
 @pytest.mark.parametrize("library", ["own", "package"])
 def test_a_map_worked_out_by_hand(library):
     result = grad_cam(Toy(), halves(), torch.tensor([0]), torch.tensor([[0.0, 5.0]]), library=library)
-    # The mean is (1, 1) / 2, the embedding (1, 1) / √2, the target (0, 1). The cosine's gradient at the mean is the part
+    # The mean is (1, 1) / 2, the embedding (1, 1) / √2, the target (0, 1). The gradient at the mean is the part
     # of the target across the embedding, (-1, 1) / 2, over the length of the mean: (-1, 1) / √2. It is spread evenly
     # over 32 places, and only channel 1, the right half, speaks for the target.
     expected = torch.cat([torch.zeros(4, 4), torch.ones(4, 4)], dim=1)[None]
