@@ -61,7 +61,7 @@ def hair(face: Face, grid: Grid, radius: Array, angle: Array, distance: Array) -
     lower = _hairline(face, grid, style, strand, aside)
     before = cover(rim) * cover(y - lower + 0.05 * strand, 0.05)
     if face.hairstyle == "bald":
-        before *= step(0.74, 0.92, aside) * step(-0.85, -0.55, y)
+        before *= 0.85 * step(0.72, 0.98, aside) * step(-0.90, -0.35, y)
     elif face.hairstyle == "buzz cut":
         before *= 0.85
     behind = np.zeros_like(rim)
@@ -119,7 +119,7 @@ def beard(face: Face, grid: Grid, inside: Array, top: Array, bottom: Array, half
         "goatee": 0.9 * np.maximum(moustache, chin),
         "full": np.maximum(jaw, moustache),
     }[face.beard]
-    mouth = cover(np.maximum(top - 0.005 - y, y - bottom - 0.005), 0.03) * (aside < half)
+    mouth = cover(np.maximum(top - 0.005 - y, y - bottom - 0.005), 0.015) * (aside < half)
     return np.clip(shape * (0.92 + 0.25 * grid.noise(34 * grid.x + 6 * y, 9 * y)), 0, 1) * (1 - mouth)
 
 

@@ -206,7 +206,9 @@ def _flesh(view: _View, skin: Array, light: Array, front: float) -> Array:
     gloss = 0.35 * np.clip(light - scene.ambient - 0.62, 0, None)
     flesh = skin * light + gloss * (0.5 + 0.5 * face.skin)
     flesh = flesh * (1 - 0.12 * view.spot((face.measures["eye_gap"], -0.03), 0.32, 0.2))
-    flesh = over(flesh, a.beard, min(1.1 * face.hair + 0.03, 0.6) * light)
+    flesh = over(
+        flesh, a.beard, min(1.1 * face.hair + 0.03, 0.65) * light * (1 + 0.25 * grid.noise(30 * grid.x, 9 * grid.y))
+    )
     lips = skin * light * (0.70 + 0.10 * (face.skin < 0.5))
     flesh = over(over(flesh, 0.9 * a.upper_lip, 0.88 * lips), 0.8 * a.lower_lip, 1.06 * lips)
     for line, weight, _ in view.lines:
@@ -256,7 +258,7 @@ def _features(view: _View, hatch: Array, grain: Array, press: Array) -> Array:
     shade += 0.13 * a.upper_lip + 0.06 * a.lower_lip
     shade += sum(weight * line for line, weight, firm in view.lines if not firm)
     shade *= 0.72 + 0.42 * hatch
-    drawn = np.maximum(shade, (0.3 + 0.65 * (1 - face.hair)) * a.beard * (0.85 + 0.15 * grain))
+    drawn = np.maximum(shade, (0.12 + 0.82 * (1 - face.hair)) * a.beard * (0.85 + 0.15 * grain))
     eye = 0.10 + 0.25 * step(0.0, -0.08, grid.y) + 0.55 * a.iris + 0.5 * a.pupil
     drawn = over(drawn, a.eyes, np.minimum(eye, 1) * (1 - a.glint))
     drawn = np.maximum(drawn, (0.35 + 0.55 * (1 - face.hair)) * a.brows)

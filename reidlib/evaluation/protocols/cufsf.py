@@ -8,6 +8,7 @@ which identities these are, see `reidlib.data.cufsf.split_of`.
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from reidlib.evaluation.protocols.base import IMAGES, Protocol, Trial, rule
@@ -17,7 +18,7 @@ PHOTO, SKETCH = 0, 1
 
 @dataclass(frozen=True, kw_only=True)
 class CufsfProtocol(Protocol):
-    """The protocol of CUFSF; it has no options."""
+    """The protocol of CUFSF; it has no options of its own."""
 
     dataset: str = rule(default="cufsf")
     direction: str = rule(default="sketch-photo")
@@ -30,22 +31,22 @@ class CufsfProtocol(Protocol):
         return "cufsf"
 
     def trials(self, dataset: Any) -> list[Trial]:
-        """All test sketches, and all test photographs, both ordered by identity.
+        """All test sketches, and all test photographs, in the order of the frame: by identity.
 
         Raises:
             ValueError: the data set is another one, has no test image, or a test identity lacks its photo or sketch.
         """
         self._require_dataset(dataset)
-        test = dataset.frame[dataset.frame["split"] == "test"].sort_values(["pid", "path"])
-        queries, gallery = (test[test["modality"] == modality] for modality in (SKETCH, PHOTO))
-        if test.empty:
+        queries, gallery = (dataset.rows("test", modality) for modality in (SKETCH, PHOTO))
+        if len(queries) + len(gallery) == 0:
             raise ValueError(f"{dataset.root}: no image of a test identity for {self.name}")
-        if unpaired := sorted(set(queries["pid"]) ^ set(gallery["pid"])):
+        pids = dataset.frame["pid"].to_numpy()
+        if len(unpaired := np.setxor1d(pids[queries], pids[gallery])):
             raise ValueError(
                 f"{dataset.root}: {len(unpaired)} test identities lack their photo or sketch, {unpaired[0]:05d} for "
                 "one; complete the tree: print(dataset.check()) names every missing file"
             )
-        return [Trial(queries.index.to_numpy(), gallery.index.to_numpy())]
+        return [Trial(queries, gallery)]
 
     def exclude(self, query: pd.DataFrame, gallery: pd.DataFrame) -> None:
         """Nothing is ignored."""
