@@ -2,6 +2,7 @@
 #   VENV=folder      the virtual environment (default .venv); may be shared by several clones
 #   PYTHON=command   the Python that creates it (default: the first of the list below that is new enough)
 #   NOTEBOOKS="01_data …"   the notebooks that `run` and `publish` execute (default: all)
+#   FIGURES="matchers …"    what `figures` draws (default: all)
 
 WORKERS ?= 2
 ifeq ($(VENV),)
@@ -25,7 +26,7 @@ unexport MPLBACKEND
 TEST = REIDLIB_PROFILE=ci REIDLIB_BUILD="$(CURDIR)/build/test" OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist loadfile
 NBVAL = notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout 120 --nbval-sanitize-with notebooks/sanitize.cfg
 
-.PHONY: help run publish badges test test-fast lint format bench lab install key clean
+.PHONY: help run publish figures badges test test-fast lint format bench lab install key clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | expand -t 12
@@ -35,6 +36,9 @@ run: install ## execute the notebooks into build/ (profile: REIDLIB_PROFILE, els
 
 publish: install ## execute the notebooks and copy their outputs and figures to where they are committed
 	@$(PY) -m reidlib.notebooks publish $(NOTEBOOKS)
+
+figures: install ## draw the committed figures again into build/figures, without training
+	@$(PY) -m reidlib.figures $(FIGURES)
 
 badges: install ## write badges, environment cells and README's table from the one repository address
 	@$(PY) -m reidlib.notebooks badges

@@ -1,40 +1,70 @@
-"""Every figure as a function that returns a matplotlib `Figure`; `save` writes it with the numbers it shows."""
+"""Every figure as a function that returns a matplotlib `Figure`; `save` writes it with what it was drawn from.
 
+>>> figure = plots.cmc_curves(plots.tables.cmc(results), f"{dataset.title} · {protocol}")
+>>> plots.save(figure, "my_cmc")
+
+`reidlib.figures.redraw` draws it again from those files.
+"""
+
+from reidlib.plots import tables
+from reidlib.plots.ablations import comparison, ladder, sensitivity, weight_map
 from reidlib.plots.dataset import (
     camera_coverage,
+    contact_sheet,
     counterfactuals,
-    identity_sheet,
     matcher_bars,
-    modality_gap,
     part_tones,
+    sheet,
     training_batch,
     truth_panel,
 )
 from reidlib.plots.diagrams import baseline_diagram, boxes_and_arrows
-from reidlib.plots.retrieval import cmc_curves, distance_histograms, embedding_map, ranked_strip
-from reidlib.plots.style import MODALITY_COLOURS, MODALITY_NAMES, caption, save, use_style
-from reidlib.plots.training import ingredient_bars, training_curves
+from reidlib.plots.drawing import DRAWINGS, save
+from reidlib.plots.explain import cam_panel, localisation, probe_scores
+from reidlib.plots.retrieval import affinity, cmc_curves, distance_histograms, embedding_map, ranked_strip
+from reidlib.plots.style import (
+    BRANCH_COLOURS,
+    METHOD_COLOURS,
+    METHOD_NAMES,
+    MODALITY_COLOURS,
+    caption,
+    ledger_caption,
+    use_style,
+)
+from reidlib.plots.training import training_curves
 
 __all__ = [
+    "BRANCH_COLOURS",
+    "DRAWINGS",
+    "METHOD_COLOURS",
+    "METHOD_NAMES",
     "MODALITY_COLOURS",
-    "MODALITY_NAMES",
+    "affinity",
     "baseline_diagram",
     "boxes_and_arrows",
+    "cam_panel",
     "camera_coverage",
     "caption",
     "cmc_curves",
+    "comparison",
+    "contact_sheet",
     "counterfactuals",
     "distance_histograms",
     "embedding_map",
-    "identity_sheet",
-    "ingredient_bars",
+    "ladder",
+    "ledger_caption",
+    "localisation",
     "matcher_bars",
-    "modality_gap",
     "part_tones",
+    "probe_scores",
     "ranked_strip",
     "save",
+    "sensitivity",
+    "sheet",
+    "tables",
     "training_batch",
     "training_curves",
     "truth_panel",
     "use_style",
+    "weight_map",
 ]

@@ -7,10 +7,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from reidlib.plots import style
+from reidlib.plots.drawing import drawing
 
 Box = tuple[str, float, float, str]  # text, x and y of the middle, colour
 
 
+@drawing
 def boxes_and_arrows(
     boxes: dict[str, Box], arrows: Sequence[tuple[str, str]], size: tuple[float, float], width: float = 1.5
 ) -> Figure:
@@ -36,6 +38,7 @@ def boxes_and_arrows(
     return figure
 
 
+@drawing
 def baseline_diagram() -> Figure:
     """The two-stream baseline: a stem per modality, a shared trunk, one feature before and one after the neck."""
     visible, infrared, shared, loss = style.MODALITY_COLOURS[0], style.MODALITY_COLOURS[1], "#009E73", "#7F7F7F"

@@ -1,6 +1,6 @@
-"""Figures of what a model retrieves: ranked strips, CMC curves, distances, embeddings."""
+"""Figures of what a model retrieves: ranked strips, CMC curves, distances, affinities, embeddings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
@@ -8,143 +8,174 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from reidlib.plots import style
-from reidlib.plots.dataset import photo
+from reidlib.plots import style, tables
+from reidlib.plots.drawing import drawing
+from reidlib.plots.photos import Photos, photo
+from reidlib.plots.style import RIGHT, WRONG
 
 if TYPE_CHECKING:
     from reidlib.data.dataset import ReIDDataset
-    from reidlib.evaluation.results import EvaluationResult
-    from reidlib.evaluation.retrieval import Retrieval
-
-RIGHT, WRONG = "#009E73", "#D55E00"
 
 
-def ranked_strip(
-    dataset: "ReIDDataset", retrieval: "Retrieval", queries: Sequence[int], caption: str, depth: int = 8
-) -> Figure:
-    """One row a query: the query, then the gallery images it brings up, nearest first.
+@drawing
+def ranked_strip(table: pd.DataFrame, dataset: "ReIDDataset | Photos", caption: str) -> Figure:
+    """One row a query: the query, then the gallery images it brings up, nearest first (`tables.ranked_list`).
 
     Frames tell right (green, solid) from wrong (vermilion, dashed), so that they differ without colour, too.
-    ``queries`` are positions in ``retrieval.query_rows``.
     """
+    style.require(table, ["query", "rank", *tables.WHO, "correct"])
+    queries, depth = table["query"].nunique(), int(table["rank"].max())
+    images = [photo(dataset, path) for path in table["path"]]
+    aspect = np.median([image.shape[0] / image.shape[1] for image in images])
     figure, axes = plt.subplots(
-        len(queries),
-        depth + 1,
-        figsize=(0.85 * (depth + 1) + 0.9, 1.75 * len(queries) + 0.5),
+        queries,
+        depth + 2,  # one column to set the query apart
+        figsize=(0.85 * depth + 2.2, (0.8 * aspect + 0.2) * queries + 0.5),
         layout="constrained",
         squeeze=False,
-        gridspec_kw={"width_ratios": [1.25] + [1] * depth},
+        gridspec_kw={"width_ratios": [1, 0.12] + [1] * depth},
     )
     style.blank(axes.flat)
-    pids, camids = dataset.frame["pid"].to_numpy(), dataset.frame["camid"].to_numpy()
-    for axis_row, query in zip(axes, queries, strict=True):
-        row = retrieval.query_rows[query]
-        axis_row[0].imshow(photo(dataset, row), aspect="auto")
-        axis_row[0].set_ylabel(f"id {pids[row]}\ncamera {camids[row]}", rotation=0, ha="right", va="center", fontsize=9)
-        for rank in range(depth):
-            axis, found = axis_row[rank + 1], retrieval.gallery_rows[query, rank]
-            if found < 0:
-                continue
-            axis.imshow(photo(dataset, found), aspect="auto")
-            right = retrieval.correct[query, rank]
-            for spine in axis.spines.values():
-                spine.set(visible=True, color=RIGHT if right else WRONG, linewidth=3, capstyle="butt")
-                spine.set_linestyle("-" if right else (0, (1.6, 1.0)))
-            axis.set_xlabel(f"id {pids[found]}", fontsize=8, color=RIGHT if right else WRONG, labelpad=3)
+    for record, image in zip(table.itertuples(), images, strict=True):
+        axis = axes[record.query, record.rank + (record.rank > 0)]
+        axis.imshow(image, aspect="auto")
+        if record.rank == 0:
+            text = f"id {record.pid}\ncamera {record.camid}"
+            axis.set_ylabel(text, rotation=0, ha="right", va="center", fontsize=9)
+            continue
+        colour, line = (RIGHT, "-") if record.correct else (WRONG, (0, (1.6, 1.0)))
+        for spine in axis.spines.values():
+            spine.set(visible=True, color=colour, linewidth=3, capstyle="butt")
+            spine.set_linestyle(line)
+        axis.set_xlabel(f"id {record.pid}", fontsize=8, color=colour, labelpad=3)
     axes[0, 0].set_title("query", fontsize=9)
-    for rank in range(depth):
-        axes[0, rank + 1].set_title(str(rank + 1), fontsize=9)
+    for rank in range(1, depth + 1):
+        axes[0, rank + 1].set_title(str(rank), fontsize=9)
     style.caption(figure, caption)
     return figure
 
 
-def cmc_curves(results: Mapping[str, "EvaluationResult"], caption: str) -> tuple[Figure, pd.DataFrame]:
-    """CMC over the ranks each result holds, mean over trials with their range. Returns the figure and its table."""
-    records = [
-        (name, rank, number, trial.ranking.cmc[rank])
-        for name, result in results.items()
-        for number, trial in enumerate(result.trials)
-        for rank in trial.ranking.cmc
-    ]
-    table = pd.DataFrame(records, columns=["model", "rank", "trial", "cmc"])
-    figure, axis = plt.subplots(figsize=(6.2, 3.4), layout="constrained")
-    sns.lineplot(
-        table.assign(cmc=100 * table["cmc"]),
-        x="rank", y="cmc", hue="model", style="model", markers=True, dashes=False, errorbar=("pi", 100), ax=axis,
-    )  # fmt: skip
-    axis.set(ylabel="found, per cent of queries", ylim=(0, 100), xticks=sorted(table["rank"].unique()))
-    axis.legend(title=None)
-    style.caption(figure, caption, "band: range over the trials")
-    return figure, table
+@drawing
+def cmc_curves(table: pd.DataFrame, caption: str) -> Figure:
+    """CMC of several models over the ranks, mean over trials with their range (`tables.cmc`)."""
+    style.require(table, ["model", "rank", "trial", "cmc"])
+    figure, axis = plt.subplots(figsize=(6.8, 3.6), layout="constrained")
+    for name, (colour, marker) in style.looks(table["model"]).items():
+        curve = 100 * table[table["model"] == name].groupby("rank")["cmc"].agg(["mean", "min", "max"])
+        axis.fill_between(curve.index, curve["min"], curve["max"], color=colour, alpha=0.2, linewidth=0)
+        axis.plot(curve.index, curve["mean"], color=colour, marker=marker, label=style.label(name))
+    axis.set(xlabel="rank", ylabel="found, per cent of queries", ylim=(0, 100), xticks=sorted(table["rank"].unique()))
+    figure.legend(loc="outside right upper")
+    band = "band: range over the trials" if table["trial"].nunique() > 1 else ""
+    style.caption(figure, caption, band)
+    return figure
 
 
-def distance_histograms(
-    distances: Mapping[str, tuple[np.ndarray, np.ndarray]], caption: str
-) -> tuple[Figure, pd.DataFrame]:
-    """Distances across modalities between images of the same and of different persons: ``{model: (same, different)}``.
+@drawing
+def distance_histograms(table: pd.DataFrame, caption: str, xlabel: str = "cosine distance") -> Figure:
+    """Distances between images of the same and of different persons, one row a panel (`tables.distances`).
 
-    The overlap is the share of the two densities' area that they have in common (0: perfectly apart, 1: the same).
-    Returns the figure and a table of medians and overlaps.
+    Ticks on the upper edge are medians. The overlap is the share of the two histograms' area that they have in common
+    (0: perfectly apart, 1: the same).
     """
-    figure, axes = plt.subplots(
-        len(distances), 1, figsize=(7, 1.9 * len(distances) + 0.5), sharex=True, layout="constrained", squeeze=False
-    )
-    edges = np.linspace(0, max(values.max() for pair in distances.values() for values in pair), 61)
-    records = []
-    for axis, (name, (same, different)) in zip(axes[:, 0], distances.items(), strict=True):
-        densities = [np.histogram(values, edges)[0] / len(values) for values in (same, different)]
-        overlap = float(np.minimum(*densities).sum())
-        for density, colour, label in zip(
-            densities, (RIGHT, style.NEUTRAL), ("same person", "different person"), strict=True
-        ):
-            axis.stairs(density, edges, fill=True, alpha=0.4, color=colour, label=label)
-            axis.stairs(density, edges, color=colour, linewidth=1.4)
-        axis.set(title=f"{name}: overlap {overlap:.2f}", yticks=[], ylabel="share of pairs")
-        records.append((name, np.median(same), np.median(different), overlap))
-    axes[0, 0].legend()
-    axes[-1, 0].set_xlabel("cosine distance, infrared query to visible gallery")
-    style.caption(figure, caption)
-    return figure, pd.DataFrame(records, columns=["model", "median same", "median different", "overlap"])
+    style.require(table, ["panel", "pair", "left", "right", "share", "median"])
+    panels = table["panel"].unique()
+    size = 7.5, 1.7 * len(panels) + 0.8
+    figure, axes = plt.subplots(len(panels), 1, figsize=size, sharex=True, layout="constrained", squeeze=False)
+    for axis, panel in zip(axes[:, 0], panels, strict=True):
+        shares = []
+        for pair, colour in (("same person", RIGHT), ("different person", style.NEUTRAL)):
+            part = table[(table["panel"] == panel) & (table["pair"] == pair)]
+            edges = [*part["left"], part["right"].iloc[-1]]
+            axis.stairs(part["share"], edges, fill=True, alpha=0.4, color=colour, label=pair)
+            axis.stairs(part["share"], edges, color=colour, linewidth=1.4)
+            axis.axvline(part["median"].iloc[0], ymin=0.9, color=colour, linewidth=2.5)
+            shares.append(part["share"].to_numpy())
+        overlap = np.minimum(*shares).sum()
+        axis.set(title=f"{style.label(panel)}: overlap {overlap:.2f}", yticks=[], ylabel="share of pairs")
+        axis.set_ylim(0, 1.15 * np.max(shares))
+    axes[-1, 0].set_xlabel(xlabel)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
+    style.caption(figure, caption, "ticks above: medians")
+    return figure
 
 
-def embedding_map(
-    panels: Mapping[str, np.ndarray], pids: np.ndarray, modality: np.ndarray, caption: str
-) -> tuple[Figure, pd.DataFrame]:
-    """Points in the plane, one panel a model: colour tells the identity, the marker the modality.
+@drawing
+def affinity(table: pd.DataFrame, caption: str, modalities: Sequence[str] = ("visible", "infrared")) -> Figure:
+    """Cosine similarities of images ordered by modality, then identity, one matrix a panel (`tables.affinities`).
 
-    ``panels``: title → coordinates (N, 2); ``pids`` and ``modality`` are (N,). Returns the figure and the points.
+    Lines part the modalities; the coloured edge names them. A model that closes the gap shows the diagonal of the
+    block within a modality again in the blocks across.
     """
-    figure, axes = plt.subplots(
-        1, len(panels), figsize=(4.6 * len(panels) + 0.4, 4.5), layout="constrained", squeeze=False
-    )
-    order = {pid: number for number, pid in enumerate(np.unique(pids))}
-    colours = sns.color_palette("husl", len(order))
-    markers = {0: "o", 1: "^"}
-    records = []
-    for axis, (title, points) in zip(axes[0], panels.items(), strict=True):
-        for m, marker in markers.items():
-            chosen = modality == m
-            axis.scatter(
-                *points[chosen].T,
-                c=[colours[order[pid]] for pid in pids[chosen]],
-                marker=marker,
-                s=26 if m == 0 else 34,
-                edgecolor="white" if m == 0 else "black",
-                linewidth=0.5,
-                alpha=0.9,
-            )
-        axis.set(title=title, xticks=[], yticks=[])
+    style.require(table, ["panel", "pid", "modality", "0"])
+    panels = table["panel"].unique()
+    size = 3.4 * len(panels) + 1.0, 4.1
+    figure, axes = plt.subplots(1, len(panels), figsize=size, layout="constrained", squeeze=False)
+    for axis, panel in zip(axes[0], panels, strict=True):
+        part = table[table["panel"] == panel]
+        number = len(part)
+        similarities = part[[str(column) for column in range(number)]].to_numpy()
+        image = axis.imshow(similarities, cmap="viridis", vmin=0, vmax=1)
+        axis.set(title=style.label(panel), xticks=[], yticks=[], xlim=(-0.5, number - 0.5), ylim=(number - 0.5, -0.5))
         axis.grid(False)
-        records.append(
-            pd.DataFrame({"model": title, "pid": pids, "modality": modality, "x": points[:, 0], "y": points[:, 1]})
-        )
-    handles = [
-        Line2D([], [], linestyle="", marker=marker, color=style.NEUTRAL, markeredgecolor="black" if m else "white",
-               markersize=8, label=style.MODALITY_NAMES[m])
-        for m, marker in markers.items()
-    ]  # fmt: skip
-    figure.legend(handles=handles, loc="outside upper right", ncols=2)
-    style.caption(figure, caption, "one colour an identity", "PCA, then UMAP")
-    return figure, pd.concat(records, ignore_index=True)
+        for m, name in enumerate(modalities):
+            rows = np.flatnonzero(part["modality"] == m)
+            if not len(rows):
+                continue
+            first, last, colour = rows[0] - 0.5, rows[-1] + 0.5, style.MODALITY_COLOURS[m]
+            if m:
+                axis.axhline(first, color="white", linewidth=1.5)
+                axis.axvline(first, color="white", linewidth=1.5)
+            # bars and names on the edges, in units of the axis: they stay clear of the matrix
+            begin, end = (first + 0.5) / number, (last + 0.5) / number
+            bar = {
+                "color": colour,
+                "linewidth": 4,
+                "solid_capstyle": "butt",
+                "clip_on": False,
+                "transform": axis.transAxes,
+            }
+            axis.plot([begin, end], [-0.02, -0.02], **bar)
+            axis.plot([-0.02, -0.02], [1 - begin, 1 - end], **bar)
+            text = {"color": colour, "fontsize": 9, "ha": "center", "va": "center", "transform": axis.transAxes}
+            axis.text((begin + end) / 2, -0.07, name, **text)
+            axis.text(-0.07, 1 - (begin + end) / 2, name, rotation=90, **text)
+    figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02, extend="min", label="cosine similarity")
+    style.caption(figure, caption, "rows and columns ordered by identity")
+    return figure
+
+
+@drawing
+def embedding_map(
+    table: pd.DataFrame, caption: str, panel: str = "branch", modalities: Sequence[str] = ("visible", "infrared")
+) -> Figure:
+    """Points in the plane, one panel a branch or model: colour tells the identity, the marker the modality.
+
+    ``table`` has the columns ``pid``, ``modality``, ``x``, ``y`` and the one that ``panel`` names, as
+    `reidlib.explain.embedding_table` gives it; a column ``split`` is named in the caption.
+    """
+    style.require(table, ["pid", "modality", "x", "y", panel])
+    names = table[panel].unique()
+    columns = 2 if len(names) == 4 else min(len(names), 3)
+    rows = -(-len(names) // columns)
+    edge = {1: 5.2, 2: 4.4, 3: 3.5}[columns]
+    size = edge * columns + 0.4, edge * rows + 0.5
+    figure, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
+    pids = np.unique(table["pid"])
+    colours = dict(zip(pids, sns.color_palette("husl", len(pids)), strict=True))
+    for axis in axes.flat[len(names) :]:
+        axis.set_visible(False)
+    for axis, name in zip(axes.flat, names, strict=False):
+        for m, marker in style.MODALITY_MARKERS.items():
+            part = table[(table[panel] == name) & (table["modality"] == m)]
+            edges = {"edgecolor": "black" if m else "white", "linewidth": 0.5, "s": 34 if m else 26}
+            axis.scatter(
+                part["x"], part["y"], c=[colours[pid] for pid in part["pid"]], marker=marker, alpha=0.9, **edges
+            )
+        axis.set(title=style.label(name), xticks=[], yticks=[])
+        axis.grid(False)
+    style.modality_legend(figure, modalities, color=style.NEUTRAL, markeredgecolor="black")
+    splits = " and ".join(table["split"].unique()) if "split" in table else ""
+    style.caption(figure, caption, f"{splits} identities" if splits else "", "one colour an identity", "PCA, then UMAP")
+    return figure

@@ -1,24 +1,33 @@
-"""One look for every figure: theme, colours, captions, and how a figure is saved beside the numbers it shows."""
+"""One look for every figure: theme, colours, captions."""
 
-import json
-from collections.abc import Iterable
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from reidlib import paths
-
-if TYPE_CHECKING:
-    from reidlib.data.dataset import ReIDDataset
+from reidlib.data.registry import READERS
 
 MODALITY_COLOURS = {0: "#D55E00", 1: "#0072B2"}
 """Okabe and Ito's vermilion and blue: told apart by readers with any colour vision, and in grey print."""
-MODALITY_NAMES = {0: "visible", 1: "infrared"}
+MODALITY_MARKERS = {0: "o", 1: "^"}
+RIGHT, WRONG = "#009E73", "#D55E00"
 NEUTRAL = "#7F7F7F"
+METHOD_NAMES = {"baseline": "baseline", "maum": "MAUM", "fienet": "FIENet", "idkl": "IDKL", "dalnet": "DALNet"}
+METHOD_COLOURS = {
+    "baseline": "#4D4D4D", "maum": "#E69F00", "fienet": "#56B4E9", "idkl": "#009E73", "dalnet": "#CC79A7",
+}  # fmt: skip
+"""A method keeps its colour in every figure."""
+BRANCH_COLOURS = {
+    "shared": "#0072B2", "specific": "#D55E00", "purified": "#E69F00", "enhanced": "#009E73", "global": "#4D4D4D",
+    "auxiliary": "#56B4E9",
+}  # fmt: skip
+"""A branch of a model, too."""
+_OTHERS = ("#0072B2", "#E69F00", "#CC79A7", "#56B4E9", "#D55E00", "#009E73", "#B8A500", "#4D4D4D")
+_MARKERS = "osD^vPX*"
+_INCHES_PER_LETTER = 0.066  # of a caption
 DPI = 100
 
 
@@ -41,13 +50,83 @@ def use_style() -> None:
 
 
 def caption(figure: Figure, *parts: str) -> None:
-    """Write under the figure what it was drawn from: data set (`synthetic twin` where it is one), split, protocol."""
-    figure.supxlabel(" · ".join(part for part in parts if part), fontsize=8, color=NEUTRAL)
+    """Write under the figure what it was drawn from: data set (`synthetic twin` where it is one), split, protocol.
+
+    What is too long for one line goes on in the next, if possible between two parts (``·``).
+    """
+    limit = figure.get_figwidth() / _INCHES_PER_LETTER
+    lines = [""]
+    for part in " · ".join(part for part in parts if part).split(" · "):
+        longer = f"{lines[-1]} · {part}" if lines[-1] else part
+        lines = [*lines[:-1], longer] if len(longer) <= limit or not lines[-1] else [*lines, part]
+    figure.supxlabel("\n".join(lines), fontsize=8, color=NEUTRAL)
 
 
-def source(dataset: "ReIDDataset") -> str:
-    """The data set as a caption names it; says `synthetic twin` when the images are rendered."""
-    return dataset.title
+def ledger_caption(rows: pd.DataFrame) -> str:
+    """What the caption of a figure drawn from rows of the ledger must say: data, profile, protocol and seeds.
+
+    Raises:
+        ValueError: the rows hold the scores of more than one protocol, which must not share an axis.
+    """
+    if len(protocols := rows["protocol"].unique()) != 1:
+        raise ValueError(f"one figure shows the scores of one protocol, not of {list(protocols)}")
+    sources = rows[["dataset", "source", "profile"]].drop_duplicates()
+    titles = [
+        f"{READERS[name].title if name in READERS else name} "
+        f"({'synthetic ' if source.startswith('twin') else ''}{source}, {profile})"
+        for name, source, profile in sources.itertuples(index=False)
+    ]
+    seeds = ", ".join(str(seed) for seed in sorted(rows["seed"].unique()))
+    return " · ".join([*titles, protocols[0], f"seeds {seeds}"])
+
+
+def looks(names: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Colour and marker of every series: methods and branches have their own, others take what is left."""
+    names = list(dict.fromkeys(names))
+    known = {}
+    for colours in (METHOD_COLOURS, BRANCH_COLOURS):
+        known |= dict(zip(colours, zip(colours.values(), _MARKERS, strict=False), strict=True))
+    found = {name: known[name.lower()] for name in names if name.lower() in known}
+    others = [name for name in names if name not in found]
+    used = {colour for colour, _ in found.values()}
+    left = [colour for colour in _OTHERS if colour not in used]
+    if len(others) > len(left):
+        left = sns.color_palette("husl", len(others)).as_hex()
+    found |= {name: (left[number], _MARKERS[number % len(_MARKERS)]) for number, name in enumerate(others)}
+    return {name: found[name] for name in names}
+
+
+def label(name: str) -> str:
+    """A method as its authors write it; other names as they are."""
+    return METHOD_NAMES.get(name, name)
+
+
+def interval(values: Sequence[float]) -> float:
+    """Half the width of the 95 % interval of the mean (Student's t); NaN for a single value."""
+    from scipy.stats import t
+
+    number = len(values)
+    return float(t.ppf(0.975, number - 1) * np.std(values, ddof=1) / np.sqrt(number)) if number > 1 else np.nan
+
+
+def modality_legend(figure: Figure, modalities: Sequence[str], **options: object) -> None:
+    """A legend of the two modalities above the figure; ``options`` as those of a marker."""
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], linestyle="", marker=MODALITY_MARKERS[m], label=name, markersize=8,
+               **({"color": MODALITY_COLOURS[m]} | options))
+        for m, name in enumerate(modalities)
+    ]  # fmt: skip
+    figure.legend(handles=handles, loc="outside upper right", ncols=2)
+
+
+def require(table: pd.DataFrame, columns: Iterable[str]) -> None:
+    """Refuse a table without the columns that a figure draws."""
+    if missing := [name for name in columns if name not in table.columns]:
+        raise ValueError(f"the table lacks the column(s) {missing}; it has {list(table.columns)}")
+    if table.empty:
+        raise ValueError("there is nothing to draw: the table has no rows")
 
 
 def blank(axes: Iterable[plt.Axes]) -> None:
@@ -57,21 +136,6 @@ def blank(axes: Iterable[plt.Axes]) -> None:
         axis.grid(False)
         for spine in axis.spines.values():
             spine.set_visible(False)
-
-
-def save(figure: Figure, name: str, data: pd.DataFrame | dict | None = None) -> Path:
-    """Write ``<name>.png`` to the build folder's ``figures/``, and beside it the ``data`` it shows (CSV or JSON).
-
-    Returns the path of the PNG. Writing the same figure again replaces it: everything there can be drawn again.
-    """
-    folder = paths.build_folder() / "figures"
-    folder.mkdir(parents=True, exist_ok=True)
-    if isinstance(data, pd.DataFrame):
-        data.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
-    elif data is not None:
-        (folder / f"{name}.json").write_text(json.dumps(data, indent=2) + "\n")
-    figure.savefig(folder / f"{name}.png", bbox_inches="tight", metadata={"Software": None})
-    return folder / f"{name}.png"
 
 
 use_style()

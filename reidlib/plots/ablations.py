@@ -1,0 +1,190 @@
+"""Figures of many runs: what a weight, a component or another method changes, against the spread over seeds.
+
+Tables have one row a run, as `reidlib.ledger.table` gives them: ``seed``, metrics as fractions, and columns that tell
+the runs apart. Where there are several seeds, figures show the mean, its 95 % interval (Student's t) and every run.
+"""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from reidlib.plots import style
+from reidlib.plots.drawing import drawing
+
+METRICS = ("rank-1", "mAP")
+
+
+def _seeds(table: pd.DataFrame) -> str:
+    """What a caption says about points and bars, if there is more than one seed to speak of."""
+    several = table["seed"].nunique() > 1
+    return "points: runs · bars: 95 % interval of the mean (Student t)" if several else ""
+
+
+@drawing
+def sensitivity(
+    table: pd.DataFrame,
+    caption: str,
+    x: str = "weight",
+    series: str | None = None,
+    metrics: Sequence[str] = METRICS,
+    default: float | None = None,
+    scale: str = "linear",
+) -> Figure:
+    """Scores over the values of a weight or option: mean and interval over seeds, points for runs.
+
+    Args:
+        x: the column of the value.
+        series: a column that tells several curves apart (the name of the weight, the method).
+        default: the value in the recipe, marked by a dashed line.
+        scale: of the horizontal axis: ``"linear"`` or ``"log"``.
+    """
+    style.require(table, [x, "seed", *metrics, *([series] if series else [])])
+    table = table.assign(curve=table[series].astype("str") if series else "")
+    looks = style.looks(table["curve"])
+    size = 3.9 * len(metrics) + 0.4, 3.5
+    figure, axes = plt.subplots(1, len(metrics), figsize=size, layout="constrained", squeeze=False)
+    for axis, metric in zip(axes[0], metrics, strict=True):
+        for name, (colour, marker) in looks.items():
+            part = table[table["curve"] == name]
+            runs = part.groupby(x)[metric]
+            mean, width = 100 * runs.mean(), 100 * runs.agg(style.interval)
+            axis.scatter(part[x], 100 * part[metric], color=colour, s=11, alpha=0.45, linewidth=0, zorder=2)
+            axis.errorbar(
+                mean.index, mean, width.fillna(0), color=colour, marker=marker, markersize=5.5, capsize=3,
+                elinewidth=1.2, linewidth=1.6, label=style.label(name),
+            )  # fmt: skip
+        if default is not None:
+            axis.axvline(default, color=style.NEUTRAL, linestyle="--", linewidth=1.2, zorder=1)
+        axis.set(xlabel=x, ylabel=f"{metric} in per cent", xscale=scale)
+        values = sorted(table[x].unique())
+        if scale == "log" or len(values) <= 8:
+            axis.set_xticks(values, [f"{value:g}" for value in values])
+            axis.minorticks_off()
+    if series:
+        figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=min(len(looks), 5))
+    dashed = "" if default is None else "dashed: the recipe's value"
+    style.caption(figure, caption, _seeds(table), dashed)
+    return figure
+
+
+@drawing
+def weight_map(table: pd.DataFrame, caption: str, x: str, y: str, metric: str = "mAP") -> Figure:
+    """Mean score over the seeds for each pair of values of two weights, as a map with its numbers in per cent."""
+    style.require(table, [x, y, metric])
+    grid = 100 * table.pivot_table(index=y, columns=x, values=metric, aggfunc="mean").sort_index(ascending=False)
+    size = 0.78 * grid.shape[1] + 1.9, 0.5 * grid.shape[0] + 1.3
+    figure, axis = plt.subplots(figsize=size, layout="constrained")
+    image = axis.imshow(grid, cmap="cividis", aspect="auto")
+    middle = np.nanmean([np.nanmin(grid), np.nanmax(grid)])
+    for (row, column), value in np.ndenumerate(grid.to_numpy()):
+        if np.isfinite(value):
+            colour = "black" if value > middle else "white"
+            axis.text(column, row, f"{value:.1f}", ha="center", va="center", fontsize=9, color=colour)
+    axis.set_xticks(range(grid.shape[1]), [f"{value:g}" for value in grid.columns])
+    axis.set_yticks(range(grid.shape[0]), [f"{value:g}" for value in grid.index])
+    axis.set(xlabel=x, ylabel=y)
+    axis.grid(False)
+    figure.colorbar(image, ax=axis, label=f"{metric} in per cent")
+    style.caption(figure, caption, "means over seeds")
+    return figure
+
+
+@drawing
+def ladder(
+    table: pd.DataFrame,
+    caption: str,
+    reference: str | None = None,
+    components: Sequence[str] = (),
+    metrics: Sequence[str] = METRICS,
+) -> Figure:
+    """Variants of a method from top to bottom: which components are on, and the scores with their interval.
+
+    Args:
+        table: with ``variant`` and ``seed``; variants are drawn in the order they appear in.
+        reference: the variant whose mean is drawn as a dashed line; default: the first.
+        components: columns that are true where a component is on; none: the names of the variants say it all.
+    """
+    style.require(table, ["variant", "seed", *metrics, *components])
+    variants = table["variant"].drop_duplicates().tolist()
+    reference = variants[0] if reference is None else reference
+    if reference not in variants:
+        raise ValueError(f"no variant is called {reference!r}; the table has {variants}")
+    rows, dots = np.arange(len(variants)), len(components)
+    ratios = [max(0.34 * dots, 0.01), *[3.6] * len(metrics)]
+    size = 2.3 + sum(ratios), 0.4 * len(variants) + (1.2 if not dots else 1.9)
+    figure, axes = plt.subplots(
+        1, 1 + len(metrics), figsize=size, sharey=True, layout="constrained", gridspec_kw={"width_ratios": ratios}
+    )
+    _switches(axes[0], table.drop_duplicates("variant"), components)
+    axes[0].set_yticks(rows, [style.label(variant) for variant in variants])
+    for axis, metric in zip(axes[1:], metrics, strict=True):
+        scores = (100 * table.set_index("variant")[metric]).groupby(level=0, sort=False)
+        mean, width = scores.mean().reindex(variants), scores.agg(style.interval).reindex(variants)
+        axis.axvline(mean[reference], color=style.NEUTRAL, linestyle="--", linewidth=1.2, zorder=1)
+        axis.errorbar(
+            mean, rows, xerr=width.fillna(0), linestyle="", marker="o", markersize=7, linewidth=2.2,
+            color=style.MODALITY_COLOURS[1],
+        )  # fmt: skip
+        below = table["variant"].map(variants.index) + 0.28
+        axis.scatter(100 * table[metric], below, s=13, color="black", alpha=0.6, linewidth=0)
+        axis.set(xlabel=f"{metric} in per cent", ylim=(len(variants) - 0.5, -0.5))
+        axis.tick_params(axis="y", length=0, labelleft=False)
+    style.caption(figure, caption, _seeds(table), f"dashed: {style.label(reference)}")
+    return figure
+
+
+def _switches(axis: plt.Axes, variants: pd.DataFrame, components: Sequence[str]) -> None:
+    """A dot where a component is on, a small ring where it is off."""
+    style.blank([axis])
+    axis.set_xlim(-0.6, max(len(components), 1) - 0.4)
+    for column, name in enumerate(components):
+        on = variants[name].to_numpy(bool)
+        rows = np.arange(len(on))
+        axis.scatter(np.full(on.sum(), column), rows[on], s=55, color="#333333")
+        axis.scatter(np.full((~on).sum(), column), rows[~on], s=22, facecolor="none", edgecolor="#BBBBBB")
+    axis.xaxis.tick_top()
+    axis.set_xticks(range(len(components)), components, rotation=90, ha="center", fontsize=9)
+    axis.tick_params(length=0)
+
+
+@drawing
+def comparison(table: pd.DataFrame, caption: str, margin: float | None = None, metric: str = "mAP") -> Figure:
+    """Paired differences between two methods, seed by seed, with their mean and its interval, and a line at zero.
+
+    Args:
+        table: as `tables.differences` gives it: ``comparison``, ``seed``, ``difference`` (a fraction) and, the same
+            in all rows of a comparison, ``low`` and ``high``, the ends of its bootstrap interval over identities and
+            seeds, and ``verdict``, a word for the right edge. Without these three: Student's t and no word.
+        margin: half the width of the grey band of differences that mean nothing, from the null control (a fraction).
+        metric: what differs.
+    """
+    style.require(table, ["comparison", "seed", "difference"])
+    names = table["comparison"].drop_duplicates().tolist()
+    given = {"low", "high"} <= set(table.columns)
+    figure, axis = plt.subplots(figsize=(7.6, 0.5 * len(names) + 1.3), layout="constrained")
+    axis.axvline(0, color="black", linewidth=1)
+    if margin is not None:
+        axis.axvspan(-100 * margin, 100 * margin, color=style.NEUTRAL, alpha=0.18, linewidth=0)
+    for row, name in enumerate(names):
+        part = table[table["comparison"] == name]
+        mean = part["difference"].mean()
+        width = style.interval(part["difference"])
+        ends = part[["low", "high"]].iloc[0].to_list() if given else [mean - width, mean + width]
+        axis.plot(100 * np.array(ends), [row, row], color=style.MODALITY_COLOURS[1], linewidth=2.2)
+        axis.plot(100 * mean, row, "o", markersize=8, color=style.MODALITY_COLOURS[1])
+        axis.scatter(
+            100 * part["difference"], np.full(len(part), row + 0.24), s=16, color="black", alpha=0.6, linewidth=0
+        )
+        if "verdict" in part:
+            edge = axis.get_yaxis_transform()  # x as a share of the axis, y in data
+            axis.text(1.02, row, part["verdict"].iloc[0], transform=edge, va="center", fontsize=9)
+    axis.set_yticks(range(len(names)), names)
+    axis.set(ylim=(len(names) - 0.45, -0.55), xlabel=f"difference in {metric}, points")
+    axis.grid(axis="y", visible=False)
+    around = "95 % interval" + (" (bootstrap)" if given else " of the mean (Student t)")
+    band = "" if margin is None else f"grey: ±{100 * margin:g}, the noise of the null control"
+    style.caption(figure, caption, "points: pairs of runs with the same seed", f"bars: {around}", band)
+    return figure

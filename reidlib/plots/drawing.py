@@ -1,0 +1,121 @@
+"""Figures that know what they were drawn from, so that each can be saved with it and drawn again.
+
+A drawing is a function that returns a figure. It takes a ``table`` (the numbers), a ``dataset`` (the images, by path)
+or neither, and arguments that JSON can hold. ``save`` writes three files:
+
+* ``<name>.png``;
+* ``<name>.csv``, the table, if there is one;
+* ``<name>.json``: the ``function``, its ``arguments``, the name of the table (``data``), and which tree of a data set
+  the images are from (``photos``).
+"""
+
+import functools
+import inspect
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from reidlib import paths
+from reidlib.plots.photos import Photos
+
+DRAWINGS: dict[str, Callable[..., Figure]] = {}
+"""The functions that a figure can be drawn with, by name; nothing else is ever called."""
+NAME = re.compile(r"[A-Za-z0-9][\w-]*")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a figure was drawn from; ``photos`` as `reidlib.plots.photos.Photos.describe` gives it."""
+
+    function: str
+    arguments: dict[str, Any]
+    table: pd.DataFrame | None = None
+    photos: dict[str, Any] | None = None
+
+
+def drawing(function: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Register a function that draws a figure; the figures it returns remember what they were drawn from."""
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def draw(*args: Any, **options: Any) -> Figure:
+        arguments = dict(signature.bind(*args, **options).arguments)
+        figure = function(*args, **options)
+        table, dataset = arguments.pop("table", None), arguments.pop("dataset", None)
+        photos = None if dataset is None else Photos.of(dataset).describe()
+        figure.origin = Origin(function.__name__, arguments, None if table is None else table.copy(), photos)
+        return figure
+
+    DRAWINGS[function.__name__] = draw
+    return draw
+
+
+def save(figure: Figure, name: str, folder: Path | None = None) -> Path:
+    """Write a figure and what it was drawn from; returns the path of the PNG.
+
+    Writing the same figure again replaces it: everything there can be drawn again.
+
+    Args:
+        name: of the files, without an ending: letters, digits, ``_`` and ``-``.
+        folder: default: ``figures/`` in the build folder.
+
+    Raises:
+        ValueError: the name is none, or no function of `reidlib.plots` drew the figure, so that nothing could draw it
+            again (``figure.savefig`` saves it alone).
+        TypeError: an argument that the figure was drawn with cannot be written as JSON.
+    """
+    if not NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no name for a figure; use letters, digits, '_' and '-'")
+    origin: Origin | None = getattr(figure, "origin", None)
+    if origin is None:
+        raise ValueError(f"no function of reidlib.plots drew {name!r}; save it alone with figure.savefig(path)")
+    folder = paths.build_folder() / "figures" if folder is None else Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    data = None if origin.table is None else f"{name}.csv"
+    record = {"function": origin.function, "data": data, "photos": origin.photos, "arguments": origin.arguments}
+    text = json.dumps(record, indent=2, ensure_ascii=False, default=_plain) + "\n"
+    if data is not None:
+        origin.table.to_csv(folder / data, index=False, float_format="%.6g", lineterminator="\n")
+    (folder / f"{name}.json").write_text(text, encoding="utf-8")
+    figure.savefig(folder / f"{name}.png", bbox_inches="tight", metadata={"Software": None})
+    return folder / f"{name}.png"
+
+
+def read_origin(name: str, folder: Path) -> Origin:
+    """What ``save`` wrote of the figure called ``name``.
+
+    Raises:
+        FileNotFoundError: its JSON or its table is not there.
+        ValueError: a file is damaged, or names a function that draws no figure.
+    """
+    file = folder / f"{name}.json"
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+        function, data, photos, arguments = (record[key] for key in ("function", "data", "photos", "arguments"))
+        if not isinstance(arguments, dict):
+            raise TypeError("'arguments' must be an object")
+        photos = photos and {key: photos[key] for key in ("dataset", "twin", "version", "split")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{file} does not say what the figure was drawn from: {error!r}") from error
+    if function not in DRAWINGS:
+        raise ValueError(f"{file}: {function!r} draws no figure; choose from: {', '.join(sorted(DRAWINGS))}")
+    if data not in (None, f"{name}.csv"):
+        raise ValueError(f"{file}: 'data' must be null or '{name}.csv', not {data!r}")
+    table = None
+    if data:  # an empty field is missing, the word "none" is not
+        table = pd.read_csv(folder / data, keep_default_na=False, na_values=[""])
+    return Origin(function, arguments, table, photos)
+
+
+def _plain(value: Any) -> Any:
+    """Numbers and arrays of numpy as JSON knows them."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"a figure must be drawn with arguments that JSON can hold, not {type(value).__name__}")

@@ -1,0 +1,97 @@
+"""The images of a figure, by path: from the tree of a data set, or rendered anew where the tree is not at hand."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from reidlib.data import decode
+from reidlib.data.dataset import Reader
+from reidlib.data.registry import READERS
+
+if TYPE_CHECKING:
+    from reidlib.data.dataset import ReIDDataset
+    from reidlib.synthetic.twins import Truth
+
+
+@dataclass(frozen=True)
+class Photos:
+    """As much of a data set as figures need: they know their images by path and need no frame.
+
+    ``twin`` and ``version`` are the profile and version of a synthetic twin, ``None`` for a real tree.
+    """
+
+    name: str
+    root: Path
+    reader: Reader
+    twin: str | None = None
+    version: str | None = None
+    split: int | None = None
+
+    @classmethod
+    def of(cls, dataset: "ReIDDataset | Photos") -> "Photos":
+        if isinstance(dataset, Photos):
+            return dataset
+        return cls(dataset.name, dataset.root, dataset.reader, dataset.profile, dataset.twin_version, dataset.split)
+
+    def describe(self) -> dict[str, Any]:
+        """What `rendered` and `on_disk` need to find the same images again; names no folder."""
+        return {"dataset": self.name, "twin": self.twin, "version": self.version, "split": self.split}
+
+
+def photo(dataset: "ReIDDataset | Photos", path: str) -> np.ndarray:
+    """The image at ``path`` (relative, below the root), uint8 (H, W, 3), at its own size."""
+    if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+        raise ValueError(f"{path!r} lies outside the tree of the data set")
+    return np.asarray(decode.read_row(dataset.root, path, dataset.reader.decode))
+
+
+def truth(dataset: "ReIDDataset | Photos", path: str) -> "Truth":
+    """What was rendered at ``path`` of a twin."""
+    from reidlib.synthetic import twins
+
+    return twins.truth(dataset.root, path)
+
+
+def on_disk(record: dict[str, Any]) -> Photos:
+    """The licensed tree that a figure was drawn from; ``reidlib.data.open`` says what it raises."""
+    from reidlib import data
+
+    return Photos.of(data.open(record["dataset"], split=record["split"]))
+
+
+def rendered(record: dict[str, Any], wanted: Iterable[str], folder: Path) -> Photos:
+    """Write some images of a twin, and the files they are decoded with, into an empty ``folder``: seconds, not minutes.
+
+    Raises:
+        ValueError: this code renders another version of the twin, or none that has such a profile or path.
+    """
+    from reidlib.synthetic import twins
+
+    name, profile = record["dataset"], record["twin"]
+    twin = twins.TWINS.get(name)
+    if twin is None or profile not in twin.SIZES:
+        raise ValueError(f"there is no twin of {name!r} in profile {profile!r}")
+    if record["version"] != twin.VERSION:
+        raise ValueError(
+            f"the figure shows version {record['version']} of the twin of {name!r}, this code renders version "
+            f"{twin.VERSION}: run the notebook again that the figure is from"
+        )
+    reader, plan, (height, width) = READERS[name], twin.plan(profile), twin.image_size(profile)
+    images = set(plan.images)
+    for path in dict.fromkeys(file for row in wanted for file in (reader.files(row) if reader.files else [row])):
+        if path not in plan.files and path not in images:
+            raise ValueError(f"{path!r} is no image of the twin of {name!r} in profile {profile!r}")
+        content = plan.files.get(path)
+        if content is None:
+            identity, scene = twin.describe(path)
+            content = twin.encode(twin.render(identity, scene, height, width), scene, path)
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+    manifest = {"twin_version": twin.VERSION, "dataset": name, "profile": profile}
+    manifest |= {"image_size": [height, width], "images": len(plan.images)}
+    (folder / twins.MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+    return Photos(name, folder, reader, profile, twin.VERSION, record["split"])

@@ -1,0 +1,227 @@
+"""The numbers behind figures: one tidy table for each drawing that does not draw a table one has anyway.
+
+Images are named by their path, as in ``dataset.frame``, so that a table tells all that its figure shows. A matrix is
+spread over columns called ``0``, ``1``, …
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+if TYPE_CHECKING:
+    from reidlib.comparison import Comparison
+    from reidlib.data.dataset import ReIDDataset
+    from reidlib.evaluation.results import EvaluationResult
+    from reidlib.evaluation.retrieval import Retrieval
+
+GREY = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601 luma
+WHO = ["path", "pid", "camid", "modality"]
+MOST_VIEWS, MOST_IMAGES = 6, 60  # on a sheet: of one modality, in all
+FEW_PLACES = 4  # up to here identities lie in columns
+
+
+def sheet(dataset: "ReIDDataset", pids: Sequence[int] | None = None, identities: int | None = None) -> pd.DataFrame:
+    """Images of some identities, in the same places for each: their views in both modalities.
+
+    A view is an artist where the data set knows artists, else a camera. Each has one place, the six that see most
+    identities in each modality; the only view of a modality has two, if most identities have two images there.
+
+    Args:
+        pids: default: the first test identities that were seen in most places.
+        identities: how many, where ``pids`` does not say it; default: ten with up to four places, else six. There are
+            never more than 60 images.
+
+    Returns:
+        The columns ``path``, ``pid``, ``camid``, ``modality``, ``view`` (its name, empty for an only one) and
+        ``place`` (0, 1, …; there is no row where an identity was not seen).
+    """
+    frame = (dataset.frame.loc[dataset.rows("test")] if pids is None else dataset.frame).copy()
+    frame["view"] = frame["camid"].map("camera {}".format)
+    if "artist" in frame:
+        frame["view"] = frame["view"].mask(frame["artist"].fillna("") != "", "artist " + frame["artist"].astype("str"))
+    alone = frame.groupby("modality")["view"].transform("nunique") == 1
+    frame["view"] = frame["view"].mask(alone, "")
+    frame["number"] = frame.groupby(["pid", "modality", "view"]).cumcount()
+    frame = frame[frame["number"] < 1 + alone]
+    key = ["modality", "view", "number"]
+    seen = frame.groupby(key)["pid"].nunique()
+    seen = seen[(seen.index.get_level_values("number") == 0) | (seen > seen.groupby("modality").transform("max") / 2)]
+    seen = seen.sort_values(ascending=False, kind="stable").groupby("modality").head(MOST_VIEWS).sort_index()
+    places = {names: place for place, names in enumerate(seen.index)}
+    frame["place"] = [places.get(names, -1) for names in frame[key].itertuples(index=False, name=None)]
+    frame = frame[frame["place"] >= 0]
+    if pids is None:
+        counts = frame.groupby("pid").size().sort_values(ascending=False, kind="stable")
+        identities = (10 if len(places) <= FEW_PLACES else 6) if identities is None else identities
+        pids = sorted(counts.index[: min(identities, MOST_IMAGES // len(places))])
+    frame["order"] = frame["pid"].map({pid: position for position, pid in enumerate(pids)})
+    frame = frame.dropna(subset="order").sort_values(["order", "place"])
+    return frame[[*WHO, "view", "place"]].reset_index(drop=True)
+
+
+def ranked_list(dataset: "ReIDDataset", retrieval: "Retrieval", queries: Sequence[int], depth: int = 8) -> pd.DataFrame:
+    """The gallery images that some queries bring up (``queries``: positions in ``retrieval.query_rows``).
+
+    Returns:
+        A row an image with the columns ``query`` (0, 1, …), ``rank`` (0: the query itself), ``path``, ``pid``,
+        ``camid``, ``modality``, ``correct`` and ``distance`` (both missing for the query).
+    """
+    records = []
+    for number, query in enumerate(queries):
+        records.append((number, 0, retrieval.query_rows[query], pd.NA, np.nan))
+        for rank, row in enumerate(retrieval.gallery_rows[query, :depth]):
+            if row >= 0:
+                correct, distance = retrieval.correct[query, rank], retrieval.distances[query, rank]
+                records.append((number, rank + 1, row, bool(correct), distance))
+    table = pd.DataFrame(records, columns=["query", "rank", "row", "correct", "distance"])
+    table[WHO] = dataset.frame[WHO].iloc[table["row"]].to_numpy()
+    return table.astype({"correct": "boolean"})[["query", "rank", *WHO, "correct", "distance"]]
+
+
+def cmc(results: Mapping[str, "EvaluationResult"]) -> pd.DataFrame:
+    """CMC of each trial of each result, at the ranks it holds: ``model``, ``rank``, ``trial``, ``cmc`` (0–1)."""
+    records = [
+        (name, rank, number, trial.ranking.cmc[rank])
+        for name, result in results.items()
+        for number, trial in enumerate(result.trials)
+        for rank in trial.ranking.cmc
+    ]
+    return pd.DataFrame(records, columns=["model", "rank", "trial", "cmc"])
+
+
+def distances(pairs: Mapping[str, tuple[np.ndarray, np.ndarray]], bins: int = 60) -> pd.DataFrame:
+    """Histograms of distances between images of the same and of different persons: ``{panel: (same, different)}``.
+
+    Returns:
+        ``panel``, ``pair`` ("same person", "different person"), ``left`` and ``right`` edge of the bin, ``share`` of
+        the pairs in it, and the ``median`` of all.
+    """
+    everything = [np.asarray(values) for pair in pairs.values() for values in pair]
+    edges = np.linspace(min(map(np.min, everything)), max(map(np.max, everything)), bins + 1)
+    tables = []
+    for panel, pair in pairs.items():
+        for name, values in zip(("same person", "different person"), pair, strict=True):
+            share = np.histogram(values, edges)[0] / len(values)
+            columns = {"left": edges[:-1], "right": edges[1:], "share": share, "median": np.median(values)}
+            tables.append(pd.DataFrame({"panel": panel, "pair": name, **columns}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def differences(comparisons: Iterable["Comparison"], metric: str = "mAP") -> pd.DataFrame:
+    """The pairs of runs of registered comparisons: ``comparison``, ``split``, ``seed``, ``difference`` (a fraction),
+    and, the same for all pairs of a comparison, ``low`` and ``high`` end of its interval and the ``verdict``."""
+    rows = []
+    for comparison in comparisons:
+        low, high = comparison.intervals[metric]
+        verdict = "undecided" if low <= 0 <= high else "better" if low > 0 else "worse"
+        pairs = comparison.pairs[["split", "seed"]].assign(difference=comparison.pairs[f"{metric} difference"])
+        pairs.insert(0, "comparison", " − ".join(comparison.names))
+        rows.append(pairs.assign(low=low, high=high, verdict=verdict))
+    return pd.concat(rows, ignore_index=True)
+
+
+def affinities(features: Mapping[str, np.ndarray], frame: pd.DataFrame) -> pd.DataFrame:
+    """Cosine similarities of images, ordered by modality and then by identity.
+
+    Args:
+        features: panel → (N, D), in the order of the rows of ``frame``.
+        frame: rows of ``dataset.frame``, as many as an eye can tell apart (say 100).
+
+    Returns:
+        ``panel``, ``pid``, ``modality``, and the similarities to the first, second, … image in ``0``, ``1``, ….
+    """
+    order = np.lexsort((frame["pid"], frame["modality"]))
+    tables = []
+    for panel, values in features.items():
+        values = np.asarray(values, np.float64)[order]
+        values = values / np.linalg.norm(values, axis=1, keepdims=True)
+        similarities = pd.DataFrame(np.round(values @ values.T, 3)).rename(columns=str)
+        who = frame[["pid", "modality"]].iloc[order].reset_index(drop=True)
+        tables.append(pd.concat([pd.DataFrame({"panel": panel}, index=who.index), who, similarities], axis=1))
+    return pd.concat(tables, ignore_index=True)
+
+
+def attention(
+    frame: pd.DataFrame,
+    maps: Mapping[str, np.ndarray],
+    energy: Mapping[str, Sequence[float]] | None = None,
+    most: tuple[int, int] = (24, 12),
+) -> pd.DataFrame:
+    """Maps of what a network looks at, one for each image and panel (a branch or a method).
+
+    Args:
+        frame: the images, rows of ``dataset.frame``.
+        maps: panel → (N, h, w), not negative; larger ones than ``most`` (height, width) are averaged down to it.
+        energy: panel → (N,), the share of each map inside the person mask.
+
+    Returns:
+        ``path``, ``pid``, ``camid``, ``modality``, ``panel``, ``energy``, ``height`` and ``width`` of the map and its
+        values row by row, divided by the largest, in ``0``, ``1``, ….
+    """
+    tables = []
+    for panel, values in maps.items():
+        values = np.asarray(values, np.float32)
+        if values.ndim != 3 or len(values) != len(frame):
+            raise ValueError(f"{panel!r}: expected {len(frame)} maps, (N, h, w), not an array of {values.shape}")
+        height, width = (min(size) for size in zip(values.shape[1:], most, strict=True))
+        smaller = [np.asarray(Image.fromarray(one).resize((width, height), Image.Resampling.BOX)) for one in values]
+        smaller = np.stack(smaller).reshape(len(values), -1)
+        smaller = smaller / np.maximum(smaller.max(1, keepdims=True), 1e-12)
+        columns = {"panel": panel, "energy": np.nan if energy is None else np.asarray(energy[panel])}
+        table = frame[WHO].reset_index(drop=True).assign(**columns, height=height, width=width)
+        tables.append(pd.concat([table, pd.DataFrame(np.round(smaller, 3)).rename(columns=str)], axis=1))
+    return pd.concat(tables, ignore_index=True)
+
+
+def part_tones(dataset: "ReIDDataset", parts: Sequence[str] = ("head", "torso", "leg")) -> pd.DataFrame:
+    """Grey level (0–255) of the same body part of the same test person (of a twin) in an image of each modality.
+
+    Returns a row a person and part where both show it: ``pid``, ``part``, ``visible``, ``infrared``.
+    """
+    from reidlib.synthetic import PARTS
+
+    test = dataset.frame.loc[dataset.rows("test")]
+    records = []
+    for pid, images in test.groupby("pid"):
+        seen = {}
+        for modality in (0, 1):
+            rows = images.index[images["modality"] == modality]
+            truth = dataset.truth(int(rows[len(rows) // 2]))
+            grey = truth.rendering.image @ GREY
+            seen[modality] = {part: grey[truth.part_mask == PARTS.index(part)] for part in parts}
+        for part in parts:
+            visible, infrared = seen[0][part], seen[1][part]
+            if len(visible) and len(infrared):
+                records.append((pid, part, visible.mean(), infrared.mean()))
+    return pd.DataFrame(records, columns=["pid", "part", "visible", "infrared"])
+
+
+def pixel_distances(
+    dataset: "ReIDDataset", images: np.ndarray, pairs: int = 2000, seed: int = 0
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """How far two test images are apart in grey levels (root mean square), within a modality and across it.
+
+    Args:
+        images: uint8 (N, H, W, 3), aligned with ``dataset.frame``.
+        pairs: random pairs per kind; the two images always come from different cameras.
+
+    Returns:
+        "same modality" and "across modalities" → (same person, different person), which `distances` takes.
+    """
+    test = dataset.rows("test")
+    frame = dataset.frame.iloc[test]
+    pids, camids, modality = (frame[name].to_numpy() for name in ("pid", "camid", "modality"))
+    grey = (images[test] @ GREY).reshape(len(test), -1)
+    a, b = np.random.default_rng(seed).integers(0, len(test), (2, 400 * pairs))
+    same_pid, same_modality, other_camera = pids[a] == pids[b], modality[a] == modality[b], camids[a] != camids[b]
+    drawn = {}
+    for name, within in (("same modality", True), ("across modalities", False)):
+        chosen = [
+            np.flatnonzero((same_pid == same) & (same_modality == within) & other_camera)[:pairs]
+            for same in (True, False)
+        ]
+        drawn[name] = tuple(np.sqrt(np.square(grey[a[rows]] - grey[b[rows]]).mean(1)) for rows in chosen)
+    return drawn

@@ -1,0 +1,89 @@
+"""Figures of many runs show means, intervals and every run."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.container import ErrorbarContainer
+
+from reidlib import plots
+from reidlib.plots import style
+
+
+def bars(axis) -> list[ErrorbarContainer]:
+    return [container for container in axis.containers if isinstance(container, ErrorbarContainer)]
+
+
+def test_sensitivity_draws_mean_interval_and_runs(runs):
+    table = runs.assign(weight=runs["variant"].map({"baseline": 0.0, "full": 1.0}))
+    figure = plots.sensitivity(table, "caption", default=1.0)
+    (bar,) = bars(figure.axes[1])
+    assert bar.lines[0].get_xdata().tolist() == [0, 1]
+    assert bar.lines[0].get_ydata().tolist() == pytest.approx([35, 45])
+    low, high = bar.lines[2][0].get_segments()[0][:, 1]
+    assert (high - low) / 2 == pytest.approx(100 * style.interval([0.34, 0.35, 0.36]))
+    assert len(figure.axes[0].collections[0].get_offsets()) == 6
+    assert "interval" in figure.get_supxlabel()
+
+
+def test_sensitivity_of_several_weights_has_a_legend(runs):
+    table = runs.assign(weight=[1.0, 10.0, 100.0] * 2)
+    figure = plots.sensitivity(table, "caption", series="variant", metrics=["mAP"], scale="log")
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["baseline", "full"]
+    assert figure.axes[0].get_xscale() == "log"
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["1", "10", "100"]
+
+
+def test_one_seed_needs_no_interval(runs):
+    figure = plots.ladder(runs[runs["seed"] == 0], "caption")
+    assert "interval" not in figure.get_supxlabel()
+    assert bars(figure.axes[1])[0].lines[0].get_xdata().tolist() == pytest.approx([29, 39])
+
+
+def test_weight_map_writes_means_where_they_belong(runs):
+    table = runs.assign(a=[0.0, 0.0, 1.0] * 2, b=[0.5] * 3 + [2.0] * 3)
+    figure = plots.weight_map(table, "caption", "a", "b")
+    cells = {text.get_position(): text.get_text() for text in figure.axes[0].texts}
+    assert cells == {(0, 0): "44.5", (1, 0): "46.0", (0, 1): "34.5", (1, 1): "36.0"}
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["2", "0.5"]
+
+
+def test_ladder_shows_switches_means_and_the_reference(runs):
+    table = runs.assign(purifier=runs["variant"] == "full", distillation=False)
+    figure = plots.ladder(table, "caption", components=["purifier", "distillation"])
+    switches, rank_1, mean_average_precision = figure.axes
+    on = [collection for collection in switches.collections if collection.get_sizes()[0] > 50]
+    assert [collection.get_offsets().tolist() for collection in on] == [[[0, 1]], []]
+    assert [label.get_text() for label in switches.get_yticklabels()] == ["baseline", "full"]
+    assert bars(rank_1)[0].lines[0].get_xdata().tolist() == pytest.approx([30, 40])
+    assert mean_average_precision.lines[0].get_xdata()[0] == pytest.approx(35)
+    points = rank_1.collections[-1].get_offsets()
+    assert sorted(points[:, 0]) == pytest.approx([29, 30, 31, 39, 40, 41])
+
+
+def test_ladder_refuses_a_reference_it_does_not_show(runs):
+    with pytest.raises(ValueError, match="no variant is called 'none'"):
+        plots.ladder(runs, "caption", reference="none")
+
+
+def test_comparison_draws_pairs_and_the_interval_it_is_given():
+    table = pd.DataFrame({"comparison": ["a"] * 3 + ["b"] * 3, "seed": [0, 1, 2] * 2})
+    table["difference"] = [0.01, 0.02, 0.03, -0.01, 0.0, 0.01]
+    (axis,) = plots.comparison(table, "caption", margin=0.01).axes
+    (zero, line_a, mean_a, *_) = axis.lines
+    assert zero.get_xdata() == [0, 0]
+    assert mean_a.get_xdata()[0] == pytest.approx(2)
+    width = 100 * style.interval([0.01, 0.02, 0.03])
+    assert line_a.get_xdata().tolist() == pytest.approx([2 - width, 2 + width])
+
+    table = table.assign(low=0.005, high=0.03, verdict="supported")
+    figure = plots.comparison(table, "caption")
+    assert figure.axes[0].lines[1].get_xdata().tolist() == pytest.approx([0.5, 3])
+    assert [text.get_text() for text in figure.axes[0].texts] == ["supported"] * 2
+    assert "bootstrap" in figure.get_supxlabel()
+
+
+def test_a_comparison_of_one_seed_is_a_point():
+    table = pd.DataFrame({"comparison": ["a"], "seed": [0], "difference": [0.01]})
+    lines = plots.comparison(table, "caption").axes[0].lines
+    assert np.isnan(lines[1].get_xdata()).all()
+    assert lines[2].get_xdata()[0] == pytest.approx(1)

@@ -1,0 +1,61 @@
+"""Figures of retrieval show what their table says."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reidlib import plots
+from reidlib.plots import tables
+
+
+@pytest.mark.integration
+def test_ranked_strip_frames_right_and_wrong(dataset):
+    table = dataset.frame.loc[dataset.rows("test")[:4], tables.WHO].reset_index(drop=True)
+    table = table.assign(query=0, rank=range(4), correct=pd.array([None, True, False, True], dtype="boolean"))
+    figure = plots.ranked_strip(table, dataset, "caption")
+    shown = [axis for axis in figure.axes if axis.images]
+    assert [axis.spines["left"].get_linestyle() == "-" for axis in shown[1:]] == [True, False, True]
+    assert [axis.get_xlabel() for axis in shown] == ["", *(f"id {pid}" for pid in table["pid"][1:])]
+
+
+def test_cmc_curves_are_means_over_trials_in_the_colour_of_the_method():
+    table = pd.DataFrame({"model": "idkl", "rank": [1, 5] * 2, "trial": [0, 0, 1, 1], "cmc": [0.2, 0.4, 0.4, 0.6]})
+    (line,) = plots.cmc_curves(table, "caption").axes[0].lines
+    assert line.get_ydata().tolist() == pytest.approx([30, 50])
+    assert (line.get_label(), line.get_color()) == ("IDKL", plots.METHOD_COLOURS["idkl"])
+
+
+def test_distance_histograms_measure_their_overlap():
+    values = np.linspace(0, 1, 600)
+    table = tables.distances({"same": (values, values), "apart": (values / 4, 0.75 + values / 4)})
+    figure = plots.distance_histograms(table, "caption")
+    assert [axis.get_title() for axis in figure.axes] == ["same: overlap 1.00", "apart: overlap 0.00"]
+    assert figure.axes[1].lines[0].get_xdata()[0] == pytest.approx(0.125)
+
+
+def test_affinity_parts_the_modalities():
+    frame = pd.DataFrame({"pid": [1, 2, 1, 2, 1], "modality": [0, 0, 1, 1, 0]})
+    table = tables.affinities({"a": np.eye(5), "b": np.ones((5, 5))}, frame)
+    figure = plots.affinity(table, "caption", modalities=("photo", "sketch"))
+    np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), np.eye(5))
+    np.testing.assert_array_equal(figure.axes[1].images[0].get_array(), np.ones((5, 5)))
+    border = next(line for line in figure.axes[0].lines if line.get_color() == "white")
+    assert border.get_ydata()[0] == 2.5
+    assert [text.get_text() for text in figure.axes[0].texts] == ["photo", "photo", "sketch", "sketch"]
+
+
+@pytest.mark.parametrize("number", [1, 2, 4, 5])
+def test_embedding_map_keeps_every_point(number):
+    table = pd.DataFrame({"pid": np.arange(10) % 3, "modality": np.arange(10) % 2, "split": "test", "camid": 1})
+    table[["x", "y"]] = np.random.default_rng(0).random((10, 2))
+    table = pd.concat([table.assign(branch=f"b{n}") for n in range(number)])
+    figure = plots.embedding_map(table, "caption")
+    visible = [axis for axis in figure.axes if axis.get_visible()]
+    assert [axis.get_title() for axis in visible] == [f"b{n}" for n in range(number)]
+    assert [sum(len(c.get_offsets()) for c in axis.collections) for axis in visible] == [10] * number
+    assert "test identities" in figure.get_supxlabel().replace("\n", " ")
+    circles, triangles = visible[0].collections
+    np.testing.assert_array_equal(circles.get_offsets()[0], table[["x", "y"]].iloc[0])
+    same = circles.get_facecolors()[3]  # row 6, as row 0 of identity 0
+    np.testing.assert_array_equal(same, circles.get_facecolors()[0])
+    assert len(np.unique(np.r_[circles.get_facecolors(), triangles.get_facecolors()], axis=0)) == 3

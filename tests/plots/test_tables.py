@@ -1,0 +1,158 @@
+"""The numbers behind figures are those of the data set, the ranking, the maps."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reidlib.data import ReIDDataset
+from reidlib.data.registry import READERS
+from reidlib.evaluation import protocols, retrieve, score
+from reidlib.plots import tables
+
+
+def invented(rows: list[tuple], columns=("pid", "camid", "modality"), **more) -> ReIDDataset:
+    """A data set of test images without files."""
+    frame = pd.DataFrame(rows, columns=list(columns)).assign(split="test", **more)
+    frame["path"] = [f"{number:04d}.jpg" for number in range(len(frame))]
+    return ReIDDataset("sysu", "nowhere", frame, READERS["sysu"])
+
+
+def test_a_sheet_has_a_place_for_each_camera_visible_ones_first(imageless):
+    table = tables.sheet(imageless)
+    assert table["pid"].drop_duplicates().tolist() == [6, 10]
+    first = table[table["pid"] == 6]
+    assert first["place"].tolist() == list(range(6))
+    assert first["camid"].tolist() == [1, 2, 4, 5, 3, 6]
+    assert first["view"].iloc[0] == "camera 1"
+    assert tables.sheet(imageless, [2, 1])["pid"].drop_duplicates().tolist() == [2, 1]
+    assert set(tables.sheet(imageless, identities=1)["pid"]) == {6}
+
+
+def test_a_sheet_leaves_out_places_where_an_identity_was_not_seen_and_prefers_the_others():
+    dataset = invented(
+        [(pid, camid, camid // 3) for pid in (1, 2, 3) for camid in (1, 2, 3, 4) if (pid, camid) != (1, 2)]
+    )
+    assert tables.sheet(dataset, [1])["place"].tolist() == [0, 2, 3]
+    assert tables.sheet(dataset, identities=2)["pid"].unique().tolist() == [2, 3]
+
+
+def test_pairs_show_two_images_of_each_modality():
+    dataset = invented([(pid, 1 + m, m) for pid in range(30) for m in (0, 1) for _ in range(10)])
+    table = tables.sheet(dataset)
+    assert table["pid"].nunique() == 10
+    assert table.groupby("pid")["modality"].apply(list).iloc[0] == [0, 0, 1, 1]
+    assert set(table["view"]) == {""}
+
+
+def test_one_photograph_and_several_sketches():
+    """A second place where most identities have a second image, not where a few do."""
+    rows = [(pid, 1, 0) for pid in range(9)] + [(pid, 2, 1) for pid in range(9) for _ in range(1 + (pid > 2))]
+    rows += [(0, 1, 0)]
+    table = tables.sheet(invented(rows))
+    assert table.groupby("place")["modality"].first().tolist() == [0, 1, 1]
+    assert table.groupby("pid").size().tolist() == [2, 2, 2, 3, 3, 3, 3, 3, 3]
+
+
+def test_sketches_have_a_place_for_each_artist():
+    rows = [(pid, camid, 0, "") for pid in range(8) for camid in range(1, 7)]
+    rows += [(pid, 7, 1, artist) for pid in range(8) for artist in "FBACDE" for _ in (0, 1)]
+    table = tables.sheet(invented(rows, ("pid", "camid", "modality", "artist")))
+    assert len(table) == 5 * 12
+    assert table["view"].iloc[6:12].tolist() == [f"artist {name}" for name in "ABCDEF"]
+
+
+def test_a_sheet_never_holds_more_than_sixty_images():
+    dataset = invented([(pid, camid, m) for pid in range(40) for m in (0, 1) for camid in range(1, 10)])
+    table = tables.sheet(dataset, identities=40)
+    assert table["place"].nunique() == 12
+    assert len(table) == 60
+
+
+@pytest.mark.integration
+def test_a_ranked_list_holds_the_query_and_what_it_brings_up(dataset):
+    protocol = protocols.get("sysu", num_trials=1)
+    features = np.random.default_rng(0).standard_normal((len(dataset.rows("test")), 8))
+    retrieval = retrieve(features, dataset, protocol)
+    table = tables.ranked_list(dataset, retrieval, [5, 2], depth=3)
+    assert table["query"].tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert table["rank"].tolist() == [0, 1, 2, 3] * 2
+    rows = [retrieval.query_rows[2], *retrieval.gallery_rows[2, :3]]
+    assert table["path"].tolist()[4:] == dataset.frame["path"].iloc[rows].tolist()
+    assert table["correct"].iloc[5:].tolist() == retrieval.correct[2, :3].tolist()
+    assert table["correct"].isna().tolist() == [True, False, False, False] * 2
+
+    table = tables.cmc({"random": score(features, dataset, protocol)})
+    assert table["rank"].tolist() == [1, 5, 10, 20]
+    assert table["cmc"].is_monotonic_increasing
+
+
+def test_a_short_gallery_gives_a_short_list(imageless):
+    class Short:
+        query_rows, gallery_rows = np.array([0]), np.array([[3, -1]])
+        correct, distances = np.array([[True, False]]), np.array([[0.5, np.nan]])
+
+    table = tables.ranked_list(imageless, Short, [0])
+    assert table["path"].tolist() == imageless.frame["path"].iloc[[0, 3]].tolist()
+
+
+def test_distances_are_shares_on_common_edges():
+    values = np.linspace(0, 1, 600)
+    table = tables.distances({"same": (values, values), "apart": (values / 4, 0.75 + values / 4)}, bins=20)
+    assert table.groupby(["panel", "pair"])["share"].sum().tolist() == pytest.approx([1] * 4)
+    assert table.groupby(["panel", "pair"])["left"].apply(tuple).nunique() == 1
+    medians = table[table["panel"] == "apart"].groupby("pair")["median"].first()
+    assert medians.to_dict() == pytest.approx({"same person": 0.125, "different person": 0.875})
+
+
+def test_differences_of_registered_comparisons():
+    class Registered:
+        names, intervals = ("MAUM", "baseline"), {"mAP": (0.01, 0.03), "rank-1": (-0.01, 0.03)}
+        pairs = pd.DataFrame(
+            {"split": pd.NA, "seed": [0, 1], "mAP difference": [0.01, 0.03], "rank-1 difference": 0.01}
+        )
+
+    table = tables.differences([Registered])
+    assert table["comparison"].tolist() == ["MAUM − baseline"] * 2
+    assert table["difference"].tolist() == [0.01, 0.03]
+    assert table[["low", "high", "verdict"]].iloc[0].tolist() == [0.01, 0.03, "better"]
+    assert tables.differences([Registered], "rank-1")["verdict"].tolist() == ["undecided"] * 2
+
+
+def test_affinities_are_cosines_ordered_by_modality_and_identity():
+    frame = pd.DataFrame({"pid": [2, 1, 1], "modality": [0, 1, 0]})
+    features = np.array([[2.0, 0.0], [0.0, 1.0], [3.0, 4.0]])
+    table = tables.affinities({"a": features, "b": features}, frame)
+    assert table[["pid", "modality"]].iloc[:3].to_numpy().tolist() == [[1, 0], [2, 0], [1, 1]]
+    expected = [[1, 0.6, 0.8], [0.6, 1, 0], [0.8, 0, 1]]
+    np.testing.assert_allclose(table.loc[table["panel"] == "b", ["0", "1", "2"]], expected, atol=1e-12)
+
+
+def test_attention_is_scaled_and_large_maps_are_averaged(imageless):
+    maps = np.zeros((2, 48, 12))
+    maps[0, 0, 0], maps[1] = 4.0, 2.0
+    table = tables.attention(imageless.frame.iloc[[3, 5]], {"shared": maps}, {"shared": [0.25, 0.5]})
+    assert table["path"].tolist() == imageless.frame["path"].iloc[[3, 5]].tolist()
+    assert table[["height", "width"]].iloc[0].tolist() == [24, 12]
+    values = table[[str(number) for number in range(24 * 12)]].to_numpy()
+    assert values.max(1).tolist() == [1, 1]
+    assert values.sum(1).tolist() == [1, 24 * 12]
+    assert table["energy"].tolist() == [0.25, 0.5]
+    with pytest.raises(ValueError, match="expected 1 maps"):
+        tables.attention(imageless.frame.iloc[[3]], {"shared": maps})
+
+
+@pytest.mark.integration
+def test_part_tones_measure_each_test_identity(dataset):
+    table = tables.part_tones(dataset, ["torso"])
+    test = dataset.frame[dataset.frame["split"] == "test"]
+    assert set(table["pid"]) <= set(test["pid"])
+    assert len(table) > 0.8 * test["pid"].nunique()
+    assert table[["visible", "infrared"]].to_numpy().min() >= 0
+
+
+@pytest.mark.integration
+def test_pixel_distances_order_pairs_by_what_they_share(dataset):
+    cache = dataset.images(64, 32, progress=False)
+    pairs = tables.pixel_distances(dataset, cache.array, pairs=300)
+    assert [len(values) for pair in pairs.values() for values in pair] == [300] * 4
+    assert np.median(pairs["same modality"][0]) < np.median(pairs["across modalities"][1])
