@@ -16,14 +16,21 @@ from filelock import FileLock
 from tqdm.auto import tqdm
 
 from reidlib import paths
-from reidlib.synthetic import cufsf, market_sketch, pku_sketch, sysu
+from reidlib.synthetic import cufsf, llcm, market_sketch, pku_sketch, regdb, sysu
 from reidlib.synthetic.identity import Identity
 from reidlib.synthetic.people import Rendering
 from reidlib.synthetic.scene import Scene
 
 MANIFEST = "twin.json"
 
-TWINS = {"sysu": sysu, "pku-sketch": pku_sketch, "market-sketch-1k": market_sketch, "cufsf": cufsf}
+TWINS = {
+    "sysu": sysu,
+    "regdb": regdb,
+    "llcm": llcm,
+    "pku-sketch": pku_sketch,
+    "market-sketch-1k": market_sketch,
+    "cufsf": cufsf,
+}
 """Twins by data set name. Each module offers
 
 * ``VERSION``: bumped by any change that alters its pixels or identities;

@@ -1,0 +1,103 @@
+"""Thermal (long-wave infrared) images: temperature instead of reflected light.
+
+A thermal camera sees what surfaces emit, 8 to 14 µm. Nearly all of them (skin, hair, cloth, leather) have an emissivity
+close to 1 there, so colour, dye and print are invisible and what remains is how warm the outside is. Cloth lies as a
+heat resistance R between the skin and the air, the still air at its surface as another, R_air; in a steady state the
+outside is warmer than the air by the share R_air / (R_air + R) of what the skin is. That share, the *warmth* of a
+surface (1: bare skin; 0: as cold as the air), is what is shaded here.
+
+Documented (ISO 9920, general physics): 1 clo = 0.155 m²K/W, R_air about 0.7 clo, garments a fraction of a clo, layers
+add up. Reconstructed: the spread of the resistances, the cooling towards the feet, the camera. A person's resistances
+are drawn by the number of the identity, so that, like near-infrared albedo, they are seen by one modality only.
+"""
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from reidlib.synthetic import people
+from reidlib.synthetic import raycast as rc
+from reidlib.synthetic.body import FACE, MATERIALS, SKIN
+from reidlib.synthetic.identity import Identity
+from reidlib.synthetic.people import GBuffer, Rendering
+from reidlib.synthetic.places import crop, panorama
+from reidlib.synthetic.randomness import Draw
+from reidlib.synthetic.scene import Scene
+
+AIR = 0.7  # clo, resistance of the air at a surface
+GRAZING = 0.55  # what a surface seen edge-on shows of its warmth: emissivity falls off, and edges cool from two sides
+FOLDS = 0.06  # cloth touches the skin here and stands off there
+_SALT, _CAMERA_SALT, _NOISE_SALT = 91, 92, 93
+
+
+def warmth(identity: Identity) -> tuple[float, ...]:
+    """Warmth 0–1 of the outside of each of `reidlib.synthetic.body.MATERIALS`, in their order."""
+    draw = Draw(_SALT, identity.pid)
+    shirt = draw.uniform(0.15, 0.55)
+    over = draw.uniform(0.5, 1.0) if identity.outerwear == "jacket" else draw.uniform(0.9, 1.7)
+    resistance = {
+        "skin": 0.08,
+        "hair": draw.uniform(0.4, 0.9),
+        "top": shirt,
+        "outer": shirt + over,
+        "bottom": draw.uniform(0.25, 0.75),
+        "shoes": draw.uniform(0.9, 2.0),
+        "bag": draw.uniform(4.0, 9.0),  # it hangs on the outside: the body hardly warms it
+        "hat": draw.uniform(0.7, 1.6),
+        "face": 0.0,
+    }
+    return tuple(AIR / (AIR + resistance[name]) for name in MATERIALS)
+
+
+def render(identity: Identity, scene: Scene, height: int = 128, width: int = 64, *, samples: int = 2) -> Rendering:
+    """Render one thermal image; arguments and masks as in `reidlib.synthetic.people.render`.
+
+    Of the scene's camera, ``exposure`` is the grey levels (0–1) from the air to bare skin; ``light`` does not matter.
+    """
+    gbuffer, metres = people.cast_person(identity, scene, height, width, samples=samples)
+    person, alpha = _shade(gbuffer, identity, height, width)
+    # metres of each row above the waist
+    up = people.CENTRE + metres * (0.5 - (np.arange(height, dtype=np.float32) + 0.5) / height)
+    person *= 1.0 + 0.25 * np.clip(up, -1.0, 0.0)[:, None]  # legs are colder than the trunk
+    draw = Draw(_CAMERA_SALT, scene.camera.camid, *scene.key)
+    surroundings = _surroundings(scene, height, width, metres, draw)
+    image = person + (1.0 - alpha) * surroundings
+    hidden = people.occluded(scene, height, width)
+    image[hidden] = surroundings[hidden] + draw.uniform(-0.12, 0.08)
+    image = _develop(image, scene, draw)
+    masks = people.masks(gbuffer, alpha, hidden)
+    grey = np.clip(image * 255 + 0.5, 0, 255).astype(np.uint8)
+    return Rendering(np.repeat(grey[..., None], 3, axis=2), *masks, gbuffer)
+
+
+def _shade(gbuffer: GBuffer, identity: Identity, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Warmth times coverage, and coverage, (H, W): the shader's lamp at the camera stands in for emission."""
+    # columns of the material table: twice the same "colour", no pattern, folds in cloth, no eyes and mouth
+    table = [(*[value] * 6, 0, 1, 0, FOLDS * (i not in (SKIN, FACE)), 0) for i, value in enumerate(warmth(identity))]
+    towards_camera = np.float32((1.0 - GRAZING) / 0.75)  # the kernel's headlight: 0.25 edge-on, 1 facing the camera
+    colour, alpha = np.empty((height, width, 3), np.float32), np.empty((height, width), np.float32)
+    rc.shade(
+        gbuffer.body.primitives, gbuffer.body.covering, np.array(table, np.float32),
+        gbuffer.owner, gbuffer.normal, gbuffer.depth, gbuffer.along, gbuffer.angle,
+        np.zeros(3, np.float32), 1 - towards_camera, towards_camera, gbuffer.samples, colour, alpha,
+    )  # fmt: skip
+    return colour[..., 0], alpha
+
+
+def _surroundings(scene: Scene, height: int, width: int, metres: float, draw: Draw) -> np.ndarray:
+    """Warmth behind the person, (H, W): nearly that of the air, a slope, and the place as a trace of itself."""
+    rows = (np.arange(height, dtype=np.float32) + 0.5) / height - 0.5
+    place = crop(panorama(scene.camera.place).infrared, scene.stretch, 0.0, metres, height, width)
+    place = gaussian_filter(place, height / 16, mode="nearest")
+    return draw.uniform(-0.1, 0.16) * rows[:, None] + 0.14 * (place - place.mean())
+
+
+def _develop(image: np.ndarray, scene: Scene, draw: Draw) -> np.ndarray:
+    """What the camera makes of warmth: low-pass, automatic gain and level, column pattern and noise of its sensor."""
+    height, width = image.shape
+    image = gaussian_filter(image, scene.blur * height / 128, mode="nearest", truncate=2.5)
+    image = draw.uniform(0.16, 0.36) + np.float32(scene.exposure) * image
+    generator = np.random.Generator(
+        np.random.PCG64(np.random.SeedSequence((_NOISE_SALT, scene.camera.camid, *scene.key)))
+    )
+    columns = generator.standard_normal(width, dtype=np.float32)  # columns of a microbolometer share an amplifier
+    return image + np.float32(scene.noise) * (0.4 * columns + generator.standard_normal(image.shape, dtype=np.float32))
