@@ -25,14 +25,20 @@ def repository() -> Path:
 
 
 @pytest.fixture(scope="session")
-def ci_twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The twin of SYSU-MM01 in the ``ci`` profile, rendered once per session for all workers. Read only."""
+def twin(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """``twin(name, profile="ci")`` → folder of a twin, rendered once per session for all workers. Read only."""
     from reidlib.synthetic import twins
 
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent  # what the workers share
-    return twins.ensure("sysu", "ci", folder / "ci-twin" / "sysu", progress=False)
+    return lambda name, profile="ci": twins.ensure(name, profile, folder / f"{profile}-twin" / name, progress=False)
+
+
+@pytest.fixture(scope="session")
+def ci_twin(twin: Callable[..., Path]) -> Path:
+    """The twin of SYSU-MM01 in the ``ci`` profile. Read only."""
+    return twin("sysu")
 
 
 @pytest.fixture
