@@ -23,8 +23,9 @@ def embeddings(dataset):
     return centres[pids] + 1.5 * torch.randn(len(pids), 32, generator=generator)
 
 
-def test_first_matches_and_order_agree_with_rank(dataset, embeddings):
-    protocol = protocols.get("sysu", num_trials=2)
+@pytest.mark.parametrize("options", [{}, {"reranking": "k-reciprocal"}], ids=["plain", "re-ranked"])
+def test_first_matches_and_order_agree_with_rank(dataset, embeddings, options):
+    protocol = protocols.get("sysu", num_trials=2, **options)
     found = retrieve(embeddings, dataset, protocol, trial=1, depth=5)
     ranking = score(embeddings, dataset, protocol).trials[1].ranking
     in_images = np.where(found.correct.any(1), found.correct.argmax(1) + 1, 0)
