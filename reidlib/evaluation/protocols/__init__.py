@@ -10,6 +10,8 @@ from typing import Any
 from reidlib.evaluation.protocols.base import Protocol, Trial
 from reidlib.evaluation.protocols.cufsf import CufsfProtocol
 from reidlib.evaluation.protocols.llcm import LlcmProtocol
+from reidlib.evaluation.protocols.market_sketch import MarketSketchProtocol
+from reidlib.evaluation.protocols.pku_sketch import PkuSketchProtocol
 from reidlib.evaluation.protocols.regdb import RegdbProtocol
 from reidlib.evaluation.protocols.sysu import SysuProtocol
 
@@ -17,6 +19,8 @@ PROTOCOLS: dict[str, type[Protocol]] = {
     "sysu": SysuProtocol,
     "regdb": RegdbProtocol,
     "llcm": LlcmProtocol,
+    "pku-sketch": PkuSketchProtocol,
+    "market-sketch-1k": MarketSketchProtocol,
     "cufsf": CufsfProtocol,
 }
 
