@@ -145,3 +145,81 @@ def test_report_puts_results_side_by_side():
     assert report([make_result(), make_result()]).index.tolist() == [0, 1], "two models: never averaged"
     with pytest.raises(ValueError, match="at least one result"):
         report([])
+
+
+def split_result(split, precision=0.5, protocol=None, **changes):
+    trial = make_trial([1, 3, 2], [precision] * 3, [0.5] * 3)
+    protocol = protocol or protocols.get("regdb")
+    values = dict(dataset="regdb", split=split, is_twin=True, twin_version="1", profile="cpu", trials=(trial,))
+    return EvaluationResult(protocol=protocol, **(values | changes))
+
+
+def test_splits_make_one_row_that_says_how_many():
+    precisions = [0.5, 0.6, 0.9]
+    results = [split_result(split, precision) for split, precision in zip((2, 7, 10), precisions, strict=True)]
+    for table in (report(results), report({"method": results}), report({"method": iter(results)})):
+        assert len(table) == 1
+        row = table.iloc[0]
+        assert row["averaged over"] == "3 of 10 splits" and row["data set"] == "regdb (synthetic twin 1, cpu)"
+        assert row["mAP"] == f"66.67 ± {100 * np.std(precisions, ddof=1):.2f}" and row["rank-1"] == "33.33 ± 0.00"
+    assert report({"method": results}).index.tolist() == ["method"]
+    single = report(results[:1]).iloc[0]
+    assert (single["averaged over"], single["data set"]) == ("1 of 10 splits", "regdb split 2 (synthetic twin 1, cpu)")
+    assert single["mAP"] == "50.00", "one split has no spread"
+
+
+def test_nothing_but_splits_is_averaged():
+    """Both directions, with and without re-ranking, twin and real, two profiles, two versions: eight rows."""
+    to_visible = protocols.get("regdb", direction="infrared-visible")
+    kinds = [
+        {},
+        {"protocol": to_visible},
+        {"protocol": protocols.get("regdb", reranking="k-reciprocal")},
+        {"protocol": to_visible.replace(reranking="k-reciprocal")},
+        {"protocol": protocols.get("regdb", flip=True)},
+        {"is_twin": False, "twin_version": None, "profile": None},
+        {"profile": "gpu"},
+        {"twin_version": "2"},
+    ]
+    results = [split_result(split, **kind) for split in (1, 2) for kind in kinds]
+    for table in (report(results), report({"method": results})):
+        assert len(table) == len(kinds) and set(table["averaged over"]) == {"2 of 10 splits"}
+        assert len(table[["data set", "protocol"]].drop_duplicates()) == len(kinds)
+        assert table["direction"].tolist()[:3] == ["visible-infrared", "infrared-visible", "visible-infrared"]
+        assert table["re-ranking"].str.startswith("k-reciprocal (k1=20").tolist() == [
+            kind in (2, 3) for kind in range(8)
+        ]
+
+
+def test_two_models_are_never_taken_for_one():
+    twice = [split_result(1), split_result(2), split_result(1, 0.9)]
+    with pytest.raises(ValueError, match=r"3 results of regdb split 1 .*, protocol regdb-visible-infrared, for one row"):
+        report(twice)
+    with pytest.raises(ValueError, match=r"2 results of sysu .* cannot tell which model each is of; name them"):
+        report({"baseline": [make_result(), make_result()]})
+    table = report({"baseline": twice[:2], "method": twice[2]})
+    assert table.index.tolist() == ["baseline", "method"] and table["mAP"].tolist() == ["50.00 ± 0.00", "90.00"]
+
+
+def test_cmc_is_called_as_the_field_calls_it():
+    shoe = split_result(None, protocol=protocols.get("shoe"), dataset="shoe")
+    assert shoe.mean.keys() >= {"rank-1", "rank-5"}, "one name in code and ledger"
+    assert shoe.table().columns.tolist() == ["acc@1", "acc@5", "mAP", "mINP"]
+    assert "acc@1" in str(shoe) and "rank-1" not in str(shoe)
+    table = report({"shoes": shoe, "people": make_result()})
+    assert table.columns[-6:].tolist() == ["acc@1", "acc@5", "rank-1", "rank-5", "mAP", "mINP"]
+    assert table.loc["shoes", "rank-1"] == table.loc["people", "acc@1"] == "–"
+
+
+def test_result_says_direction_and_reranking():
+    result = make_result()
+    assert (result.direction, result.reranking) == ("infrared-visible", "none")
+    assert "infrared-visible · re-ranking: none" in str(result)
+
+
+def test_records_from_before_reranking_are_read(tmp_path):
+    path = make_result().save(tmp_path / "result.json")
+    record = json.loads(path.read_text())
+    assert {"flip": False, "reranking": "none"}.items() <= record["protocol"].items()
+    assert not {"k1", "k2", "lam"} & record["protocol"].keys()
+    assert EvaluationResult.load(path).protocol == protocols.get("sysu", num_trials=2)
