@@ -70,8 +70,8 @@ class MarketSketchProtocol(Protocol):
             if len(rows) == 0:
                 raise ValueError(f"{dataset.root}: no {role} of a test identity for {self.name}")
         if self.queries == "single":
-            return [Trial(sketches.index.to_numpy(), gallery)]
-        parts = tuple(group.index.to_numpy() for _, group in sketches.groupby("pid"))
+            return [Trial(np.array(sketches.index), gallery)]
+        parts = tuple(np.array(group.index) for _, group in sketches.groupby("pid"))
         return [Trial(np.array([rows[0] for rows in parts]), gallery, parts)]
 
     def exclude(self, query: pd.DataFrame, gallery: pd.DataFrame) -> None:
