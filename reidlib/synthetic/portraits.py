@@ -265,4 +265,4 @@ def _features(view: _View, hatch: Array, grain: Array, press: Array) -> Array:
     for line, weight, firm in view.lines:
         if firm:
             drawn = np.maximum(drawn, weight * line * press)
-    return np.maximum(np.maximum(drawn, 0.85 * a.nostrils), 0.6 * view.mole())
+    return np.maximum(drawn, 0.85 * a.nostrils) + 0.45 * view.mole()
