@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-EXTRAS = "notebooks,dev"
+EXTRAS = "notebooks,cluster,dev"
 STATE = ".reidlib-environment.json"  # {"ours": we created the folder, "lock": hash of what is completely installed}
 GUARD = ".reidlib-environment.lock"
 
