@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import reidlib.data
+from reidlib.evaluation import protocols, score
+from reidlib.evaluation.matchers import MATCHERS
 from reidlib.synthetic import market_sketch, pku_sketch, twins
 from reidlib.synthetic.artists import Sitting
 from reidlib.synthetic.identity import sample_identity
@@ -152,3 +155,18 @@ def test_bytes_do_not_depend_on_the_number_of_workers(tmp_path, monkeypatch, nam
         on_disk = np.asarray(Image.open(folders[0] / path)).astype(int)
         assert abs(on_disk - truth.rendering.image).mean() < 8
         assert truth.person_mask.shape == on_disk.shape[:2] and truth.person_mask.mean() > 0.1
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("name", TWINS)
+def test_grey_levels_tell_little_about_the_person(twin, isolated_home, name):
+    """Darkness may help a little, as artists shade what is dark; it must not find people by itself."""
+    dataset = reidlib.data.open(name, twin(name), split=1 if name == "pku-sketch" else None)
+    assert dataset.check(decode=True).problems == []
+    protocol = protocols.get(name)
+    test = dataset.rows("test")
+    images = dataset.images(64, 32, progress=False).tensor(test)
+    chance = 1 / dataset.frame["pid"].iloc[test].nunique()
+    for title, matcher in MATCHERS.items():
+        found = score(matcher(images), dataset, protocol).cmc[1]
+        assert found < {"grey histogram": 4, "background only": 2}.get(title, 6) * chance, title
