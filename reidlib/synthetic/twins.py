@@ -16,7 +16,7 @@ from filelock import FileLock
 from tqdm.auto import tqdm
 
 from reidlib import paths
-from reidlib.synthetic import cufsf, llcm, market_sketch, pku_sketch, regdb, sysu
+from reidlib.synthetic import chair, cufsf, llcm, market_sketch, pku_sketch, regdb, shoe, sysu
 from reidlib.synthetic.identity import Identity
 from reidlib.synthetic.people import Rendering
 from reidlib.synthetic.scene import Scene
@@ -30,6 +30,8 @@ TWINS = {
     "pku-sketch": pku_sketch,
     "market-sketch-1k": market_sketch,
     "cufsf": cufsf,
+    "shoe": shoe,
+    "chair": chair,
 }
 """Twins by data set name. Each module offers
 
@@ -148,7 +150,7 @@ def _build(name: str, profile: str, folder: Path, workers: int | None, progress:
     height, width = twin.image_size(profile)
     building = folder.with_name(f".{folder.name}.building-{os.getpid()}")
     for path, content in plan.files.items():
-        _write(building / path, content)
+        _write(building / path, content() if callable(content) else content)
     for directory in {*plan.folders, *(Path(path).parent for path in (*plan.images, *plan.copies))}:
         (building / directory).mkdir(parents=True, exist_ok=True)
 
@@ -171,7 +173,7 @@ def _build(name: str, profile: str, folder: Path, workers: int | None, progress:
         "dataset": name,
         "profile": profile,
         "image_size": [height, width],
-        "images": len(plan.images),
+        "images": len(plan.images) + len(plan.packed),
         "note": "rendered, no photographs",
     }
     _write(building / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())

@@ -113,7 +113,7 @@ def test_strokes_are_drawn_black_on_white_with_smooth_edges(strokes):
     assert grey[5, 5] == 255
     assert ((grey > 0) & (grey < 255)).any(), "smooth"
     width = (255 - grey[:, 100]).sum() / 255 - (255 - grey[215:226, 100]).sum() / 255
-    assert width == pytest.approx(qmul.LINE_WIDTH, abs=0.1)
+    assert width == pytest.approx(3.0, abs=0.1)
 
 
 def test_a_dot_and_points_beyond_the_page_are_drawn(strokes):

@@ -12,6 +12,7 @@ from reidlib.evaluation.protocols.cufsf import CufsfProtocol
 from reidlib.evaluation.protocols.llcm import LlcmProtocol
 from reidlib.evaluation.protocols.market_sketch import MarketSketchProtocol
 from reidlib.evaluation.protocols.pku_sketch import PkuSketchProtocol
+from reidlib.evaluation.protocols.qmul import ChairProtocol, ShoeProtocol
 from reidlib.evaluation.protocols.regdb import RegdbProtocol
 from reidlib.evaluation.protocols.sysu import SysuProtocol
 
@@ -22,6 +23,8 @@ PROTOCOLS: dict[str, type[Protocol]] = {
     "pku-sketch": PkuSketchProtocol,
     "market-sketch-1k": MarketSketchProtocol,
     "cufsf": CufsfProtocol,
+    "shoe": ShoeProtocol,
+    "chair": ChairProtocol,
 }
 
 __all__ = ["PROTOCOLS", "Protocol", "Trial", "from_dict", "get"]

@@ -1,0 +1,1 @@
+"""Procedural shoes and chairs: records of factors, their surfaces, photos and sketches of them."""
