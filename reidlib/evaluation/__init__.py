@@ -1,10 +1,11 @@
 """Evaluation: distances become rankings, rankings become results that carry the rules they were scored by.
 
 ``rank`` is the functional core. ``protocols.get`` names the rules of a data set, ``evaluate`` runs a model through
-them, ``score`` does the same from embeddings, and ``report`` puts several results in one table.
+them, ``score`` does the same from embeddings, and ``report`` puts several results in one table; ``published`` holds the
+numbers of others to compare with. ``k_reciprocal`` re-ranks, where a protocol says so.
 """
 
-from reidlib.evaluation import protocols
+from reidlib.evaluation import protocols, published
 from reidlib.evaluation.ranking import RankResult, rank
 from reidlib.evaluation.reranking import k_reciprocal
 from reidlib.evaluation.results import EvaluationResult, TrialResult, report
@@ -22,6 +23,7 @@ __all__ = [
     "k_reciprocal",
     "pair_distances",
     "protocols",
+    "published",
     "rank",
     "report",
     "retrieve",

@@ -193,7 +193,7 @@ def test_nothing_but_splits_is_averaged():
 
 def test_two_models_are_never_taken_for_one():
     twice = [split_result(1), split_result(2), split_result(1, 0.9)]
-    with pytest.raises(ValueError, match=r"3 results of regdb split 1 .*, protocol regdb-visible-infrared, for one row"):
+    with pytest.raises(ValueError, match=r"3 results of regdb split 1 .*regdb-visible-infrared, for one row"):
         report(twice)
     with pytest.raises(ValueError, match=r"2 results of sysu .* cannot tell which model each is of; name them"):
         report({"baseline": [make_result(), make_result()]})
