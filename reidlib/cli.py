@@ -7,6 +7,7 @@ done and went wrong in exit status 1.
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -142,7 +143,8 @@ def sweep(
         for job in handed_in:
             job.result()
     rows = reidlib.sweep.rows(jobs)
-    print(f"{images[0].title} · {protocol} · seeds {' '.join(map(str, seeds))} · per cent")
+    title = replace(images[0], split=None).title + (f", split {' '.join(map(str, splits))}" if splits else "")
+    print(f"{title} · {protocol} · seeds {' '.join(map(str, seeds))} · per cent")
     scores = 100 * rows.groupby("variant", sort=False)[["rank-1", "mAP", "mINP"]].agg(["mean", "std"])
     print(scores.to_string(float_format="{:.1f}".format, na_rep="–"))
     if failures := int(rows["error"].notna().sum()):

@@ -1,85 +1,28 @@
 """Registered comparisons: is one recipe better than another, by how much, at what cost, and how sure is that?
 
 Runs are paired by seed (and split): paired runs see the same images and are scored on the same queries, so that what
-they have in common drops out of the difference. What is left varies with the seed and with the identities that happen
-to be in the test set. The interval of the mean difference is a bootstrap over both: seeds and identities are resampled
-with replacement, each on its own, and every run and identity counts as often as it was drawn (documented: percentile
-interval, Efron & Tibshirani, An Introduction to the Bootstrap, 1993; resampling of two crossed factors, Owen, The
-pigeonhole bootstrap, Annals of Applied Statistics 2007). With few seeds it is narrow where the differences vary with
-the seed alone, and wide where they vary with the identity; about the first, :func:`required_seeds` is the check.
+they have in common drops out of the difference. :mod:`reidlib.uncertainty` says how sure the mean difference is, over
+seeds and over the identities that happen to be in the test set.
 
 Scores are fractions (0-1) in code and per cent, called points, in tables and words.
 """
 
 import html
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from scipy import stats
 
 from reidlib import ledger
 from reidlib.recipes import Recipe
+from reidlib.uncertainty import CONFIDENCE, RequiredSeeds, interval, required_seeds
 
 METRICS = ("mAP", "rank-1")
 DATA = ("dataset", "data", "protocol", "reranking", "trials")  # columns of the ledger
 TRAINING = ("weights", "height", "width", "identities", "images", "epochs", "augmentation", "validation_share")
 BUDGET = (*DATA, *TRAINING, "validate_every", "code")  # the rest: fields of the recipe, and code, for equal methods
-CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True)
-class RequiredSeeds:
-    """How many seeds are needed for the half-width of a Student-t interval that was asked for.
-
-    ``number`` takes the standard deviation of the differences to be the measured one, ``deviation``; ``low`` and
-    ``high`` take it to be at the ends of its own interval (chi-square), which is wide when there are few ``pairs``.
-    """
-
-    number: int
-    low: int
-    high: int
-    deviation: float
-    pairs: int
-
-    def __str__(self) -> str:
-        return f"about {self.number} seeds ({self.low} to {self.high}, as judged by {self.pairs})"
-
-
-def required_seeds(
-    differences: Iterable[float], half_width: float = 0.01, confidence: float = CONFIDENCE
-) -> RequiredSeeds:
-    """The number of paired seeds for which a mean difference is known to ± ``half_width``, on these identities.
-
-    The smallest n with t(n − 1) · s / √n ≤ ``half_width``, where s is the standard deviation of the differences and t
-    the quantile of Student's distribution. Both assume that differences are normally distributed over seeds.
-
-    Args:
-        differences: of one metric, one for each pair of runs, at least two, as fractions.
-        half_width: as a fraction: 0.01 is ±1 mAP.
-
-    Raises:
-        ValueError: fewer than two differences, one that is not finite, or a number out of range.
-    """
-    values = np.asarray(list(differences), dtype=float)
-    if values.ndim != 1 or values.size < 2 or not np.isfinite(values).all():
-        raise ValueError(f"two finite differences or more are needed, one for each pair of runs, not {values.tolist()}")
-    if not (half_width > 0 and 0 < confidence < 1):
-        raise ValueError(f"half_width must be above 0 and confidence in 0-1, not {half_width} and {confidence}")
-    deviation, freedom, tail = float(values.std(ddof=1)), values.size - 1, (1 - confidence) / 2
-    ends = [deviation * math.sqrt(freedom / stats.chi2.ppf(share, freedom)) for share in (1 - tail, tail)]
-    low, number, high = (_seeds_for(each, half_width, tail) for each in (ends[0], deviation, ends[1]))
-    return RequiredSeeds(number, low, high, deviation, values.size)
-
-
-def _seeds_for(deviation: float, half_width: float, tail: float) -> int:
-    number = max(2, math.ceil((stats.norm.isf(tail) * deviation / half_width) ** 2))  # Student's quantile is larger
-    while stats.t.isf(tail, number - 1) * deviation / math.sqrt(number) > half_width:
-        number += 1
-    return number
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -130,12 +73,12 @@ class Comparison:
         """In words, by mAP; undecided where the interval holds 0."""
         (low, high), mean = self.intervals["mAP"], self.differences["mAP"]
         basis = f"{len(self.pairs)} pairs of runs, {self.identities} identities"
-        interval = f"95 % interval {100 * low:.2f} to {100 * high:.2f}; {basis}"
+        sure = f"{100 * CONFIDENCE:.0f} % interval {100 * low:.2f} to {100 * high:.2f}; {basis}"
         a, b = self.names
         if low > 0 or high < 0:
             word = "better" if low > 0 else "worse"
-            return f"{a} is {word} than {b} by {100 * abs(mean):.2f} points of mAP ({interval})"
-        return f"undecided: {a} − {b} is {100 * mean:+.2f} points of mAP ({interval}); {self.required_seeds} for ±1 mAP"
+            return f"{a} is {word} than {b} by {100 * abs(mean):.2f} points of mAP ({sure})"
+        return f"undecided: {a} − {b} is {100 * mean:+.2f} points of mAP ({sure}); {self.required_seeds} for ±1 mAP"
 
     def table(self) -> pd.DataFrame:
         """Means of both, their difference and its interval, in per cent."""
@@ -208,13 +151,9 @@ def compare(
     if not queries.equals(theirs["queries"]):
         raise ValueError("a and b were not scored on the same queries; evaluate both with the same data and protocol")
     weights = queries.div(queries.sum(axis=1), axis=0).to_numpy()
-    generator = np.random.default_rng(0)
-    counts = [generator.multinomial(size, np.full(size, 1 / size), samples) for size in weights.shape]
-    tails = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
     pairs, intervals = a[["split", "seed"]].reset_index(drop=True), {}
     for metric in METRICS:
-        resampled = bootstrap((ours[metric] - theirs[metric]).to_numpy(), weights, *counts)
-        intervals[metric] = tuple(np.quantile(resampled, tails).tolist())
+        intervals[metric] = interval((ours[metric] - theirs[metric]).to_numpy(), weights, samples=samples)
         values = {"a": a[metric].to_numpy(), "b": b[metric].to_numpy()}
         values["difference"] = values["a"] - values["b"]
         pairs = pairs.assign(**{f"{metric} {name}": value for name, value in values.items()})
@@ -230,21 +169,6 @@ def compare(
         same_machine=len(machines) == 1,
         allowed=allowed,
     )
-
-
-def bootstrap(
-    differences: np.ndarray, weights: np.ndarray, run_counts: np.ndarray, identity_counts: np.ndarray
-) -> np.ndarray:
-    """Resampled mean differences (B,), in the pigeonhole bootstrap.
-
-    Args:
-        differences: (R, I), of pair r of runs and identity i; of no account where the weight is 0.
-        weights: (R, I), the share of identity i in the score of pair r: rows sum to 1.
-        run_counts, identity_counts: (B, R) and (B, I), how often each was drawn in each of B samples.
-    """
-    differences = np.where(weights > 0, differences, 0.0)
-    total = np.einsum("br,br->b", run_counts, identity_counts @ (weights * differences).T)
-    return total / np.einsum("br,br->b", run_counts, identity_counts @ weights.T)
 
 
 def equal_wall_clock(recipe: Recipe, ratio: float) -> Recipe:

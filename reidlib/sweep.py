@@ -154,7 +154,10 @@ def plan(
 
 
 def rows(jobs: Sequence[Job]) -> pd.DataFrame:
-    """The rows of the ledger for jobs that were performed, one each, in their order and with their labels."""
+    """The rows of the ledger for jobs, one each, in their order and with their labels.
+
+    The row of a job that was not performed yet is empty but for its key and label.
+    """
     keys = pd.DataFrame([job.key for job in jobs])
     found = keys.merge(ledger.table(), on=ledger.KEY, how="left", validate="many_to_one")
     return found.assign(variant=[job.variant for job in jobs])[list(ledger.COLUMNS)]

@@ -1,0 +1,98 @@
+"""Uncertainty: the bootstrap against a loop and against closed forms; how many seeds are enough."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from reidlib import uncertainty
+from reidlib.uncertainty import required_seeds
+
+# ---- the interval
+
+
+def reference(differences: np.ndarray, weights: np.ndarray, runs: list[int], identities: list[int]) -> float:
+    """Mean difference of the drawn runs (with repetitions) on the drawn identities (with repetitions)."""
+    total = share = 0.0
+    for run in runs:
+        for identity in identities:
+            if weights[run, identity] > 0:
+                total += weights[run, identity] * differences[run, identity]
+                share += weights[run, identity]
+    return total / share
+
+
+def test_bootstrap_equals_its_reference() -> None:
+    generator = np.random.default_rng(3)
+    differences, weights = generator.normal(size=(4, 7)), generator.random((4, 7))
+    weights[generator.random((4, 7)) < 0.3] = 0
+    differences[weights == 0] = np.nan
+    weights /= weights.sum(axis=1, keepdims=True)
+    draws = [(generator.integers(4, size=4), generator.integers(7, size=7)) for _ in range(20)]
+    counts = [np.array([np.bincount(draw[side], minlength=size) for draw in draws]) for side, size in ((0, 4), (1, 7))]
+    expected = [reference(differences, weights, *draw) for draw in draws]
+    np.testing.assert_allclose(uncertainty.bootstrap(differences, weights, *counts), expected, rtol=1e-12)
+
+
+def test_variances_of_seeds_and_identities_add_up() -> None:
+    """Differences seed + identity, equal weights: variances of both resampled means add up (Owen 2007)."""
+    generator = np.random.default_rng(0)
+    by_seed, by_identity = generator.normal(0, 0.02, 40), generator.normal(0, 0.05, 60)
+    counts = [generator.multinomial(size, np.full(size, 1 / size), 20_000) for size in (40, 60)]
+    weights = np.full((40, 60), 1 / 60)
+    resampled = uncertainty.bootstrap(by_seed[:, None] + by_identity, weights, *counts)
+    assert resampled.mean() == pytest.approx(by_seed.mean() + by_identity.mean(), abs=2e-4)
+    assert resampled.std() == pytest.approx(np.sqrt(by_seed.var() / 40 + by_identity.var() / 60), rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "identities", "both", "covers"),
+    [(0.01, 0.05, 0.2, (0.96, 1)), (0.01, 0.01, 0.1, (0.96, 1)), (0.02, 0, 0.05, (0.85, 0.95))],
+)
+def test_the_interval_holds_the_truth_as_often_as_its_text_says(
+    seeds: float, identities: float, both: float, covers: tuple[float, float]
+) -> None:
+    """Differences of 5 seeds and 50 identities around 0, with deviations by seed, by identity, and by both."""
+    generator, weights, held = np.random.default_rng(0), np.full((5, 50), 1 / 50), []
+    for _ in range(200):
+        parts = generator.normal(0, seeds, (5, 1)), generator.normal(0, identities, (1, 50))
+        low, high = uncertainty.interval(sum(parts) + generator.normal(0, both, (5, 50)), weights, samples=1000)
+        held.append(low <= 0 <= high)
+    assert covers[0] <= np.mean(held) <= covers[1]
+
+
+# ---- seeds
+
+
+def test_required_seeds_is_the_smallest_number_that_is_enough() -> None:
+    generator = np.random.default_rng(0)
+    for deviation in (0.001, 0.01, 0.03, 0.1):
+        differences = generator.normal(0, deviation, 6)
+        for half_width, confidence in ((0.01, 0.95), (0.02, 0.9)):
+            answer = required_seeds(differences, half_width, confidence)
+            half = [
+                stats.t.ppf((1 + confidence) / 2, n - 1) * differences.std(ddof=1) / np.sqrt(n)
+                for n in range(2, answer.number + 1)
+            ]
+            assert half[-1] <= half_width and all(each > half_width for each in half[:-1])
+            assert answer.low <= answer.number <= answer.high and answer.pairs == 6
+    assert required_seeds([0.02, 0.02]).number == 2
+
+
+def test_required_seeds_knows_how_little_few_seeds_say() -> None:
+    """Tables of chi-square with 4 degrees of freedom: 0.484 and 11.143."""
+    differences = np.array([-2, -1, 0, 1, 2]) / 100
+    answer = required_seeds(differences)
+    deviation = differences.std(ddof=1)
+    ends = [required_seeds(differences * factor).number for factor in np.sqrt([4 / 11.143, 4 / 0.4844])]
+    assert [answer.low, answer.high] == ends and answer.deviation == pytest.approx(deviation)
+    assert answer.low < answer.number == 13 < answer.high
+    assert str(answer) == f"about 13 seeds ({answer.low} to {answer.high}, as judged by 5)"
+
+
+def test_required_seeds_refuses_what_it_cannot_judge() -> None:
+    for values in ([], [0.1], [0.1, float("nan")]):
+        with pytest.raises(ValueError, match="two finite differences or more are needed"):
+            required_seeds(values)
+    for options in ({"half_width": 0}, {"confidence": 1.0}):
+        with pytest.raises(ValueError, match="half_width must be above 0 and confidence in 0-1"):
+            required_seeds([0.1, 0.2], **options)
