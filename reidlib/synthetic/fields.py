@@ -10,6 +10,7 @@ from reidlib.compiled import compiled
 
 Array = np.ndarray
 _LATTICE = 64
+_TWO, _THREE = np.float32(2), np.float32(3)  # whole numbers would make the arithmetic double
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,9 @@ def noise(lattice: Array, u: Array, v: Array) -> Array:
 def _interpolate(lattice, u, v, values):
     for index in range(len(values)):
         i, j = math.floor(u[index]), math.floor(v[index])
-        s, t = u[index] - i, v[index] - j
-        s, t = s * s * (3 - 2 * s), t * t * (3 - 2 * t)
-        i, j = int(i) & (_LATTICE - 1), int(j) & (_LATTICE - 1)
+        s, t = np.float32(u[index] - i), np.float32(v[index] - j)
+        s, t = s * s * (_THREE - _TWO * s), t * t * (_THREE - _TWO * t)
+        i, j = i & (_LATTICE - 1), j & (_LATTICE - 1)
         below, beside = (i + 1) & (_LATTICE - 1), (j + 1) & (_LATTICE - 1)
         top = lattice[i, j] + t * (lattice[i, beside] - lattice[i, j])
         bottom = lattice[below, j] + t * (lattice[below, beside] - lattice[below, j])
@@ -68,20 +69,26 @@ def _interpolate(lattice, u, v, values):
 
 def step(low: float, high: float, value: Array) -> Array:
     """0 before ``low``, 1 beyond ``high``, smooth between; falls if ``low`` > ``high``."""
-    t = np.clip((value - low) / (high - low), 0.0, 1.0)
+    t = (value - low) * (1 / (high - low))
+    np.clip(t, 0.0, 1.0, out=t)
     return t * t * (3 - 2 * t)
 
 
 def bump(value: Array, width: float | Array) -> Array:
     """1 where ``value`` is 0, fading over ``width``: the bell curve."""
-    return np.exp(-np.square(value / width))
+    t = value / width
+    t *= t
+    np.negative(t, out=t)
+    return np.exp(t, out=t)
 
 
 def cover(distance: Array, soft: float = 0.02) -> Array:
     """Share of a sample that lies inside an outline: 1 where ``distance`` is negative, 0 where it is positive."""
-    return np.clip(0.5 - distance / (2 * soft), 0.0, 1.0)
+    t = distance * (-0.5 / soft)
+    t += 0.5
+    return np.clip(t, 0.0, 1.0, out=t)
 
 
-def over(picture: Array, layer: Array, tone: float | Array) -> Array:
+def over(picture: Array | float, layer: Array, tone: Array | float) -> Array:
     """``picture`` with ``tone`` painted over it where ``layer`` (0–1) says so."""
     return picture + layer * (tone - picture)
