@@ -48,15 +48,20 @@ def sheet(table: pd.DataFrame, dataset: "ReIDDataset | Photos", caption: str) ->
     figure, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
     style.blank(axes.flat)
     axes = axes if across else axes.T
-    for record, image in zip(table.itertuples(), images, strict=True):
-        axes[record.place, pids.index(record.pid)].imshow(image, aspect="auto")
-    for place, modality, view in table[["place", "modality", "view"]].drop_duplicates("place").itertuples(index=False):
-        colour, name = style.MODALITY_COLOURS[modality], names[modality]
-        text = f"{view}\n{name}" if isinstance(view, str) and view else name
+    same_view = table.fillna({"view": ""}).groupby("place")["view"].transform("nunique") == 1
+    for record, image, named in zip(table.itertuples(), images, same_view, strict=True):
+        axis = axes[record.place, pids.index(record.pid)]
+        axis.imshow(image, aspect="auto")
+        if not named:
+            axis.set_xlabel(record.view, fontsize=8, labelpad=2)
+    for record, named in zip(table.itertuples(), same_view, strict=True):
+        view = f"{record.view}\n" if named and isinstance(record.view, str) and record.view else ""
+        heading = {"color": style.MODALITY_COLOURS[record.modality], "fontsize": 9}
+        first = axes[record.place, 0]
         if across:
-            axes[place, 0].set_ylabel(text, rotation=0, ha="right", va="center", color=colour, fontsize=9)
+            first.set_ylabel(view + names[record.modality], rotation=0, ha="right", va="center", **heading)
         else:
-            axes[place, 0].set_title(text, color=colour, fontsize=9)
+            first.set_title(view + names[record.modality], **heading)
     for position, pid in enumerate(pids):
         if across:
             axes[0, position].set_title(f"id {pid}", fontsize=9)
@@ -217,15 +222,9 @@ def training_batch(
     style.blank(axes.flat)
     for axis, image in zip(axes.flat, shown.clip(0, 1).numpy(), strict=False):
         axis.imshow(image, aspect="auto")
-    for modality, position in enumerate(np.searchsorted(table["modality"], (0, 1))):
-        options = {
-            "color": style.MODALITY_COLOURS[modality],
-            "rotation": 0,
-            "ha": "right",
-            "va": "center",
-            "fontsize": 9,
-        }
-        axes[min(position // per_row, rows - 1), 0].set_ylabel(dataset.reader.modalities[modality], **options)
+    for modality, position in zip(*np.unique(table["modality"], return_index=True), strict=True):
+        text = {"color": style.MODALITY_COLOURS[modality], "rotation": 0, "ha": "right", "va": "center", "fontsize": 9}
+        axes[position // per_row, 0].set_ylabel(dataset.reader.modalities[modality], **text)
     style.caption(figure, caption)
     return figure
 

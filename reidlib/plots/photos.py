@@ -1,15 +1,19 @@
 """The images of a figure, by path: from the tree of a data set, or rendered anew where the tree is not at hand."""
 
+import io
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
 from reidlib.data import decode
 from reidlib.data.dataset import Reader
+from reidlib.data.qmul import CANVAS
 from reidlib.data.registry import READERS
 
 if TYPE_CHECKING:
@@ -81,17 +85,34 @@ def rendered(record: dict[str, Any], wanted: Iterable[str], folder: Path) -> Pho
             f"{twin.VERSION}: run the notebook again that the figure is from"
         )
     reader, plan, (height, width) = READERS[name], twin.plan(profile), twin.image_size(profile)
-    images = set(plan.images)
-    for path in dict.fromkeys(file for row in wanted for file in (reader.files(row) if reader.files else [row])):
-        if path not in plan.files and path not in images:
+    images, packed = set(plan.images), set(plan.packed)
+    for path in dict.fromkeys(file for row in wanted for file in _sources(reader, row, packed)):
+        original = plan.copies.get(path, path)
+        if path in plan.files:
+            content = plan.files[path]
+            content = content() if callable(content) else content
+        elif original in images:
+            identity, scene = twin.describe(original)
+            content = twin.encode(twin.render(identity, scene, height, width), scene, original)
+        elif path in packed:  # drawn as its reader would, without all the others in the same file
+            stream = io.BytesIO()
+            Image.fromarray(twin.render(*twin.describe(path), CANVAS, CANVAS).image).save(stream, "PNG")
+            content, path = stream.getvalue(), f"{path}.png"
+        else:
             raise ValueError(f"{path!r} is no image of the twin of {name!r} in profile {profile!r}")
-        content = plan.files.get(path)
-        if content is None:
-            identity, scene = twin.describe(path)
-            content = twin.encode(twin.render(identity, scene, height, width), scene, path)
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(content)
     manifest = {"twin_version": twin.VERSION, "dataset": name, "profile": profile}
-    manifest |= {"image_size": [height, width], "images": len(plan.images)}
+    manifest |= {"image_size": [height, width], "images": len(plan.images) + len(plan.packed)}
     (folder / twins.MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+    reader = replace(reader, decode=partial(_decode, reader))
     return Photos(name, folder, reader, profile, twin.VERSION, record["split"])
+
+
+def _sources(reader: Reader, row: str, packed: set[str]) -> Sequence[str]:
+    return [row] if row in packed or reader.files is None else reader.files(row)
+
+
+def _decode(reader: Reader, root: Path, path: str) -> Image.Image:
+    drawn = root / f"{path}.png"
+    return decode.read_image(drawn) if drawn.is_file() else decode.read_row(root, path, reader.decode)

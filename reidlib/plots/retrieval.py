@@ -41,7 +41,8 @@ def ranked_strip(table: pd.DataFrame, dataset: "ReIDDataset | Photos", caption: 
         axis = axes[record.query, record.rank + (record.rank > 0)]
         axis.imshow(image, aspect="auto")
         if record.rank == 0:
-            text = f"id {record.pid}\ncamera {record.camid}"
+            name = dataset.reader.modalities[record.modality]
+            text = f"id {record.pid}\n{name if name == 'sketch' else f'camera {record.camid}'}"
             axis.set_ylabel(text, rotation=0, ha="right", va="center", fontsize=9)
             continue
         colour, line = (RIGHT, "-") if record.correct else (WRONG, (0, (1.6, 1.0)))

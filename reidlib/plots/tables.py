@@ -26,37 +26,50 @@ FEW_PLACES = 4  # up to here identities lie in columns
 def sheet(dataset: "ReIDDataset", pids: Sequence[int] | None = None, identities: int | None = None) -> pd.DataFrame:
     """Images of some identities, in the same places for each: their views in both modalities.
 
-    A view is an artist where the data set knows artists, else a camera. Each has one place, the six that see most
-    identities in each modality; the only view of a modality has two, if most identities have two images there.
+    A view is an artist where the data set knows artists, else a camera. Where most identities are seen in most views of
+    a modality, each view has its own place, up to six; elsewhere the first two images have one each, or the first
+    if few have a second.
 
     Args:
-        pids: default: the first test identities that were seen in most places.
-        identities: how many, where ``pids`` does not say it; default: ten with up to four places, else six. There are
-            never more than 60 images.
+        pids: default: the first test identities that fill most places.
+        identities: how many, where ``pids`` does not say it; default: ten with up to four places, else six. Never so
+            many that there are more than 60 images.
 
     Returns:
-        The columns ``path``, ``pid``, ``camid``, ``modality``, ``view`` (its name, empty for an only one) and
-        ``place`` (0, 1, …; there is no row where an identity was not seen).
+        The columns ``path``, ``pid``, ``camid``, ``modality``, ``view`` (its name; empty if the modality has one only)
+        and ``place`` (0, 1, …; there is no row where an identity lacks the image).
+
+    Raises:
+        ValueError: the data set does not hold one of the ``pids``.
     """
+    if pids is not None and (unknown := set(pids) - set(dataset.frame["pid"])):
+        raise ValueError(f"{dataset.root} holds no identity {min(unknown)}")
     frame = (dataset.frame.loc[dataset.rows("test")] if pids is None else dataset.frame).copy()
     frame["view"] = frame["camid"].map("camera {}".format)
     if "artist" in frame:
         frame["view"] = frame["view"].mask(frame["artist"].fillna("") != "", "artist " + frame["artist"].astype("str"))
-    alone = frame.groupby("modality")["view"].transform("nunique") == 1
-    frame["view"] = frame["view"].mask(alone, "")
     frame["number"] = frame.groupby(["pid", "modality", "view"]).cumcount()
-    frame = frame[frame["number"] < 1 + alone]
-    key = ["modality", "view", "number"]
-    seen = frame.groupby(key)["pid"].nunique()
-    seen = seen[(seen.index.get_level_values("number") == 0) | (seen > seen.groupby("modality").transform("max") / 2)]
-    seen = seen.sort_values(ascending=False, kind="stable").groupby("modality").head(MOST_VIEWS).sort_index()
-    places = {names: place for place, names in enumerate(seen.index)}
-    frame["place"] = [places.get(names, -1) for names in frame[key].itertuples(index=False, name=None)]
-    frame = frame[frame["place"] >= 0]
+    frame = frame.sort_values("number", kind="stable")  # other views before second images of the same
+    frame["column"] = ""
+    for _, part in frame.groupby("modality"):
+        pairs = part.drop_duplicates(["pid", "view"])
+        views = pairs["view"].value_counts().sort_index().nlargest(MOST_VIEWS, keep="first")
+        if len(views) == 1 or views.mean() < part["pid"].nunique() / 2:
+            images = part.groupby("pid").cumcount()
+            most = 2 if (images == 1).sum() > part["pid"].nunique() / 2 else 1
+            frame.loc[part.index, "column"] = images.astype("str").where(images < most, "")
+            if len(views) == 1:
+                frame.loc[part.index, "view"] = ""
+        else:
+            kept = part["view"].isin(views.index) & (part["number"] == 0)
+            frame.loc[part.index, "column"] = part["view"].where(kept, "")
+    frame = frame[frame["column"] != ""]
+    frame["place"] = frame.groupby(["modality", "column"]).ngroup()
     if pids is None:
         counts = frame.groupby("pid").size().sort_values(ascending=False, kind="stable")
-        identities = (10 if len(places) <= FEW_PLACES else 6) if identities is None else identities
-        pids = sorted(counts.index[: min(identities, MOST_IMAGES // len(places))])
+        places = frame["place"].nunique()
+        identities = (10 if places <= FEW_PLACES else 6) if identities is None else identities
+        pids = sorted(counts.index[: min(identities, MOST_IMAGES // places)])
     frame["order"] = frame["pid"].map({pid: position for position, pid in enumerate(pids)})
     frame = frame.dropna(subset="order").sort_values(["order", "place"])
     return frame[[*WHO, "view", "place"]].reset_index(drop=True)

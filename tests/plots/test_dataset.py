@@ -45,6 +45,14 @@ def test_many_places_put_identities_in_rows(sketches):
     assert figure.axes[3].title.get_color() == plots.MODALITY_COLOURS[1]
 
 
+def test_views_that_differ_in_a_row_are_named_below_the_images(sketches):
+    table = pd.DataFrame({"path": [f"{n}.png" for n in range(4)], "pid": [7, 7, 9, 9], "camid": 1})
+    table = table.assign(modality=[0, 1] * 2, view=["camera 1", "artist a", "camera 1", "artist b"], place=[0, 1] * 2)
+    figure = plots.sheet(table, sketches, "caption")
+    assert [axis.get_ylabel() for axis in figure.axes] == ["camera 1\nphoto", "", "sketch", ""]
+    assert [axis.get_xlabel() for axis in figure.axes] == ["", "", "artist a", "artist b"]
+
+
 @pytest.mark.integration
 def test_contact_sheet_of_a_data_set(dataset):
     seen = dataset.frame.groupby("pid")["camid"].nunique()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from reidlib import data
 from reidlib.plots import photos
 from reidlib.plots.photos import Photos
 
@@ -24,6 +25,18 @@ def test_rendered_images_and_truths_are_those_of_the_tree(dataset, record, tmp_p
         np.testing.assert_array_equal(photos.truth(source, path).person_mask, photos.truth(dataset, path).person_mask)
     assert len(list(tmp_path.rglob("*.jpg"))) == 2
     assert source.describe() == record
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cufsf", "chair"])
+def test_images_that_a_reader_makes_are_rendered_alike(name, twin, tmp_path):
+    """Faces are aligned by points in another file; sketches of chairs are packed into one, and drawn when asked for."""
+    dataset = data.open(name, root=twin(name))
+    paths = dataset.frame["path"].iloc[:4].tolist()
+    assert dataset.frame["modality"].iloc[:4].nunique() == 2
+    source = photos.rendered(Photos.of(dataset).describe(), paths, tmp_path)
+    for path in paths:
+        np.testing.assert_array_equal(photos.photo(source, path), photos.photo(dataset, path))
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,8 @@ def test_a_sheet_has_a_place_for_each_camera_visible_ones_first(imageless):
     assert first["view"].iloc[0] == "camera 1"
     assert tables.sheet(imageless, [2, 1])["pid"].drop_duplicates().tolist() == [2, 1]
     assert set(tables.sheet(imageless, identities=1)["pid"]) == {6}
+    with pytest.raises(ValueError, match="holds no identity 77"):
+        tables.sheet(imageless, [6, 77])
 
 
 def test_a_sheet_leaves_out_places_where_an_identity_was_not_seen_and_prefers_the_others():
@@ -59,6 +61,17 @@ def test_sketches_have_a_place_for_each_artist():
     table = tables.sheet(invented(rows, ("pid", "camid", "modality", "artist")))
     assert len(table) == 5 * 12
     assert table["view"].iloc[6:12].tolist() == [f"artist {name}" for name in "ABCDEF"]
+
+
+def test_views_that_few_identities_share_have_no_place_of_their_own():
+    """Two of five cameras and one of four artists each: two photographs, from two cameras, and a sketch."""
+    rows = [(pid, 1 + (pid + k) % 5, 0, "") for pid in range(20) for k in (0, 0, 2)]
+    rows += [(pid, 9, 1, "abcd"[pid % 4]) for pid in range(20)]
+    table = tables.sheet(invented(rows, ("pid", "camid", "modality", "artist")))
+    assert table["pid"].nunique() == 10
+    assert table.groupby("pid")["place"].apply(list).tolist() == [[0, 1, 2]] * 10
+    first = table[table["pid"] == 0]
+    assert first["view"].tolist() == ["camera 1", "camera 3", "artist a"]
 
 
 def test_a_sheet_never_holds_more_than_sixty_images():
