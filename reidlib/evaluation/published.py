@@ -26,7 +26,6 @@ from reidlib.evaluation.results import EvaluationResult, report
 
 FILE = Path(__file__).with_name("published.csv")
 METRICS = ("rank-1", "rank-5", "rank-10", "rank-20", "mAP", "mINP")
-ORIGINS = ("paper", "repository", "secondary", "reproduction")
 
 
 def table(
