@@ -59,8 +59,8 @@ def grad_cam(
     """Explain the cosine of each image with its target at the last feature map of a branch.
 
     Documented: Selvaraju et al., "Grad-CAM", ICCV 2017 (activation × pooled gradient, ReLU). The min-max scaling of
-    each map, before and after it is enlarged to the size of the image, is that of the grad-cam package. Reconstructed:
-    the cosine in the place of a class score.
+    each map, at the size of the image, is that of the grad-cam package. Reconstructed: the cosine in the place of a
+    class score.
 
     The model stays as it was: mode, gradients and ``requires_grad``. Nothing is drawn at random.
 
@@ -138,7 +138,7 @@ def _own(
     similarities = (_embedded(model, activations, branch, targets) * targets).sum(dim=1)
     (gradients,) = torch.autograd.grad(similarities.sum(), activations)
     weights = gradients.mean(dim=(2, 3), keepdim=True)
-    maps = _stretched(F.relu((weights * activations.detach()).sum(dim=1)))
+    maps = F.relu((weights * activations.detach()).sum(dim=1))
     maps = F.interpolate(maps[:, None], images.shape[2:], mode="bilinear", align_corners=False)[:, 0]
     return _stretched(maps), activations.detach(), gradients, similarities
 

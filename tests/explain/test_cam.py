@@ -165,7 +165,7 @@ def test_a_flat_map_shows_nothing_rather_than_rounding():
 @pytest.mark.parametrize("library", ["own", "package"])
 @pytest.mark.parametrize("around", [torch.enable_grad, torch.no_grad, torch.inference_mode])
 def test_the_model_is_left_as_it_was(network, library, around):
-    network.train()
+    network.train().requires_grad_()
     network.backbone.layer4.eval()  # modes may be mixed, and so may be what learns
     network.backbone.layer3[0].conv1.weight.requires_grad_(False)
     for number, parameter in enumerate(network.parameters()):

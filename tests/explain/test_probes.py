@@ -128,6 +128,8 @@ def test_missing_labels_and_rare_classes_are_left_out():
 def test_the_score_counts_classes_not_images():
     codes = np.r_[np.ones(8, int), np.zeros(IDENTITIES - 8, int)]
     assert probe(np.zeros((len(PIDS), 4)), of_people(codes), PIDS).score == pytest.approx(0.5)
+    hint = of_people(codes)[:, None] + noise(1)  # one standard deviation apart: with equal weights, 0.69 are told
+    assert probe(hint, of_people(codes), PIDS).score == pytest.approx(0.69, abs=0.1)
 
 
 def test_labels_of_images_are_shuffled_between_images():
