@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageOps
+from PIL import Image
 
 from reidlib.data import tree
 from reidlib.data.dataset import Reader, ReIDDataset
@@ -246,7 +246,7 @@ def draw(points: np.ndarray) -> Image.Image:
     from reidlib.synthetic.objects.pen import ink  # its package is heavy, and listing a tree does not need it
 
     strokes = np.split(points[:, :2], np.flatnonzero(points[:-1, 2] == 1) + 1)
-    return ImageOps.invert(ink(strokes, CANVAS, CANVAS)).convert("RGB")
+    return Image.fromarray(255 - ink(strokes, CANVAS, CANVAS)).convert("RGB")
 
 
 def files(kind: Kind, path: str) -> tuple[str]:

@@ -16,7 +16,7 @@ from reidlib.synthetic.objects.chairs import PARTS, Chair, misremembered, sample
 from reidlib.synthetic.objects.draughtsman import SHEET, Drawing, strokes
 from reidlib.synthetic.objects.pen import LINE_WIDTH
 from reidlib.synthetic.objects.photo import ObjectRendering, Studio
-from reidlib.synthetic.objects.surfaces import Camera, look
+from reidlib.synthetic.objects.surfaces import Camera, framed, look
 from reidlib.synthetic.plan import TwinPlan
 from reidlib.synthetic.randomness import Draw
 
@@ -29,7 +29,9 @@ SIZES = {"ci": Size(24, 20), "screen": Size(200, 100), "cpu": Size(300, 100), "g
 
 def _view(draw: Draw) -> Camera:
     """From the front, turned to one side, a little from above."""
-    return Camera(yaw=draw.choice((-1.0, 1.0)) * draw.bell(0.5, 0.15), pitch=draw.uniform(0.15, 0.4))
+    yaw, pitch = draw.choice((-1.0, 1.0)) * draw.bell(0.5, 0.15), draw.uniform(0.15, 0.4)
+    fill = draw.uniform(0.7, 0.9)
+    return Camera(yaw, pitch, fill=fill, shift=framed(draw, fill))
 
 
 CATALOGUE = Catalogue(

@@ -11,7 +11,7 @@ from reidlib.synthetic.objects.draughtsman import Drawing
 from reidlib.synthetic.objects.photo import ObjectRendering, Studio
 from reidlib.synthetic.objects.shoe_details import build
 from reidlib.synthetic.objects.shoes import PARTS, Shoe, misremembered, sample_shoe
-from reidlib.synthetic.objects.surfaces import Camera
+from reidlib.synthetic.objects.surfaces import Camera, framed
 from reidlib.synthetic.plan import TwinPlan
 from reidlib.synthetic.randomness import Draw
 
@@ -24,7 +24,9 @@ _FIRST = 2_429_000_000  # names are numbers of ten digits
 
 def _view(draw: Draw) -> Camera:
     """From the outer side, a little from above, toe to the left: as shoes are sold."""
-    return Camera(yaw=draw.bell(0.05, 0.13), pitch=draw.uniform(0.12, 0.4))
+    yaw, pitch = draw.bell(0.05, 0.13), draw.uniform(0.12, 0.4)
+    fill = draw.uniform(0.72, 0.92)
+    return Camera(yaw, pitch, fill=fill, shift=framed(draw, fill))
 
 
 CATALOGUE = Catalogue(

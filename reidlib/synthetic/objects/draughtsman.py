@@ -16,7 +16,7 @@ from reidlib.compiled import compiled
 from reidlib.synthetic.objects.lines import lines, smoothed
 from reidlib.synthetic.objects.pen import CANVAS, ink
 from reidlib.synthetic.objects.photo import ObjectRendering
-from reidlib.synthetic.objects.surfaces import Camera, Patch, View, look
+from reidlib.synthetic.objects.surfaces import Camera, Patch, View, framed, look
 from reidlib.synthetic.randomness import Draw
 
 _SALT = 95
@@ -67,24 +67,26 @@ def sample_drawing(camera: Camera, *key: int) -> Drawing:
     skill = draw.uniform()  # 0 careless, 1 careful
     loose = 1.0 - 0.6 * skill
     hand = Hand(
-        error=0.02 + 0.055 * loose * draw.uniform(0.5, 1.0),
-        turn=0.05 + 0.12 * loose,
-        stretch=0.06 * loose,
+        error=0.03 + 0.07 * loose * draw.uniform(0.5, 1.0),
+        turn=0.08 + 0.17 * loose,
+        stretch=0.09 * loose,
         weight=draw.uniform(1.8, 3.6),
-        wobble=0.5 + 2.0 * loose * draw.uniform(0.3, 1.0),
+        wobble=0.5 + 2.2 * loose * draw.uniform(0.3, 1.0),
         step=draw.uniform(5.0, 9.0) + 7.0 * loose * draw.uniform(),
         drops=(0.0, 0.2 * loose * draw.uniform(), 0.7 * draw.uniform() * loose),
         breaks=draw.uniform(0.0, 0.5),
         overshoot=draw.uniform(0.0, 3.5),
         twice=draw.choice((0.0, 0.12), (0.75, 0.25)),
     )
+    stretch = 1.0 + draw.bell(0.0, hand.stretch)
+    fill = draw.uniform(0.62, 0.93) / max(stretch, 1 / stretch)
     recalled = Camera(
         yaw=camera.yaw + draw.bell(0.0, hand.turn),
         pitch=min(max(camera.pitch + draw.bell(0.0, 0.7 * hand.turn), 0.0), 0.7),
         distance=camera.distance * draw.uniform(0.8, 1.5),
-        fill=draw.uniform(0.74, 0.93),
-        shift=(draw.bell(0.0, 0.015), draw.bell(0.0, 0.015)),
-        stretch=1.0 + draw.bell(0.0, hand.stretch),
+        fill=fill,
+        shift=framed(draw, fill),
+        stretch=stretch,
     )
     return Drawing(recalled, hand, key)
 
@@ -94,7 +96,7 @@ def sketch(
 ) -> ObjectRendering:
     """Draw remembered surfaces, in lines as wide as the hand draws or ``weight`` (units of the canvas)."""
     view = look(patches, drawing.camera, SHEET, SHEET)
-    inked = np.asarray(ink(strokes(view, drawing), height, width, drawing.hand.weight if weight is None else weight))
+    inked = ink(strokes(view, drawing), height, width, drawing.hand.weight if weight is None else weight)
     rows, columns = (((np.arange(size) + 0.5) * SHEET / size).astype(int) for size in (height, width))
     parts = view.part[np.ix_(rows, columns)].astype(np.uint8)
     image = np.repeat(255 - inked[..., None], 3, axis=2)

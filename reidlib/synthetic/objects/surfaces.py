@@ -3,8 +3,8 @@
 An object is a list of patches. A patch is a grid of points in space; neighbouring points span its surface. ``look``
 turns, projects and rasterises all patches into a `View`, from which photos are shaded and sketches are traced.
 
-Axes: x to the right, y up, z towards the viewer. No random number is drawn here, and nothing but plain double precision
-is used, so that a view is the same on every machine.
+Axes: x to the right, y up, z towards the viewer. Nothing but plain double precision is used, so that a view is the same
+on every machine.
 """
 
 import math
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reidlib.compiled import compiled
+from reidlib.synthetic.randomness import Draw
 
 Paint = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """From surface coordinates u, v in 0–1 (first and second axis of the grid) to material numbers, same shape."""
@@ -122,6 +123,12 @@ def curve(points: Sequence[Sequence[float]], count: int) -> np.ndarray:
     tangent = np.gradient(points, axis=0)  # Catmull–Rom
     a, b, p, q = points[i], points[i + 1], tangent[i], tangent[i + 1]
     return a * (2 * t**3 - 3 * t**2 + 1) + p * (t**3 - 2 * t**2 + t) + b * (3 * t**2 - 2 * t**3) + q * (t**3 - t**2)
+
+
+def framed(draw: Draw, fill: float) -> tuple[float, float]:
+    """Where in the picture an object stands that takes the share ``fill`` of it: anywhere inside."""
+    room = 0.4 * (1.0 - fill)
+    return draw.uniform(-room, room), draw.uniform(-room, room)
 
 
 def look(
