@@ -8,6 +8,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -99,6 +100,21 @@ def test_a_picture_that_moved_by_a_pixel_is_the_same(tmp_path):
         moved.paste(image.convert("RGB"), (1, -1))
     moved.save(tmp_path / "moved.png")
     assert same(tmp_path / "moved.png", FOLDER / "baseline_cmc.png")
+
+
+def test_switches_words_and_gaps_survive_the_way_through_a_file(tmp_path):
+    scores = pd.DataFrame(
+        {"variant": ["none", "none", "full", "full"], "seed": [0, 1] * 2, "on": [False] * 2 + [True] * 2}
+    )
+    scores = scores.assign(**{"rank-1": [0.1, 0.2, 0.3, np.nan], "mAP": [0.1, 0.2, 0.3, 0.4]})
+    pairs = pd.DataFrame({"comparison": "a", "split": pd.NA, "seed": [0, 1], "difference": [0.1, -0.2]})
+    drawn = {
+        "ladder": plots.ladder(scores, "caption", components=["on"]),
+        "comparison": plots.comparison(pairs.assign(low=-0.3, high=0.2, verdict="undecided"), "caption", margin=0.01),
+    }
+    for name, figure in drawn.items():
+        path = plots.save(figure, name, tmp_path)
+        assert same(path, plots.save(figures.redraw(name, tmp_path), f"{name}-again", tmp_path))
 
 
 def test_the_folder_holds_figures_with_their_origin_and_nothing_else():

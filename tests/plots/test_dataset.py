@@ -25,9 +25,10 @@ def sketches(tmp_path) -> Photos:
     return Photos("sketches", tmp_path, Reader("Sketches", None, None, modalities=("photo", "sketch")))
 
 
-def test_few_places_put_identities_in_columns(sketches):
+@pytest.mark.parametrize("nameless", ["", np.nan])  # as it is made, and as it is read from a file
+def test_few_places_put_identities_in_columns(sketches, nameless):
     table = pd.DataFrame({"path": [f"{n}.png" for n in range(5)], "pid": [7, 7, 9, 9, 3], "camid": 1})
-    table = table.assign(modality=[0, 1, 0, 1, 0], view="", place=[0, 1, 0, 1, 0])
+    table = table.assign(modality=[0, 1, 0, 1, 0], view=nameless, place=[0, 1, 0, 1, 0])
     figure = plots.sheet(table, sketches, "caption")
     assert [axis.get_title() for axis in figure.axes[:3]] == ["id 7", "id 9", "id 3"]
     assert [figure.axes[position].get_ylabel() for position in (0, 3)] == ["photo", "sketch"]
