@@ -16,7 +16,9 @@ def k_reciprocal_reference(query, gallery, k1=20, k2=6, lam=0.3, neighbours="all
     original = (squared / squared.max(axis=0)).T.astype(np.float32)
 
     # Neighbours, nearest first: of every item, but only among the queries or among all.
-    pool = len(query) if neighbours == "queries" else len(items)
+    pool = len(items)
+    if neighbours == "queries":
+        pool, k1 = len(query), min(k1, len(query) - 1)
     order = np.argsort(squared[:, :pool], axis=1, kind="stable")
     half = int(np.around(k1 / 2))
 

@@ -46,9 +46,11 @@ def k_reciprocal(
 ) -> Any:
     """Re-ranked distances (Q, G) float32, in 0–1, smaller is more similar; see the module's text for the definition.
 
-    At equal distance the earlier item counts as nearer, queries before the gallery. A pool smaller than k1 + 1 or k2 is
-    taken whole, as slices of the released code do. Distances and neighbours are found on the tensors' device, the
-    (sparse) rest on the CPU. Memory: 12 bytes for each pair among queries and gallery, about 3 GiB for 12,000.
+    At equal distance the earlier item counts as nearer, queries before the gallery. Small sets: with ``"all"``, a pool of
+    fewer than k1 + 1 items is taken whole and half of k1 stays what it is, as slices do in released code; with
+    ``"queries"``, where that code would run into the gallery, k1 is at most the number of queries less one.
+
+    Distances and neighbours are found on the tensors' device, the (sparse) rest on the CPU. Memory: 12 bytes for each pair among queries and gallery, about 3 GiB for 12,000 items.
 
     Args:
         query: (Q, D) embeddings of any length above 0, which are scaled to unit length here; a tensor or an array.
@@ -69,7 +71,9 @@ def k_reciprocal(
     if neighbours not in POOLS:
         raise ValueError(f"neighbours={neighbours!r} is unknown; known: {', '.join(map(repr, POOLS))}")
     features, queries = _unit(_features(query, "query"), _features(gallery, "gallery")), len(query)
-    pool = queries if neighbours == "queries" else len(features)
+    pool = len(features)
+    if neighbours == "queries":
+        pool, k1 = queries, min(k1, queries - 1)
 
     distances, nearest = _neighbours(features, pool, depth=max(k1 + 1, k2))
     mutual = _reciprocal(nearest[:pool], k1 + 1)
@@ -81,6 +85,7 @@ def k_reciprocal(
     result = np.zeros((queries, len(features) - queries), dtype=np.float32)
     rows, columns = encodings[:queries], encodings[queries:].tocsc()
     _add_shared(rows.indptr, rows.indices, rows.data, columns.indptr, columns.indices, columns.data, result)
+    lam = float(lam)  # a NumPy number would make the result float64
     result = (1 - lam) * (1 - result / (2 - result)) + lam * distances[:queries, queries:]
     return torch.from_numpy(result).to(query.device) if isinstance(query, Tensor) else result
 

@@ -139,7 +139,8 @@ def test_equal_gallery_images_are_at_equal_distance():
 
 def test_lambda_one_is_the_squared_distance_over_the_largest():
     query, gallery = embeddings(7, 5, 0)
-    found = k_reciprocal(query, gallery, lam=1)
+    found = k_reciprocal(query, gallery, lam=np.float64(1))
+    assert found.dtype == np.float32
     items = np.concatenate([query, gallery])
     items = items / np.linalg.norm(items, axis=1, keepdims=True)
     squared = ((items[:, None] - items) ** 2).sum(2)
@@ -197,3 +198,10 @@ NAN[2, 1] = np.nan
 def test_bad_arguments_are_refused(arguments, options, message):
     with pytest.raises(ValueError, match=message):
         k_reciprocal(*arguments, **options)
+
+
+def test_k1_is_at_most_the_other_queries():
+    query, gallery = embeddings(12, 30, 4)
+    found = [k_reciprocal(query, gallery, k1=k1, neighbours="queries") for k1 in (11, 12, 500)]
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])

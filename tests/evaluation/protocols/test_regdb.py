@@ -146,9 +146,11 @@ def test_swapped_branches_find_nobody(coded, direction):
     assert result.mean["rank-1"] == 0.0
 
 
-def test_each_split_is_one_result_and_report_tells_them_apart(coded):
+def test_each_split_is_one_result_and_report_says_how_many_there_are(coded):
     embeddings = torch.eye(len(coded))
     protocol = protocols.get("regdb")
     splits = [ReIDDataset("regdb", coded.root, coded.frame, regdb.READER, split=split) for split in (1, 2)]
-    table = evaluation.report([evaluation.score(embeddings, split, protocol) for split in splits])
-    assert list(table["data set"]) == ["regdb split 1", "regdb split 2"]
+    results = [evaluation.score(embeddings, split, protocol) for split in splits]
+    assert [result.source for result in results] == ["regdb split 1", "regdb split 2"]
+    table = evaluation.report(results)
+    assert table[["data set", "averaged over"]].values.tolist() == [["regdb", "2 of 10 splits"]]
