@@ -46,11 +46,12 @@ def k_reciprocal(
 ) -> Any:
     """Re-ranked distances (Q, G) float32, in 0–1, smaller is more similar; see the module's text for the definition.
 
-    At equal distance the earlier item counts as nearer, queries before the gallery. Small sets: with ``"all"``, a pool of
-    fewer than k1 + 1 items is taken whole and half of k1 stays what it is, as slices do in released code; with
+    At equal distance the earlier item counts as nearer, queries before the gallery. Small sets: with ``"all"``, a pool
+    of fewer than k1 + 1 items is taken whole and half of k1 stays what it is, as slices do in released code; with
     ``"queries"``, where that code would run into the gallery, k1 is at most the number of queries less one.
 
-    Distances and neighbours are found on the tensors' device, the (sparse) rest on the CPU. Memory: 12 bytes for each pair among queries and gallery, about 3 GiB for 12,000 items.
+    Distances and neighbours are found on the tensors' device, the (sparse) rest on the CPU. Memory: 12 bytes for each
+    pair among queries and gallery, about 3 GiB for 12,000 items.
 
     Args:
         query: (Q, D) embeddings of any length above 0, which are scaled to unit length here; a tensor or an array.
