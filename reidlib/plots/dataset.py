@@ -38,6 +38,7 @@ def sheet(table: pd.DataFrame, dataset: "ReIDDataset | Photos", caption: str) ->
     Identities lie in columns if each has a few places only, else in rows.
     """
     style.require(table, [*tables.WHO, "view", "place"])
+    table = table.assign(view=table["view"].astype("object").where(table["view"].notna(), ""))  # empty in the file
     names, pids = dataset.reader.modalities, table["pid"].drop_duplicates().tolist()
     across = table["place"].max() < tables.FEW_PLACES
     images = [photo(dataset, path) for path in table["path"]]
@@ -48,14 +49,14 @@ def sheet(table: pd.DataFrame, dataset: "ReIDDataset | Photos", caption: str) ->
     figure, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
     style.blank(axes.flat)
     axes = axes if across else axes.T
-    same_view = table.fillna({"view": ""}).groupby("place")["view"].transform("nunique") == 1
+    same_view = table.groupby("place")["view"].transform("nunique") == 1
     for record, image, named in zip(table.itertuples(), images, same_view, strict=True):
         axis = axes[record.place, pids.index(record.pid)]
         axis.imshow(image, aspect="auto")
         if not named:
             axis.set_xlabel(record.view, fontsize=8, labelpad=2)
     for record, named in zip(table.itertuples(), same_view, strict=True):
-        view = f"{record.view}\n" if named and isinstance(record.view, str) and record.view else ""
+        view = f"{record.view}\n" if named and record.view else ""
         heading = {"color": style.MODALITY_COLOURS[record.modality], "fontsize": 9}
         first = axes[record.place, 0]
         if across:
