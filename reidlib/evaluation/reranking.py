@@ -37,7 +37,7 @@ STEPS = 2**32
 """Steps per unit of squared distance. Equal embeddings are then at equal distance, whatever the order of the sums,
 and neighbours are told apart far more finely than by products in single precision."""
 
-BLOCK = 256
+BLOCK = 512
 """Rows of a matrix that are computed at a time."""
 
 
@@ -50,7 +50,7 @@ def k_reciprocal(
     of fewer than k1 + 1 items is taken whole and half of k1 stays what it is, as slices do in released code; with
     ``"queries"``, where that code would run into the gallery, k1 is at most the number of queries less one.
 
-    Distances and neighbours are found on the tensors' device, the (sparse) rest on the CPU. Memory: 12 bytes for each
+    Cosines are computed on the tensors' device, the rest on the CPU. Memory: 12 bytes for each
     pair among queries and gallery, about 3 GiB for 12,000 items.
 
     Args:
@@ -119,28 +119,41 @@ def _unit(query: Tensor, gallery: Tensor) -> Tensor:
 
 def _neighbours(features: Tensor, pool: int, depth: int) -> tuple[np.ndarray, np.ndarray]:
     """Scaled distances (pool, N) float32, and of each of the N items the nearest ones of the pool (N, depth) int64."""
-    items, depth = len(features), min(depth, pool)
-    steps = features.new_empty(items, items)  # of pairs outside the pool nothing is computed or read
+    items = len(features)
+    cosines = torch.empty(items, items, dtype=features.dtype)  # of pairs outside the pool nothing is computed or read
     for start in range(0, pool, BLOCK):  # on and above the diagonal, which halves the products
         stop = min(start + BLOCK, pool)
-        above = torch.addmm(
-            features.new_tensor(2 * STEPS), features[start:stop], features[start:].T, alpha=-2 * STEPS
-        ).round_()
-        steps[start:stop, start:] = above
-        steps[stop:, start:stop] = above[:, stop - start :].T
-
+        above = (features[start:stop] @ features[start:].T).cpu()
+        cosines[start:stop, start:] = above
+        cosines[stop:, start:stop] = above[:, stop - start :].T
     distances = np.empty((pool, items), dtype=np.float32)
-    nearest = np.empty((items, depth), dtype=np.int64)
-    column = torch.arange(pool, device=features.device)
-    for start in range(0, items, BLOCK):
-        rows = steps[start : start + BLOCK]
-        if start < pool:
-            scaled = rows[: pool - start] / rows[: pool - start].amax(1, keepdim=True).clamp(min=1)
-            distances[start : start + len(scaled)] = scaled.float().cpu().numpy()
-        # By distance, then by position; both are whole numbers, and their sum below 2**53 is exact.
-        keys = torch.add(column, rows[:, :pool], alpha=pool)
-        nearest[start : start + len(rows)] = (keys.topk(depth, largest=False).values % pool).cpu().numpy()
+    nearest = np.empty((items, min(depth, pool)), dtype=np.int64)
+    _sort_rows(cosines.numpy(), distances, nearest)
     return distances, nearest
+
+
+@compiled()
+def _sort_rows(cosines, distances, nearest):
+    """Fill the last two arrays; the first one is spent."""
+    pool, depth = distances.shape[0], nearest.shape[1]
+    steps = np.empty(depth)
+    for i in range(cosines.shape[0]):
+        row = cosines[i]
+        largest = 1.0  # not 0, where all items are equal
+        found = 0
+        for j in range(row.size if i < pool else pool):
+            row[j] = np.rint((2 - 2 * row[j]) * STEPS)
+            largest = max(largest, row[j])
+            if j < pool and (found < depth or row[j] < steps[depth - 1]):
+                found = min(found + 1, depth)
+                place = found - 1
+                while place > 0 and row[j] < steps[place - 1]:
+                    steps[place], nearest[i, place] = steps[place - 1], nearest[i, place - 1]
+                    place -= 1
+                steps[place], nearest[i, place] = row[j], j
+        if i < pool:
+            for j in range(row.size):
+                distances[i, j] = row[j] / largest
 
 
 def _rows(columns: np.ndarray, width: int, value: Any) -> sparse.csr_array:
