@@ -1,14 +1,15 @@
 """Thermal (long-wave infrared) images: temperature instead of reflected light.
 
 A thermal camera sees what surfaces emit, 8 to 14 µm. Nearly all of them (skin, hair, cloth, leather) have an emissivity
-close to 1 there, so colour, dye and print are invisible and what remains is how warm the outside is. Cloth lies as a
-heat resistance R between the skin and the air, the still air at its surface as another, R_air; in a steady state the
+close to 1 there, so colour and dye are invisible and what remains is how warm the outside is. Cloth lies as a heat
+resistance R between the skin and the air, the still air at its surface as another, R_air; in a steady state the
 outside is warmer than the air by the share R_air / (R_air + R) of what the skin is. That share, the *warmth* of a
 surface (1: bare skin; 0: as cold as the air), is what is shaded here.
 
 Documented (ISO 9920, general physics): 1 clo = 0.155 m²K/W, R_air about 0.7 clo, garments a fraction of a clo, layers
-add up. Reconstructed: the spread of the resistances, the cooling towards the feet, the camera. A person's resistances
-are drawn by the number of the identity, so that, like near-infrared albedo, they are seen by one modality only.
+add up. Reconstructed: the spread of the resistances; that the second cloth of a pattern is thicker or thinner than the
+first, so that a pattern is seen by its thickness; the cooling towards the feet; the camera. In part a person's
+resistances are drawn by the number of the identity: like near-infrared albedo, they are seen by one modality only.
 """
 
 import numpy as np
@@ -16,8 +17,8 @@ from scipy.ndimage import gaussian_filter
 
 from reidlib.synthetic import people
 from reidlib.synthetic import raycast as rc
-from reidlib.synthetic.body import FACE, MATERIALS, SKIN
-from reidlib.synthetic.identity import Identity
+from reidlib.synthetic.body import MATERIALS
+from reidlib.synthetic.identity import TEXTURES, Identity
 from reidlib.synthetic.people import GBuffer, Rendering
 from reidlib.synthetic.places import crop, panorama
 from reidlib.synthetic.randomness import Draw
@@ -25,27 +26,35 @@ from reidlib.synthetic.scene import Scene
 
 AIR = 0.7  # clo, resistance of the air at a surface
 GRAZING = 0.55  # what a surface seen edge-on shows of its warmth: emissivity falls off, and edges cool from two sides
-FOLDS = 0.06  # cloth touches the skin here and stands off there
 _SALT, _CAMERA_SALT, _NOISE_SALT = 91, 92, 93
+_FOLDS = [0.0 if name in ("skin", "face") else 0.06 for name in MATERIALS]  # cloth touches the skin here and there
 
 
-def warmth(identity: Identity) -> tuple[float, ...]:
-    """Warmth 0–1 of the outside of each of `reidlib.synthetic.body.MATERIALS`, in their order."""
+def warmth(identity: Identity) -> list[tuple[float, float]]:
+    """Warmth 0–1 of the outside of each of `reidlib.synthetic.body.MATERIALS`, where its pattern is and where not.
+
+    Two numbers a material: (of its first cloth, of its second). Who covers more skin also wears thicker cloth.
+    """
     draw = Draw(_SALT, identity.pid)
-    shirt = draw.uniform(0.15, 0.55)
-    over = draw.uniform(0.5, 1.0) if identity.outerwear == "jacket" else draw.uniform(0.9, 1.7)
+    shirt = 0.12 + 0.3 * identity.sleeve + draw.uniform(0.0, 0.15)
+    over = draw.uniform(0.5, 0.8) if identity.outerwear == "jacket" else draw.uniform(1.0, 1.5)
     resistance = {
         "skin": 0.08,
-        "hair": draw.uniform(0.4, 0.9),
+        "hair": draw.uniform(0.4, 0.8),
         "top": shirt,
         "outer": shirt + over,
-        "bottom": draw.uniform(0.25, 0.75),
-        "shoes": draw.uniform(0.9, 2.0),
-        "bag": draw.uniform(4.0, 9.0),  # it hangs on the outside: the body hardly warms it
-        "hat": draw.uniform(0.7, 1.6),
+        "bottom": 0.2 + 0.35 * (identity.skirt or identity.leg) + draw.uniform(0.0, 0.15),
+        "shoes": draw.uniform(1.2, 2.0) if identity.boots else draw.uniform(0.8, 1.4),
+        "bag": draw.uniform(4.0, 8.0),  # it hangs on the outside: the body hardly warms it
+        "hat": draw.uniform(0.7, 1.4),
         "face": 0.0,
     }
-    return tuple(AIR / (AIR + resistance[name]) for name in MATERIALS)
+    pairs = []
+    for name in MATERIALS:
+        value = resistance[name]
+        second = value + draw.uniform(0.2, 0.4) * (1 if value < 0.5 or draw.chance(0.5) else -1)
+        pairs.append((AIR / (AIR + value), AIR / (AIR + second)))
+    return pairs
 
 
 def render(identity: Identity, scene: Scene, height: int = 128, width: int = 64, *, samples: int = 2) -> Rendering:
@@ -71,8 +80,10 @@ def render(identity: Identity, scene: Scene, height: int = 128, width: int = 64,
 
 def _shade(gbuffer: GBuffer, identity: Identity, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Warmth times coverage, and coverage, (H, W): the shader's lamp at the camera stands in for emission."""
-    # columns of the material table: twice the same "colour", no pattern, folds in cloth, no eyes and mouth
-    table = [(*[value] * 6, 0, 1, 0, FOLDS * (i not in (SKIN, FACE)), 0) for i, value in enumerate(warmth(identity))]
+    table = [
+        (*[first] * 3, *[second] * 3, TEXTURES.index(cloth.texture), cloth.period, cloth.share, folds, 0)
+        for (first, second), cloth, folds in zip(warmth(identity), identity.materials, _FOLDS, strict=True)
+    ]
     towards_camera = np.float32((1.0 - GRAZING) / 0.75)  # the kernel's headlight: 0.25 edge-on, 1 facing the camera
     colour, alpha = np.empty((height, width, 3), np.float32), np.empty((height, width), np.float32)
     rc.shade(
