@@ -10,14 +10,29 @@ from dataclasses import dataclass
 ENVIRONMENT_VARIABLE = "REIDLIB_PROFILE"
 
 
+SHAPES = ("person", "square", "face")
+
+
 @dataclass(frozen=True)
 class Profile:
-    """A named size: ``height`` × ``width`` of the images in pixels, and what the profile is for."""
+    """A named size: ``height`` × ``width`` of images of whole people in pixels, and what the profile is for."""
 
     name: str
     height: int
     width: int
     purpose: str
+
+    def size(self, shape: str = "person") -> tuple[int, int]:
+        """(height, width) of images of this shape: ``square`` and ``face`` (five to four) are three quarters as wide as
+        people are high.
+
+        Raises:
+            ValueError: an unknown shape; the message lists the known ones.
+        """
+        if shape not in SHAPES:
+            raise ValueError(f"unknown shape {shape!r}; choose one of: {', '.join(SHAPES)}")
+        side = self.height * 3 // 4
+        return {"person": (self.height, self.width), "square": (side, side), "face": (side * 5 // 4, side)}[shape]
 
 
 PROFILES = {

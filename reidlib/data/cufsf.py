@@ -280,4 +280,4 @@ def _check_unlisted(listing: Listing) -> list[Problem]:
     return problems
 
 
-READER = Reader("CUFSF", read, check, modalities=("photo", "sketch"), decode=decode, files=files)
+READER = Reader("CUFSF", read, check, modalities=("photo", "sketch"), shape="face", decode=decode, files=files)

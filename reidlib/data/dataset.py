@@ -29,7 +29,8 @@ class Reader:
     ``read(root, split)`` returns the frame; it lists the same files in the same order for every split, so that all
     splits share one cache. ``check(dataset)`` returns what is odd about the tree, beyond what every data set is
     checked for. ``splits`` are the split numbers the publishers define, empty if there is one split only.
-    ``modalities`` are the names of modality 0 and 1 in captions.
+    ``modalities`` are the names of modality 0 and 1 in captions; ``shape`` is that of the images, see
+    :meth:`reidlib.profiles.Profile.size`.
 
     Two more for trees whose rows are not plain image files (strokes kept in one file, faces that must be aligned):
     ``decode(root, path)`` returns the image of a row, ``None`` for the file at ``root / path``; it raises ``OSError``
@@ -42,6 +43,7 @@ class Reader:
     check: Callable[["ReIDDataset"], list[Problem]]
     splits: Sequence[int] = ()
     modalities: tuple[str, str] = ("visible", "infrared")
+    shape: str = "person"
     decode: Callable[[Path, str], Image.Image] | None = None
     files: Callable[[str], Sequence[str]] | None = None
 

@@ -282,6 +282,7 @@ def _reader(kind: Kind) -> Reader:
         read=lambda root, split=None: read(kind, root, split),
         check=lambda dataset: check(kind, dataset),
         modalities=("photo", "sketch"),
+        shape="square",
         decode=lambda root, path: decode(kind, root, path),
         files=lambda path: files(kind, path),
     )

@@ -90,7 +90,8 @@ def embed(
     Args:
         model: a torch module with ``embed(images, modality) -> (B, D)`` for normalised float images (B, 3, H, W) and
             modality (B,) int64. Anything else with that method is taken to be ready, on the CPU unless ``device`` says.
-        height, width: size of the images in pixels; else ``model.image_size``, else that of the data set's profile.
+        height, width: size of the images in pixels; else ``model.image_size``, else that of the data set's profile and
+            shape.
         flip: take the mean of an image's embedding and that of its mirror image, both of unit length, instead.
         device: where to compute; default: where the model is.
 
@@ -218,8 +219,7 @@ def _image_size(model: Any, dataset: Any, height: int | None, width: int | None)
         return height, width
     if (size := getattr(model, "image_size", None)) is not None:
         return size
-    profile = profiles.get(dataset.profile)
-    return profile.height, profile.width
+    return profiles.get(dataset.profile).size(dataset.reader.shape)
 
 
 @contextmanager

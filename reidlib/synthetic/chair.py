@@ -10,7 +10,8 @@ from functools import partial
 
 import numpy as np
 
-from reidlib.synthetic.objects.catalogue import IMAGE_SIDES, Catalogue, Size
+from reidlib import profiles
+from reidlib.synthetic.objects.catalogue import Catalogue, Size
 from reidlib.synthetic.objects.chair_surfaces import build
 from reidlib.synthetic.objects.chairs import PARTS, Chair, misremembered, sample_chair
 from reidlib.synthetic.objects.draughtsman import SHEET, Drawing, strokes
@@ -86,7 +87,7 @@ def encode(rendering: ObjectRendering, scene: Studio | Drawing, path: str) -> by
 
 def image_size(profile: str) -> tuple[int, int]:
     """(height, width) of its images."""
-    return IMAGE_SIDES[profile], IMAGE_SIDES[profile]
+    return profiles.get(profile).size("square")
 
 
 def _name(number: int) -> str:

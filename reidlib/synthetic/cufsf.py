@@ -8,6 +8,7 @@ identity numbers (1, 2, 3 …; FERET's have gaps) and the dates. No picture is a
 import re
 from pathlib import PurePosixPath
 
+from reidlib import profiles
 from reidlib.synthetic.faces import PHOTO, SKETCH, Face, FaceScene, sample_face, sample_face_scene
 from reidlib.synthetic.plan import TwinPlan
 from reidlib.synthetic.portraits import PARTS, Rendering, points, render
@@ -22,7 +23,6 @@ _SALT = 84
 
 SIZES = {"ci": 48, "screen": 400, "cpu": 1194, "gpu": 1194}
 """Pairs of a photograph and a sketch by profile; 500 of 1,194 train."""
-_WIDTHS = {"ci": 48, "screen": 72, "cpu": 96, "gpu": 192}
 
 
 def plan(profile: str) -> TwinPlan:
@@ -62,7 +62,7 @@ def describe(path: str) -> tuple[Face, FaceScene]:
 
 def image_size(profile: str) -> tuple[int, int]:
     """(height, width) of its images: five to four, like the crop that faces are aligned to."""
-    return _WIDTHS[profile] * 5 // 4, _WIDTHS[profile]
+    return profiles.get(profile).size("face")
 
 
 def encode(rendering: Rendering, scene: FaceScene, path: str) -> bytes:

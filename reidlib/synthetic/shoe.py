@@ -6,7 +6,8 @@ on average. What is not: the shoes, their names, and who drew them.
 
 import re
 
-from reidlib.synthetic.objects.catalogue import IMAGE_SIDES, Catalogue, Size
+from reidlib import profiles
+from reidlib.synthetic.objects.catalogue import Catalogue, Size
 from reidlib.synthetic.objects.draughtsman import Drawing
 from reidlib.synthetic.objects.photo import ObjectRendering, Studio
 from reidlib.synthetic.objects.shoe_details import build
@@ -75,4 +76,4 @@ def encode(rendering: ObjectRendering, scene: Studio | Drawing, path: str) -> by
 
 def image_size(profile: str) -> tuple[int, int]:
     """(height, width) of its images."""
-    return IMAGE_SIDES[profile], IMAGE_SIDES[profile]
+    return profiles.get(profile).size("square")

@@ -7,6 +7,7 @@ import pytest
 
 from reidlib import models, profiles, recipes
 from reidlib.data import Augmentation
+from reidlib.data.registry import READERS
 from reidlib.recipes import Recipe
 
 ALL = [(method, dataset, profile) for method, dataset in recipes.METHODS for profile in profiles.PROFILES]
@@ -19,9 +20,17 @@ def test_every_recipe_survives_writing_and_builds_its_model(method: str, dataset
     for copy in (Recipe.from_json(recipe.to_json()), pickle.loads(pickle.dumps(recipe)), recipe.replace()):
         assert copy == recipe and copy.digest == recipe.digest and hash(copy) == hash(recipe)
     if profile != "paper":
-        assert (recipe.height, recipe.width) == (profiles.get(profile).height, profiles.get(profile).width)
+        assert (recipe.height, recipe.width) == profiles.get(profile).size(READERS[dataset].shape)
         assert recipe.weights is None, "a twin needs no download"
         models.build(method, num_ids=2, backbone=recipe.backbone, **recipe.model)
+
+
+def test_smaller_data_sets_are_trained_for_more_epochs_with_the_same_schedule() -> None:
+    sysu, regdb = (recipes.get("baseline", dataset=name, profile="cpu") for name in ("sysu", "regdb"))
+    assert regdb.epochs == 5 * sysu.epochs and regdb.warmup == 5 * sysu.warmup and regdb.validate_every == 5
+    assert regdb.replace(dataset="sysu", epochs=sysu.epochs, warmup=sysu.warmup, validate_every=1) == sysu
+    paper = recipes.get("baseline", dataset="regdb", profile="paper")
+    assert paper.replace(dataset="sysu") == recipes.get("baseline", dataset="sysu", profile="paper")
 
 
 def test_paper_recipe_is_that_of_agw() -> None:

@@ -9,9 +9,6 @@ from reidlib.synthetic.objects.photo import ObjectRendering, Studio, photograph,
 from reidlib.synthetic.objects.surfaces import Camera, Patch
 from reidlib.synthetic.randomness import Draw
 
-IMAGE_SIDES = {"ci": 48, "screen": 72, "cpu": 96, "gpu": 192}
-"""Height and width of the images by profile, in pixels."""
-
 _SALT = 96
 
 
