@@ -48,8 +48,9 @@ An image depends on its path and size alone.
 class Truth:
     """What is known about an image of a twin.
 
-    ``person_mask`` bool (H, W), ``part_mask`` uint8 (H, W) indexing `reidlib.synthetic.body.PARTS`, the person, the
-    circumstances, and the rendering before JPEG compression.
+    ``person_mask`` bool (H, W): the person, object or head; ``part_mask`` uint8 (H, W) indexing the ``PARTS`` of the
+    twin's module, for people `reidlib.synthetic.body.PARTS`; the person or object, the circumstances, and the rendering
+    before compression.
     """
 
     person_mask: np.ndarray

@@ -265,7 +265,7 @@ def test_bombs_of_memory_and_depth_do_no_harm(tmp_path):
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x89PNG", b"hello world", pickle.dumps(ARRAYS, 4)[:-40]])
 def test_damaged_files_are_named(tmp_path, content):
-    with pytest.raises(ValueError, match="Coordinate( is not a readable pickle|: the pickle holds an instruction)"):
+    with pytest.raises(ValueError, match=r"Coordinate( is not a readable pickle|: the pickle holds an instruction)"):
         load(tmp_path, content)
 
 
