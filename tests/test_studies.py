@@ -91,16 +91,15 @@ def test_grid_is_every_combination_in_readable_words() -> None:
 
 def test_grid_names_methods_and_data_sets_where_there_are_several(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(models.MODELS, "other", models.MODELS["baseline"])
-    monkeypatch.setitem(recipes._KNOWN, "dataset", ("sysu", "elsewhere"))
-    for key in (("other", "sysu"), ("baseline", "elsewhere"), ("other", "elsewhere")):
+    for key in (("other", "sysu"), ("baseline", "regdb"), ("other", "regdb")):
         monkeypatch.setitem(recipes.METHODS, key, recipes.METHODS["baseline", "sysu"])
     assert list(studies.grid("baseline", profile="ci")) == ["baseline"]
-    grid = studies.grid(["baseline", "other"], dataset=("sysu", "elsewhere"), profile="ci")
+    grid = studies.grid(["baseline", "other"], dataset=("sysu", "regdb"), profile="ci")
     assert {label: (recipe.method, recipe.dataset, recipe.profile) for label, recipe in grid.items()} == {
         "baseline, on sysu": ("baseline", "sysu", "ci"),
         "other, on sysu": ("other", "sysu", "ci"),
-        "baseline, on elsewhere": ("baseline", "elsewhere", "ci"),
-        "other, on elsewhere": ("other", "elsewhere", "ci"),
+        "baseline, on regdb": ("baseline", "regdb", "ci"),
+        "other, on regdb": ("other", "regdb", "ci"),
     }
 
 

@@ -216,24 +216,24 @@ def test_what_a_cluster_cannot_do_is_said(grid, imageless, trained, tmp_path, mo
 
 
 @pytest.fixture
-def twin(ci_twin: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> ReIDDataset:
+def small_twin(ci_twin: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> ReIDDataset:
     monkeypatch.setenv("REIDLIB_CACHE", str(tmp_path_factory.getbasetemp() / "sweep-cache"))
     return data.open("sysu", root=ci_twin)
 
 
 @pytest.mark.integration
-def test_sweep_trains_evaluates_skips_and_survives_failures(twin: ReIDDataset, grid: dict[str, Recipe]) -> None:
+def test_sweep_trains_evaluates_skips_and_survives_failures(small_twin: ReIDDataset, grid: dict[str, Recipe]) -> None:
     protocol = evaluation.protocols.get("sysu", num_trials=2)
     grid = {"full": grid["full"], "fails": grid["full"].replace(loss_weights={"triplet": None})}
-    rows = sweep.run(grid, twin, protocol, seeds=[0], threads=1)
+    rows = sweep.run(grid, small_twin, protocol, seeds=[0], threads=1)
     assert rows["error"].isna().tolist() == [True, False] and "loss_weights do not fit" in rows["error"][1]
-    run = runs.load(runs.default_folder(grid["full"], twin))
-    result = evaluation.evaluate(run.model, twin, protocol)
+    run = runs.load(runs.default_folder(grid["full"], small_twin))
+    result = evaluation.evaluate(run.model, small_twin, protocol)
     assert rows["mAP"][0] == pytest.approx(result.mean["mAP"], abs=1e-5)
     assert rows["parameters"][0] == sum(parameter.numel() for parameter in run.model.parameters())
     weights = run.folder / "weights.safetensors"
     before = weights.stat().st_mtime_ns
-    again = sweep.run(grid, twin, protocol, seeds=[0], threads=1)
+    again = sweep.run(grid, small_twin, protocol, seeds=[0], threads=1)
     assert again[:1].equals(rows[:1]) and weights.stat().st_mtime_ns == before
     assert len(ledger.local().read_text().splitlines()) == 1 + 3, "one success, two failures"
 
@@ -254,13 +254,13 @@ if __name__ == "__main__":
 
 
 @pytest.fixture
-def start(twin: ReIDDataset, tmp_path: Path) -> Callable:
+def start(small_twin: ReIDDataset, tmp_path: Path) -> Callable:
     """``start()`` begins the sweep of ``SCRIPT`` in a process of its own; returns it."""
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     environment = {**os.environ, "PYTHONPATH": str(Path(sweep.__file__).parent.parent), "TQDM_DISABLE": "1"}
     options = {"env": environment, "start_new_session": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return lambda: subprocess.Popen([sys.executable, str(script), str(twin.root)], text=True, **options)
+    return lambda: subprocess.Popen([sys.executable, str(script), str(small_twin.root)], text=True, **options)
 
 
 def require_every_run_once(own_ledger: Path) -> None:
@@ -311,11 +311,11 @@ def test_two_sweeps_at_once_share_the_work(start: Callable, own_ledger: Path) ->
 @pytest.mark.slow
 @pytest.mark.integration
 def test_local_cluster_performs_jobs_in_processes_of_their_own(
-    twin: ReIDDataset, grid: dict[str, Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_twin: ReIDDataset, grid: dict[str, Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(sweep.__file__).parent.parent))
     grid["fails"] = grid["full"].replace(loss_weights={"triplet": None})
-    jobs = sweep.plan(grid, twin, evaluation.protocols.get("sysu", num_trials=1), [0])
+    jobs = sweep.plan(grid, small_twin, evaluation.protocols.get("sysu", num_trials=1), [0])
     handed_in = sweep.submit(jobs, cluster="local", folder=tmp_path / "logs", threads=1)
     assert [job.result() for job in handed_in] == [None] * 3
     rows = sweep.rows(jobs)
