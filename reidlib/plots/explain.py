@@ -116,19 +116,25 @@ def probe_scores(table: pd.DataFrame, caption: str) -> Figure:
 def localisation(table: pd.DataFrame, caption: str) -> Figure:
     """Do maps lie on the person? Mean scores of each map and, in grey, of the controls that know nothing of it.
 
-    ``table`` as `reidlib.explain.localisation_table` gives it, of several maps one below the other: ``map``, ``pid``,
-    ``energy``, ``pointing``, ``parts``. Images of one person are averaged first; the interval is over persons.
+    ``table`` as `reidlib.explain.localisation_table` gives it, of several maps one below the other: ``map``, ``row``,
+    ``pid``, ``energy``, ``pointing``, ``parts``. An image counts where every map has a score for it, so that all means
+    are over the same images. Those of one person are averaged first; the interval is over persons. Several maps bring
+    several maps of another image, which are averaged, too.
     """
-    style.require(table, ["map", "pid", *_MEASURES])
-    table = table.drop_duplicates()  # several maps of the same images bring the same controls
+    style.require(table, ["map", "row", "pid", *_MEASURES])
+    images = table["row"].nunique()
+    empty = table.loc[table["energy"].isna(), "row"].nunique()
+    if empty == images:
+        raise ValueError("there is nothing to draw: for every image, at least one map is empty")
     names = sorted(table["map"].unique(), key=lambda name: name in _CONTROLS)
     looks, rows = style.looks(name for name in names if name not in _CONTROLS), range(len(names))
     size = 2.6 * len(_MEASURES) + 1.6, 0.36 * len(names) + 1.5
     figure, axes = plt.subplots(1, len(_MEASURES), figsize=size, sharey=True, layout="constrained")
     for axis, (measure, title) in zip(axes, _MEASURES.items(), strict=True):
-        persons = 100 * table.groupby(["map", "pid"])[measure].mean()
+        shared = table.groupby(["pid", "row", "map"])[measure].mean().unstack().dropna()
+        persons = 100 * shared.groupby("pid").mean()
         for row, name in zip(rows, names, strict=True):
-            values = persons[name].dropna()
+            values = persons[name]
             colour, marker = looks.get(name, (style.NEUTRAL, "o"))
             axis.errorbar(
                 [values.mean()], [row], xerr=[np.nan_to_num(style.interval(values))], marker=marker, markersize=7,
@@ -136,5 +142,6 @@ def localisation(table: pd.DataFrame, caption: str) -> Figure:
             )  # fmt: skip
         axis.set(title=title, xlabel="per cent", xlim=(0, 100), ylim=(len(names) - 0.5, -0.5))
     axes[0].set_yticks(rows, [style.label(name) for name in names])
-    style.caption(figure, caption, "bars: 95 % interval over persons (Student t)", "grey: controls")
+    left_out = f"{empty} of {images} images left out, for which a map is empty" if empty else ""
+    style.caption(figure, caption, "bars: 95 % interval over persons (Student t)", "grey: controls", left_out)
     return figure

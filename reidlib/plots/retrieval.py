@@ -75,18 +75,20 @@ def cmc_curves(table: pd.DataFrame, caption: str) -> Figure:
 
 @drawing
 def distance_histograms(table: pd.DataFrame, caption: str, xlabel: str = "cosine distance") -> Figure:
-    """Distances between images of the same and of different persons, one row a panel (`tables.distances`).
+    """Distances in pairs of two kinds, such as the same and different persons, one row a panel (`tables.distances`).
 
     Ticks on the upper edge are medians. The overlap is the share of the two histograms' area that they have in common
     (0: perfectly apart, 1: the same).
     """
     style.require(table, ["panel", "pair", "left", "right", "share", "median"])
-    panels = table["panel"].unique()
+    panels, kinds = table["panel"].unique(), table["pair"].unique()
+    if len(kinds) != 2:
+        raise ValueError(f"histograms show pairs of two kinds, not of {list(kinds)}")
     size = 7.5, 1.7 * len(panels) + 0.8
     figure, axes = plt.subplots(len(panels), 1, figsize=size, sharex=True, layout="constrained", squeeze=False)
     for axis, panel in zip(axes[:, 0], panels, strict=True):
         shares = []
-        for pair, colour in (("same person", RIGHT), ("different person", style.NEUTRAL)):
+        for pair, colour in zip(kinds, (RIGHT, style.NEUTRAL), strict=True):
             part = table[(table["panel"] == panel) & (table["pair"] == pair)]
             edges = [*part["left"], part["right"].iloc[-1]]
             axis.stairs(part["share"], edges, fill=True, alpha=0.4, color=colour, label=pair)
@@ -154,9 +156,12 @@ def embedding_map(
     """Points in the plane, one panel a branch or model: colour tells the identity, the marker the modality.
 
     ``table`` has the columns ``pid``, ``modality``, ``x``, ``y`` and the one that ``panel`` names, as
-    `reidlib.explain.embedding_table` gives it; a column ``split`` is named in the caption.
+    `reidlib.explain.embedding_table` gives it; a column ``split`` is named in the caption. ``modalities``: the names
+    of modality 0, 1 and, if there is one, 2.
     """
     style.require(table, ["pid", "modality", "x", "y", panel])
+    if table["modality"].max() >= len(modalities):
+        raise ValueError(f"modality {table['modality'].max()} has no name in {tuple(modalities)}")
     names = table[panel].unique()
     columns = 2 if len(names) == 4 else min(len(names), 3)
     rows = -(-len(names) // columns)
@@ -168,7 +173,7 @@ def embedding_map(
     for axis in axes.flat[len(names) :]:
         axis.set_visible(False)
     for axis, name in zip(axes.flat, names, strict=False):
-        for m, marker in style.MODALITY_MARKERS.items():
+        for m, marker in zip(range(len(modalities)), style.MODALITY_MARKERS.values(), strict=False):
             part = table[(table[panel] == name) & (table["modality"] == m)]
             edges = {"edgecolor": "black" if m else "white", "linewidth": 0.5, "s": 34 if m else 26}
             axis.scatter(

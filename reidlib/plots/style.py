@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 
 from reidlib.data.registry import READERS
 
-MODALITY_COLOURS = {0: "#D55E00", 1: "#0072B2"}
-"""Okabe and Ito's vermilion and blue: told apart by readers with any colour vision, and in grey print."""
-MODALITY_MARKERS = {0: "o", 1: "^"}
+MODALITY_COLOURS = {0: "#D55E00", 1: "#0072B2", 2: "#56B4E9"}
+"""Okabe and Ito's vermilion, blue and sky blue: told apart by readers with any colour vision, and in grey print. The
+third modality is the auxiliary one between photos and sketches."""
+MODALITY_MARKERS = {0: "o", 1: "^", 2: "s"}
 RIGHT, WRONG = "#009E73", "#D55E00"
 NEUTRAL = "#7F7F7F"
 METHOD_NAMES = {"baseline": "baseline", "maum": "MAUM", "fienet": "FIENet", "idkl": "IDKL", "dalnet": "DALNet"}
@@ -63,7 +64,7 @@ def caption(figure: Figure, *parts: str) -> None:
 
 
 def ledger_caption(rows: pd.DataFrame) -> str:
-    """What the caption of a figure drawn from rows of the ledger must say: data, profile, protocol and seeds.
+    """What the caption of a figure drawn from rows of the ledger must say: data, profile, protocol, splits and seeds.
 
     Raises:
         ValueError: the rows hold the scores of more than one protocol, which must not share an axis.
@@ -76,8 +77,8 @@ def ledger_caption(rows: pd.DataFrame) -> str:
         f"({'synthetic ' if source.startswith('twin') else ''}{source}, {profile})"
         for name, source, profile in sources.itertuples(index=False)
     ]
-    seeds = ", ".join(str(seed) for seed in sorted(rows["seed"].unique()))
-    return " · ".join([*titles, protocols[0], f"seeds {seeds}"])
+    numbers = {name: ", ".join(map(str, sorted(rows[name].dropna().unique()))) for name in ("split", "seed")}
+    return " · ".join([*titles, protocols[0], *(f"{name}s {shown}" for name, shown in numbers.items() if shown)])
 
 
 def looks(names: Iterable[str]) -> dict[str, tuple[str, str]]:

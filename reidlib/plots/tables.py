@@ -105,18 +105,22 @@ def cmc(results: Mapping[str, "EvaluationResult"]) -> pd.DataFrame:
     return pd.DataFrame(records, columns=["model", "rank", "trial", "cmc"])
 
 
-def distances(pairs: Mapping[str, tuple[np.ndarray, np.ndarray]], bins: int = 60) -> pd.DataFrame:
-    """Histograms of distances between images of the same and of different persons: ``{panel: (same, different)}``.
+def distances(
+    pairs: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    bins: int = 60,
+    kinds: tuple[str, str] = ("same person", "different person"),
+) -> pd.DataFrame:
+    """Histograms of distances in pairs of two kinds: ``{panel: (of the first, of the second)}``.
 
     Returns:
-        ``panel``, ``pair`` ("same person", "different person"), ``left`` and ``right`` edge of the bin, ``share`` of
-        the pairs in it, and the ``median`` of all.
+        ``panel``, ``pair`` (one of ``kinds``), ``left`` and ``right`` edge of the bin, ``share`` of the pairs in it,
+        and the ``median`` of all.
     """
     everything = [np.asarray(values) for pair in pairs.values() for values in pair]
     edges = np.linspace(min(map(np.min, everything)), max(map(np.max, everything)), bins + 1)
     tables = []
     for panel, pair in pairs.items():
-        for name, values in zip(("same person", "different person"), pair, strict=True):
+        for name, values in zip(kinds, pair, strict=True):
             share = np.histogram(values, edges)[0] / len(values)
             columns = {"left": edges[:-1], "right": edges[1:], "share": share, "median": np.median(values)}
             tables.append(pd.DataFrame({"panel": panel, "pair": name, **columns}))

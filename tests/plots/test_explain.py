@@ -71,3 +71,15 @@ def test_localisation_averages_persons_and_shows_controls_once_in_grey():
     assert (high - low) / 2 == pytest.approx(100 * style.interval([0.3, 0.7]))
     colours = [bar.lines[0].get_color() for bar in energy.containers]
     assert colours == [plots.BRANCH_COLOURS["shared"], plots.BRANCH_COLOURS["specific"], style.NEUTRAL]
+
+
+def test_localisation_compares_maps_over_the_same_images():
+    """Where one map is empty, the others do not count either: it may be the image that is hard."""
+    of = {"pid": [1, 2, 3], "row": [0, 1, 2], "pointing": 1.0, "parts": 0.5}
+    shared, specific = {"energy": [0.2, 0.4, 0.9]}, {"energy": [0.2, 0.4, np.nan]}
+    maps = [pd.DataFrame(of | {"map": "shared"} | shared), pd.DataFrame(of | {"map": "specific"} | specific)]
+    figure = plots.localisation(pd.concat(maps), "caption")
+    assert [bar.lines[0].get_xdata()[0] for bar in figure.axes[0].containers] == pytest.approx([30, 30])
+    assert "1 of 3 images left out" in figure.get_supxlabel().replace("\n", " ")
+    with pytest.raises(ValueError, match="at least one map is empty"):
+        plots.localisation(pd.concat(maps).assign(energy=np.nan), "caption")

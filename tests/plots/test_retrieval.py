@@ -33,6 +33,24 @@ def test_distance_histograms_measure_their_overlap():
     assert figure.axes[1].lines[0].get_xdata()[0] == pytest.approx(0.125)
 
 
+def test_distance_histograms_name_the_pairs_as_the_table_does():
+    values, kinds = np.linspace(0, 1, 60), ("centre and centre", "centre and proxy")
+    table = tables.distances({"baseline": (values, values / 2)}, kinds=kinds)
+    figure = plots.distance_histograms(table, "caption", "cosine")
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(kinds)
+    with pytest.raises(ValueError, match="two kinds"):
+        plots.distance_histograms(table[table["pair"] == kinds[0]], "caption")
+
+
+def test_embedding_map_shows_a_third_modality():
+    table = pd.DataFrame({"pid": 1, "modality": [0, 1, 2, 2], "branch": "global", "x": range(4), "y": 0})
+    figure = plots.embedding_map(table, "caption", modalities=("photo", "sketch", "auxiliary"))
+    assert [len(points.get_offsets()) for points in figure.axes[0].collections] == [1, 1, 2]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["photo", "sketch", "auxiliary"]
+    with pytest.raises(ValueError, match="modality 2 has no name"):
+        plots.embedding_map(table, "caption")
+
+
 def test_affinity_parts_the_modalities():
     frame = pd.DataFrame({"pid": [1, 2, 1, 2, 1], "modality": [0, 0, 1, 1, 0]})
     table = tables.affinities({"a": np.eye(5), "b": np.ones((5, 5))}, frame)

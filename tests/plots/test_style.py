@@ -51,12 +51,13 @@ def test_a_long_caption_breaks_between_its_parts():
 
 def rows(**columns) -> pd.DataFrame:
     default = {"dataset": "sysu", "source": "twin 1", "profile": "screen", "protocol": "all", "seed": [2, 0]}
-    return pd.DataFrame(default | columns)
+    return pd.DataFrame(default | {"split": pd.array([None, None], dtype="Int64")} | columns)
 
 
 def test_a_caption_from_the_ledger_names_data_protocol_and_seeds():
     assert plots.ledger_caption(rows()) == "SYSU-MM01 (synthetic twin 1, screen) · all · seeds 0, 2"
     assert plots.ledger_caption(rows(source="real")).startswith("SYSU-MM01 (real, screen)")
+    assert plots.ledger_caption(rows(split=[3, 1])).endswith("all · splits 1, 3 · seeds 0, 2")
     with pytest.raises(ValueError, match="one protocol"):
         plots.ledger_caption(rows(protocol=["all", "indoor"]))
 
