@@ -123,7 +123,8 @@ def table(path: str | Path | None = None, *, latest: bool = False, **filters: An
     Of several rows of the same run one is kept: the last one without an error, with a label if there is one.
 
     Args:
-        latest: keep one row also where only the code differs, so that results of older code are not counted as well.
+        latest: keep one row also where only the code differs, so that results of older code are not counted as well:
+            the last one without an error, whatever its label.
         filters: column → the value, or the values, to keep; ``None`` stands for a missing value:
             ``table(method="baseline", seed=[0, 1, 2], error=None)``.
 
@@ -282,7 +283,11 @@ def _files(path: str | Path | None) -> list[Path]:
 
 def _unique(rows: pd.DataFrame, latest: bool = False) -> pd.DataFrame:
     """One row of every run, as :func:`table` says, in their order and with their index."""
-    worth = 2 * rows["error"].isna() + (rows["variant"] != "")
-    columns = [name for name in KEY if not (latest and name == "code")]
-    kept = rows.loc[worth.sort_values(kind="stable").index].drop_duplicates(columns, keep="last")
-    return rows.loc[kept.index.sort_values()]
+    worth = rows[["date"]].assign(sound=rows["error"].isna(), labelled=rows["variant"] != "")
+
+    def last(found: pd.DataFrame, columns: list[str], by: list[str]) -> pd.DataFrame:
+        order = worth.loc[found.index].sort_values(by, kind="stable").index
+        return found.loc[order].drop_duplicates(columns, keep="last").sort_index()
+
+    rows = last(rows, KEY, ["sound", "labelled", "date"])
+    return last(rows, [name for name in KEY if name != "code"], ["sound", "date"]) if latest else rows

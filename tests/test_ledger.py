@@ -206,6 +206,24 @@ def test_results_of_older_code_can_be_left_out(record: Callable, monkeypatch: py
     assert latest["seed"].tolist() == [1, 0] and latest["code"].tolist()[1] == "0" * 16
 
 
+def test_a_label_does_not_make_older_code_the_latest(record: Callable, fail: Callable, monkeypatch) -> None:
+    record("full")
+    monkeypatch.setattr(runs, "code_digest", lambda *_: "0" * 16)
+    record()
+    fail(RuntimeError("once"))
+    (row,) = ledger.table(latest=True).to_dict("records")
+    assert row["code"] == "0" * 16 and row["variant"] == ""
+
+
+def test_the_last_row_is_the_one_of_the_last_day(record: Callable, recipe: Recipe) -> None:
+    """Whichever file it lies in: what was published meanwhile may be younger than what was recorded here."""
+    record("today")
+    ledger.publish()
+    text = ledger.local().read_text()
+    ledger.local().write_text(text.replace(datetime.now(UTC).date().isoformat(), "2001-01-01").replace("today", "old"))
+    assert ledger.table()["variant"].tolist() == ["today"]
+
+
 def test_recipe_of_a_row(record: Callable, recipe: Recipe) -> None:
     changes = {"seed": 1, "epochs": 9, "model": {"neck": False}, "augmentation": {"erase_scale": (0.1, 0.2)}}
     row = record(**changes)
