@@ -162,8 +162,9 @@ class _Dtype(_StandIn):
     __slots__ = ("dtype",)
 
     def __init__(self, code: Any, *flags: Any):
-        if type(code) is not str or not _NUMBERS.fullmatch(code):
-            raise _Refused(f"the pickle holds an array of {str(code)[:40]!r}, not of numbers")
+        if type(code) is not str or not _NUMBERS.fullmatch(code):  # other objects may take a terabyte to print
+            found = repr(code[:40]) if type(code) is str else _kind(code)
+            raise _Refused(f"the pickle holds an array of {found}, not of numbers")
         self.dtype = np.dtype(code)
 
     def __setstate__(self, state: Any) -> None:

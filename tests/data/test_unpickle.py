@@ -261,6 +261,9 @@ def test_bombs_of_memory_and_depth_do_no_harm(tmp_path):
         load(tmp_path, b"\x80\x04Nr\xff\xff\xff\x7f.")  # 2**31 places to remember things in
     with pytest.raises(ValueError, match="not a readable pickle"):
         load(tmp_path, b"\x80\x04\x8e" + (1 << 40).to_bytes(8, "little") + b"abc.")  # a terabyte of bytes
+    endless = text("numpy") + text("dtype") + b"\x93" + text("f8") + b"2\x86" * 60 + b"\x85R"  # prints as 2**60 texts
+    with pytest.raises(ValueError, match="an array of tuple, not of numbers"):
+        load(tmp_path, b"\x80\x04}" + text("k1") + endless + b"s.")
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x89PNG", b"hello world", pickle.dumps(ARRAYS, 4)[:-40]])
