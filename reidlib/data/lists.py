@@ -55,14 +55,16 @@ def read_images(file: Path, pattern: re.Pattern[str], example: str) -> list[List
 
 def require_labels(listed: list[Listed], where: str) -> None:
     """Raise ``ValueError`` unless the labels number the identities 0, 1, 2 …, one label an identity."""
+    fix = "take the list again from where it was published"
     count = len({line.pid for line in listed})
     label_of, pid_of = {}, {}
     for path, pid, label in listed:
         if label >= count:
-            raise ValueError(f"{where}: {path}: label {label} is out of range: {count} identities, 0 … {count - 1}")
+            message = f"label {label} is out of range: {count} identities, 0 … {count - 1}"
+            raise ValueError(f"{where}: {path}: {message}; {fix}")
         if label_of.setdefault(pid, label) != label:
-            raise ValueError(f"{where}: {path}: identity {pid} is labelled {label} here and {label_of[pid]} elsewhere")
+            message = f"identity {pid} is labelled {label} here and {label_of[pid]} elsewhere"
+            raise ValueError(f"{where}: {path}: {message}; {fix}")
         if pid_of.setdefault(label, pid) != pid:
-            raise ValueError(
-                f"{where}: {path}: label {label} stands for identity {pid} here and {pid_of[label]} elsewhere"
-            )
+            message = f"label {label} stands for identity {pid} here and {pid_of[label]} elsewhere"
+            raise ValueError(f"{where}: {path}: {message}; {fix}")

@@ -56,7 +56,9 @@ def read(root: Path, split: None = None) -> pd.DataFrame:
     """
     listing, training, test_pids = scan(root), read_training(root), set(read_test_ids(root))
     if shared := sorted(test_pids & {line.pid for lines in training.values() for line in lines}):
-        raise ValueError(f"{root / 'idx'}: test_id and the training lists share {shared}; results would be void")
+        raise ValueError(
+            f"{root / 'idx'}: test_id and the training lists share {shared}; results would be void; {_COPY_AGAIN}"
+        )
     rows = [
         (line.path, line.pid, int(_LINES[name].fullmatch(line.path)["camid"]), MODALITIES[name], "train")
         for name, lines in training.items()
@@ -70,7 +72,9 @@ def read(root: Path, split: None = None) -> pd.DataFrame:
 
 
 def scan(root: Path) -> Listing:
-    """List the test folders. The root and its folders may be links; links deeper down must stay inside the root.
+    """List the test folders, and look for links that lead out of the root in ``vis`` and ``nir``.
+
+    The root and its folders may be links; links deeper down must stay inside the root.
 
     Raises:
         FileNotFoundError: a folder is missing (the one that is published empty may be: archives drop such folders).
@@ -78,6 +82,10 @@ def scan(root: Path) -> Listing:
     """
     cameras = {f"test_{name}/cam{camid}": (name, camid) for name in MODALITIES for camid in CAMERAS}
     tree.require_folders(root, [*MODALITIES, "idx", *(path for path in cameras if path != EMPTY)], EXPECTED_TREE)
+    for identity in [entry for name in MODALITIES for entry in tree.entries(root / name)]:
+        tree.refuse_outside(identity, root)
+        for image in tree.entries(Path(identity.path)) if identity.is_dir() else ():
+            tree.refuse_outside(image, root)
     images, strays = [], []
     for folder, (name, camid) in cameras.items():
         for identity in tree.entries(root / folder) if (root / folder).is_dir() else ():

@@ -101,7 +101,9 @@ def read_lists(root: Path, split: int) -> Lists:
         require_labels(both, f"{root / 'idx'}/{part}_*_{split}.txt")
         pids[part] = {line.pid for line in both}
     if shared := sorted(pids["train"] & pids["test"]):
-        raise ValueError(f"{root / 'idx'}: train and test of split {split} share {shared}; results would be void")
+        raise ValueError(
+            f"{root / 'idx'}: train and test of split {split} share {shared}; results would be void; {_GET_LISTS}"
+        )
     return lists
 
 

@@ -170,10 +170,17 @@ def test_links_may_lead_to_the_first_copy_but_not_out_of_the_root(tree, tmp_path
     image.unlink()
     image.symlink_to("../../../vis/0005/0005_c01_s185500_f0_vis.jpg")
     assert len(reidlib.data.open("llcm", root=tree)) == 100
-    image.unlink()
     (tmp_path / "secret.jpg").write_bytes(b"x")
-    image.symlink_to(tmp_path / "secret.jpg")
-    with pytest.raises(ValueError, match="is a link that leaves"):
+    for path in ("test_vis/cam1/0005/0005_c01_s185500_f0_vis.jpg", "vis/0001/0001_c01_s185500_f0_vis.jpg"):
+        (tree / path).unlink()
+        (tree / path).symlink_to(tmp_path / "secret.jpg")
+        with pytest.raises(ValueError, match=rf"{path} is a link that leaves"):
+            reidlib.data.open("llcm", root=tree)
+        (tree / path).unlink()
+        (tree / path).write_bytes(b"x")
+    shutil.move(tree / "nir/0004", tmp_path / "0004")
+    (tree / "nir/0004").symlink_to(tmp_path / "0004")
+    with pytest.raises(ValueError, match=r"nir/0004 is a link that leaves"):
         reidlib.data.open("llcm", root=tree)
 
 
