@@ -44,7 +44,7 @@ BLOCK = 512
 def k_reciprocal(
     query: Any, gallery: Any, *, k1: int = 20, k2: int = 6, lam: float = 0.3, neighbours: str = "all"
 ) -> Any:
-    """Re-ranked distances (Q, G) float32, in 0–1, smaller is more similar; see the module's text for the definition.
+    """Re-ranked distances (Q, G) float32, 0–1 but for rounding, smaller is more similar; defined in the module's text.
 
     At equal distance the earlier item counts as nearer, queries before the gallery. Small sets: with ``"all"``, a pool
     of fewer than k1 + 1 items is taken whole and half of k1 stays what it is, as slices do in released code; with
