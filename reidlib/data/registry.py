@@ -47,7 +47,9 @@ def open(
     if split is not None and split not in reader.splits:
         allowed = f"one of {list(reader.splits)}" if reader.splits else "None: this data set has a single split"
         raise ValueError(f"split={split!r} is not possible for {name!r}; use {allowed}")
-    if split is None and reader.splits:
+    if split is not None:
+        split = reader.splits[reader.splits.index(split)]  # NumPy's 3 becomes 3, which file names and records can hold
+    elif reader.splits:
         raise ValueError(f"{name!r} has several splits: choose one with split=, of {list(reader.splits)}")
     if root is not None and twin:
         raise ValueError("give either root= (a tree on disk) or twin= (a synthetic one), not both")

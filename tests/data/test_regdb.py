@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import reidlib.data
@@ -91,6 +92,12 @@ def test_every_split_lists_the_same_files_in_the_same_order(tree):
 def test_split_must_be_chosen(tree):
     with pytest.raises(ValueError, match=r"'regdb' has several splits: choose one with split=, of \[1, 2, .*10\]"):
         reidlib.data.open("regdb", root=tree)
+
+
+@pytest.mark.parametrize("split", [np.int64(3), 3.0])
+def test_a_split_of_another_type_becomes_a_plain_number(tree, split):
+    dataset = reidlib.data.open("regdb", root=tree, split=split)
+    assert type(dataset.split) is int and dataset.split == 3
 
 
 @pytest.mark.parametrize("split", [0, 11, "1"])

@@ -147,6 +147,7 @@ class Protocol(ABC):
             raise ValueError(
                 f"{self.dataset} protocol: {option}={value!r} is unknown; known: {', '.join(map(repr, known))}"
             )
+        object.__setattr__(self, option, known[known.index(value)])  # NumPy's 3 becomes 3, which a file can hold
 
     def _require_dataset(self, dataset: Any) -> None:
         if dataset.name != self.dataset:

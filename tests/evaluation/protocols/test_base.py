@@ -1,7 +1,9 @@
 """What every protocol offers: flip averaging and re-ranking as options that are off by default and never go unnamed."""
 
 import dataclasses
+import json
 
+import numpy as np
 import pytest
 
 from reidlib.evaluation import protocols
@@ -52,6 +54,22 @@ def test_every_option_is_part_of_the_name_and_of_the_record(name):
 def test_bad_options_are_refused(name, options, message):
     with pytest.raises(ValueError, match=message):
         protocols.get(name, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "odd", "plain"),
+    [
+        ("regdb", {"flip": np.True_}, {"flip": True}),
+        ("regdb", {"flip": 1}, {"flip": True}),
+        ("llcm", {"num_trials": np.int64(3)}, {"num_trials": 3}),
+        ("llcm", {"num_trials": 2.0}, {"num_trials": 2}),
+        ("sysu", {"num_trials": True, "shots": np.int64(10)}, {"num_trials": 1, "shots": 10}),
+    ],
+)
+def test_numbers_of_other_types_become_those_a_file_can_hold(name, odd, plain):
+    protocol, expected = protocols.get(name, **odd), protocols.get(name, **plain)
+    assert protocol.name == expected.name
+    assert json.dumps(protocol.to_dict()) == json.dumps(expected.to_dict())
 
 
 def test_label_names_algorithm_parameters_and_pool():
