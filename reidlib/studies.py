@@ -2,21 +2,27 @@
 
 ``get("baseline-ingredients", profile="screen")``, a study with a name, and ``grid("baseline", model={"neck": [True,
 False]})``, every combination of values, both return ``{variant: recipe}``, which :func:`reidlib.sweep.run` takes.
+``results`` finds what the ledger holds of them.
 """
 
 import inspect
 import itertools
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
-from reidlib import models, recipes
+from reidlib import ledger, models, recipes
 from reidlib.recipes import Recipe
 
 
 class Study(NamedTuple):
-    """A method, and label of a variant → what :meth:`Recipe.replace` changes. The first variant is the reference."""
+    """A method, and label of a variant → what :meth:`Recipe.replace` changes. The first variant is the reference.
+
+    A variant may be of another method: ``{"method": "baseline", "epochs": 20}`` changes the recipe of that one.
+    """
 
     method: str
     variants: dict[str, dict[str, Any]]
@@ -59,9 +65,40 @@ def get(name: str, *, dataset: str = "sysu", profile: str | None = None) -> dict
     if name not in STUDIES:
         raise ValueError(f"unknown study {name!r}; choose one of: {', '.join(STUDIES)}")
     method, variants = STUDIES[name]
-    reference = recipes.get(method, dataset=dataset, profile=profile)
-    changed = {variant: reference.replace(**changes) for variant, changes in variants.items()}
-    return {variant: recipe for variant, recipe in changed.items() if recipe != reference or not variants[variant]}
+    found: dict[str, Recipe] = {}
+    for variant, changes in variants.items():
+        default = recipes.get(changes.get("method", method), dataset=dataset, profile=profile)
+        recipe = default.replace(**{part: value for part, value in changes.items() if part != "method"})
+        if not found or recipe != next(iter(found.values())):
+            found[variant] = recipe
+    return found
+
+
+def results(variants: Mapping[str, Recipe], path: str | Path | None = None, **filters: Any) -> pd.DataFrame:
+    """What the ledger holds of labelled recipes: their rows with these labels, variant by variant, seed by seed.
+
+    A row is found by its recipe, whatever it was called when it was recorded: a run that several studies share, such
+    as their reference, is made once and has one label in the ledger. Of the runs of a recipe with one seed that differ
+    in the code alone, only the latest counts; those that failed do not.
+
+    Args:
+        variants: as :func:`get` and :func:`grid` return them; their seed does not matter.
+        path, filters: as in :func:`reidlib.ledger.table`.
+
+    Raises:
+        ValueError: as :func:`reidlib.ledger.table`.
+    """
+    rows = ledger.table(path, latest=True, **{"error": None, **filters})
+    labels = pd.DataFrame(
+        [
+            (recipe.replace(seed=int(seed)).digest, variant)
+            for variant, recipe in variants.items()
+            for seed in sorted(rows["seed"].unique())
+        ],
+        columns=["recipe", "variant"],
+        dtype="str",
+    )
+    return labels.merge(rows.drop(columns="variant"), on="recipe", how="inner")[list(ledger.COLUMNS)]
 
 
 def grid(

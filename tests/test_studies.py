@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from reidlib import models, recipes, studies
+from reidlib import evaluation, ledger, models, recipes, studies
+from reidlib.recipes import Recipe
 
 
 @pytest.mark.parametrize("name", studies.STUDIES)
@@ -46,6 +47,36 @@ def test_a_variant_that_changes_nothing_is_left_out() -> None:
     grid = studies.get("baseline-ingredients", dataset="sysu", profile="paper")
     assert next(iter(grid)) == "full"
     assert not {"without random erasing", "without channel exchange"} & grid.keys(), "AGW has neither"
+
+
+def test_a_study_compares_methods(monkeypatch: pytest.MonkeyPatch) -> None:
+    variants = {"full": {}, "longer baseline": {"method": "baseline", "epochs": 50}}
+    monkeypatch.setitem(models.MODELS, "other", models.MODELS["baseline"])
+    other = recipes.get("baseline", profile="screen").to_dict() | {"method": "other", "epochs": 7}
+    get = recipes.get
+    monkeypatch.setattr(
+        recipes, "get", lambda name, **options: Recipe.from_dict(other) if name == "other" else get(name, **options)
+    )
+    monkeypatch.setitem(studies.STUDIES, "of other", studies.Study("other", variants))
+    full, longer = studies.get("of other", profile="screen").values()
+    assert full.to_dict() == other
+    assert longer == get("baseline", dataset="sysu", profile="screen").replace(epochs=50)
+
+
+def test_results_are_found_by_recipe_not_by_label(finished, imageless, own_ledger) -> None:
+    protocol = evaluation.protocols.get("sysu", gallery="agw", num_trials=2)
+    control = studies.get("null-control", profile="screen")
+    plain, inert = control.values()
+    assert studies.results(control).empty
+    for recipe, label in ((inert, "inert"), (plain, "full"), (plain.replace(seed=3), ""), (plain, "baseline")):
+        ledger.record(*finished(recipe, imageless, protocol), variant=label)
+    ledger.record_failure(inert.replace(seed=3), imageless, RuntimeError("no"), protocol=protocol)
+    rows = studies.results(control)
+    assert rows["variant"].tolist() == ["baseline", "baseline", "baseline + inert module"]
+    assert rows["seed"].tolist() == [0, 3, 0] and list(rows) == list(ledger.COLUMNS)
+    assert rows.dtypes.to_dict() == ledger.table().dtypes.to_dict()
+    assert studies.results({"reference": plain.replace(seed=9)}, seed=0)["variant"].tolist() == ["reference"]
+    assert studies.results(control, protocol="sysu-all-1shot-official").empty
 
 
 def test_unknown_names_are_answered_with_the_known() -> None:
