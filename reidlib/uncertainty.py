@@ -5,9 +5,10 @@ the resampling of two crossed factors, each on its own, so that every run and ev
 drawn (Owen, The pigeonhole bootstrap, Annals of Applied Statistics 2007). Reconstructed: that runs and identities are
 the two factors, and queries are not a third: those of an identity come along with it.
 
-What the interval is worth with few seeds, by simulation with 5 seeds and 50 identities: it holds the truth in 98 % of
-all cases or more where differences vary with the identity, as they mostly do, and in 89 % where they vary with the seed
-alone. :func:`required_seeds` looks at the seeds by themselves.
+What the interval is worth with few seeds, by simulation: where differences vary about as those of the null control do
+(standard deviation 1.5 points by seed, 2.6 by identity, 10 by both, 96 identities), it holds the truth in 96 % of all
+cases with 5 seeds, in 93 % with 3, in 91 % with 2; where they vary with the seed alone, in 83 % with 5. See also
+:func:`required_seeds`, which looks at the seeds by themselves.
 """
 
 import math
