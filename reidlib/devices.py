@@ -40,10 +40,18 @@ def team(device: torch.device | str | None = None) -> Team:
 
     They stay joined until the process ends: a second group would find the addresses of the first one in torchrun's
     store and call processes that no longer listen there.
+
+    Raises:
+        ValueError: torch knows no such device, or this machine has none.
     """
     if device is None:
         device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
-    device = torch.device(device)
+    try:
+        device = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"unknown device {device!r}; write, for example, cpu or cuda:0") from error
+    if device.type == "cuda" and (device.index or 0) >= (number := torch.cuda.device_count()):
+        raise ValueError(f"there is no device {device}: torch finds {number} CUDA device(s) on this machine")
     if dist.is_torchelastic_launched() and not dist.is_initialized():
         if device.type == "cuda":
             torch.cuda.set_device(device)
