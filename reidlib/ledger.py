@@ -123,8 +123,8 @@ def table(path: str | Path | None = None, *, latest: bool = False, **filters: An
     Of several rows of the same run one is kept: the last one without an error, with a label if there is one.
 
     Args:
-        latest: keep one row also where only the code differs, so that results of older code are not counted as well:
-            the last one without an error, whatever its label.
+        latest: of the rows that the filters keep, keep one also where only the code differs, so that results of older
+            code are not counted as well: the last one without an error, whatever its label.
         filters: column → the value, or the values, to keep; ``None`` stands for a missing value:
             ``table(method="baseline", seed=[0, 1, 2], error=None)``.
 
@@ -134,12 +134,12 @@ def table(path: str | Path | None = None, *, latest: bool = False, **filters: An
     """
     if unknown := [name for name in filters if name not in COLUMNS]:
         raise ValueError(f"the ledger has no column {unknown[0]!r}; choose from: {', '.join(COLUMNS)}")
-    rows = _unique(LEDGER.frame(line for file in _files(path) for line in LEDGER.read(file)), latest)
+    rows = _unique(LEDGER.frame(line for file in _files(path) for line in LEDGER.read(file)))
     for name, wanted in filters.items():
         values = list(wanted) if pd.api.types.is_list_like(wanted) else [wanted]
         known = pd.Series([value for value in values if value is not None], dtype=COLUMNS[name])
         rows = rows[rows[name].isin(known) | (rows[name].isna() & (None in values))]
-    return rows.reset_index(drop=True)
+    return (_latest(rows) if latest else rows).reset_index(drop=True)
 
 
 def identities(rows: pd.DataFrame | None = None, path: str | Path | None = None) -> pd.DataFrame:
@@ -281,13 +281,18 @@ def _files(path: str | Path | None) -> list[Path]:
     return [Path(path)]
 
 
-def _unique(rows: pd.DataFrame, latest: bool = False) -> pd.DataFrame:
-    """One row of every run, as :func:`table` says, in their order and with their index."""
-    worth = rows[["date"]].assign(sound=rows["error"].isna(), labelled=rows["variant"] != "")
+def _unique(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row of every run: the last without an error, with a label if there is one."""
+    return _last(rows, KEY, rows["error"].isna(), rows["variant"] != "")
 
-    def last(found: pd.DataFrame, columns: list[str], by: list[str]) -> pd.DataFrame:
-        order = worth.loc[found.index].sort_values(by, kind="stable").index
-        return found.loc[order].drop_duplicates(columns, keep="last").sort_index()
 
-    rows = last(rows, KEY, ["sound", "labelled", "date"])
-    return last(rows, [name for name in KEY if name != "code"], ["sound", "date"]) if latest else rows
+def _latest(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row also of runs that differ in the code alone: the last without an error."""
+    return _last(rows, [name for name in KEY if name != "code"], rows["error"].isna())
+
+
+def _last(rows: pd.DataFrame, columns: list[str], *preferred: pd.Series) -> pd.DataFrame:
+    """Of rows that agree in some columns, the preferred one, then that of the last day; in their order, with index."""
+    worth = pd.concat([*preferred, rows["date"]], axis=1, keys=range(len(preferred) + 1))
+    order = worth.sort_values(list(worth), kind="stable").index
+    return rows.loc[order].drop_duplicates(columns, keep="last").sort_index()

@@ -204,6 +204,8 @@ def test_results_of_older_code_can_be_left_out(record: Callable, monkeypatch: py
     assert ledger.table()["seed"].tolist() == [0, 1, 0]
     latest = ledger.table(latest=True)
     assert latest["seed"].tolist() == [1, 0] and latest["code"].tolist()[1] == "0" * 16
+    older = ledger.table(latest=True, code=latest["code"].tolist()[0])
+    assert older["seed"].tolist() == [0, 1], "the latest of those asked for"
 
 
 def test_a_label_does_not_make_older_code_the_latest(record: Callable, fail: Callable, monkeypatch) -> None:
