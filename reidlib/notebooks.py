@@ -138,7 +138,7 @@ def _shrink(data: dict) -> None:
     if len(data.get("image/png", "")) > LARGE_IMAGE:
         stream = io.BytesIO()
         with Image.open(io.BytesIO(base64.b64decode(data.pop("image/png")))) as image:
-            image.convert("RGB").save(stream, "JPEG", quality=85, optimize=True)
+            image.convert("RGB").save(stream, "JPEG", quality=72, optimize=True)
         data["image/jpeg"] = base64.b64encode(stream.getvalue()).decode() + "\n"
 
 
