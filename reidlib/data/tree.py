@@ -30,8 +30,14 @@ def require_folders(root: Path, names: Sequence[str], expected: str) -> None:
 
 
 def refuse_outside(entry: os.DirEntry, folder: Path) -> None:
-    """Raise ``ValueError`` if ``entry`` is a link that leads out of ``folder``."""
-    if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(folder.resolve()):
+    """Raise ``ValueError`` if ``entry`` is a link that leads out of ``folder``, or in a circle."""
+    if not entry.is_symlink():
+        return
+    try:
+        target = Path(entry.path).resolve()
+    except (OSError, RuntimeError) as error:  # a circle, before Python 3.13
+        raise ValueError(f"{entry.path} is a link that leads in a circle; remove it or copy the file there") from error
+    if not target.is_relative_to(folder.resolve()):
         raise ValueError(
             f"{entry.path} is a link that leaves {folder}; copy the files there, or link the whole folder instead"
         )
