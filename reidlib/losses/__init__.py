@@ -9,6 +9,7 @@ anchor is left (a batch of one identity) the loss is 0, still attached to the gr
 
 from reidlib.losses.alignment import symmetric_kl
 from reidlib.losses.circle import circle
+from reidlib.losses.proxy import proxy_metric
 from reidlib.losses.triplet import batch_hard_triplet, weighted_regularised_triplet
 
-__all__ = ["batch_hard_triplet", "circle", "symmetric_kl", "weighted_regularised_triplet"]
+__all__ = ["batch_hard_triplet", "circle", "proxy_metric", "symmetric_kl", "weighted_regularised_triplet"]

@@ -67,6 +67,36 @@ def symmetric_kl(logits_a: Tensor, logits_b: Tensor) -> Tensor:
     return _mean(losses, logits_a)
 
 
+def proxy_metric(
+    features: Tensor,
+    proxies: Tensor,
+    pids: Tensor,
+    *,
+    memory: Tensor | None = None,
+    form: str = "circle",
+    margin: float = 0.25,
+    scale: float = 64.0,
+    memory_negatives: bool = True,
+) -> Tensor:
+    """See :func:`reidlib.losses.proxy_metric`."""
+    losses = []
+    for feature, pid in zip(features, pids, strict=True):
+        pull, push = [], []
+        for past, references in enumerate([proxies] if memory is None else [proxies, *memory.detach()]):
+            for label, reference in enumerate(references):
+                s = feature @ reference / (feature.norm() * reference.norm())
+                weights = (1 + margin - s.detach()).clamp(min=0), (s.detach() + margin).clamp(min=0)
+                if label == pid:
+                    exponents = {"circle": -weights[0] * (s - (1 - margin)), "amsoftmax": margin - s, "ce": -s}
+                    pull.append(torch.exp(scale * exponents[form]))
+                elif memory_negatives or not past:
+                    exponents = {"circle": weights[1] * (s - margin), "amsoftmax": s, "ce": s}
+                    push.append(torch.exp(scale * exponents[form]))
+        if push:
+            losses.append(torch.log(1 + sum(push) * sum(pull)))
+    return _mean(losses, features)
+
+
 def _others(pids: Tensor, anchor: int, *, same: bool) -> list[int]:
     return [other for other in range(len(pids)) if other != anchor and (pids[other] == pids[anchor]).item() is same]
 
