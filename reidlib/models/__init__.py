@@ -4,8 +4,9 @@ import inspect
 
 from reidlib.models.base import Outputs, ReIDModel
 from reidlib.models.baseline import Baseline
+from reidlib.models.maum import MAUM
 
-MODELS: dict[str, type[ReIDModel]] = {"baseline": Baseline}
+MODELS: dict[str, type[ReIDModel]] = {"baseline": Baseline, "maum": MAUM}
 
 __all__ = ["MODELS", "Outputs", "ReIDModel", "build"]
 

@@ -45,6 +45,38 @@ def test_paper_recipe_is_that_of_agw() -> None:
     assert recipe.model == {"triplet": "weighted", "label_smoothing": 0}
 
 
+@pytest.mark.parametrize("dataset", ["sysu", "regdb", "llcm"])
+@pytest.mark.parametrize("profile", ["ci", "screen", "cpu", "gpu"])
+def test_maum_has_the_budget_of_the_baseline(dataset: str, profile: str) -> None:
+    maum, baseline = (recipes.get(method, dataset=dataset, profile=profile) for method in ("maum", "baseline"))
+    own = {name: getattr(baseline, name) for name in ("method", "model", "loss_weights")}
+    changes = {**maum.to_dict(), **own}
+    assert Recipe.from_dict({**changes, "model": dict(own["model"])}) == baseline
+    assert maum.warmup <= maum.model["memory_start_epoch"] < maum.epochs / 2
+
+
+@pytest.mark.parametrize("profile", profiles.PROFILES)
+def test_stripes_of_maum_divide_the_rows(profile: str) -> None:
+    recipe = recipes.get("maum", profile=profile)
+    rows = recipe.height // 16
+    assert recipe.height % 16 == 0 and rows % recipe.model["stripes"] == 0
+    assert recipe.model["stripes"] == (4 if rows % 6 else 6)
+
+
+def test_paper_recipe_of_maum() -> None:
+    expected = {
+        **{"backbone": "resnet50", "weights": "imagenet", "height": 384, "width": 144, "identities": 8, "images": 4},
+        **{"optimiser": "adamw", "learning_rate": 3.5e-4, "weight_decay": 5e-4, "epochs": 120, "validation_share": 0},
+        **{"schedule": "step", "warmup": 10, "milestones": (40, 70)},
+        **{"augmentation": Augmentation(flip=0.5, pad=10, erase=0.5)},
+        **{"loss_weights": {"proxy": 1, "unidirectional": 1}},
+    }
+    for dataset, interval in (("sysu", 173), ("regdb", 13), ("llcm", 134)):
+        recipe = recipes.get("maum", dataset=dataset, profile="paper")
+        assert {name: getattr(recipe, name) for name in expected} == expected
+        assert recipe.model == {"stripes": 6, "memory_interval": interval, "memory_start_epoch": 10}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
