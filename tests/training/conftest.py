@@ -81,6 +81,14 @@ def recipe() -> Recipe:
 
 
 @pytest.fixture
+def maum(recipe: Recipe) -> Recipe:
+    """The same with MAUM-P, its memory filling from the second epoch on."""
+    options = {"parts": True, "stripes": 2, "memory_length": 3, "memory_interval": 5, "memory_start_epoch": 1}
+    weights = {"identity": None, "triplet": None, "proxy": 1.0, "unidirectional": 1.0}
+    return recipe.replace(method="maum", model=options, loss_weights=weights)
+
+
+@pytest.fixture
 def fit(recipe: Recipe, dataset: ReIDDataset, tmp_path: Path) -> Callable:
     """``fit(folder="run", **changes of the recipe or options of training.fit)``."""
 

@@ -282,8 +282,9 @@ torch.save(record, f"{folder}.rank" + os.environ["RANK"])
 
 
 @pytest.mark.slow
-def test_two_processes_train_one_model(recipe: Recipe, dataset, tree, tmp_path: Path) -> None:
-    recipe = recipe.replace(epochs=2, identities=4)
+@pytest.mark.parametrize("name", ["recipe", "maum"])
+def test_two_processes_train_one_model(name: str, request, dataset, tree, tmp_path: Path) -> None:
+    recipe = request.getfixturevalue(name).replace(epochs=2, identities=4)
     (tmp_path / "recipe.json").write_text(recipe.to_json())
     (tmp_path / "script.py").write_text(TEAM.format(**places(tree, tmp_path)))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
