@@ -9,26 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from reidlib.evaluation.protocols.base import IMAGES, Protocol, Trial, rule
-
-PHOTO, SKETCH = 0, 1
+from reidlib.evaluation.protocols.base import Trial, rule
+from reidlib.evaluation.protocols.sketch import SketchProtocol
 
 
 @dataclass(frozen=True, kw_only=True)
-class CufsfProtocol(Protocol):
+class CufsfProtocol(SketchProtocol):
     """The protocol of CUFSF; it has no options of its own."""
 
     dataset: str = rule(default="cufsf")
-    direction: str = rule(default="sketch-photo")
-    camera_rule: str = rule(default="none")
-    cmc_rule: str = rule(default=IMAGES)
-    num_trials: int = rule(default=1)
-
-    @property
-    def stem(self) -> str:
-        return "cufsf"
 
     def trials(self, dataset: Any) -> list[Trial]:
         """All test sketches, and all test photographs, in the order of the frame: by identity.
@@ -36,18 +26,11 @@ class CufsfProtocol(Protocol):
         Raises:
             ValueError: the data set is another one, has no test image, or a test identity lacks its photo or sketch.
         """
-        self._require_dataset(dataset)
-        queries, gallery = (dataset.rows("test", modality) for modality in (SKETCH, PHOTO))
-        if len(queries) + len(gallery) == 0:
-            raise ValueError(f"{dataset.root}: no image of a test identity for {self.name}")
+        [trial] = super().trials(dataset)
         pids = dataset.frame["pid"].to_numpy()
-        if len(unpaired := np.setxor1d(pids[queries], pids[gallery])):
+        if len(unpaired := np.setxor1d(pids[trial.query_rows], pids[trial.gallery_rows])):
             raise ValueError(
                 f"{dataset.root}: {len(unpaired)} test identities lack their photo or sketch, {unpaired[0]:05d} for "
                 "one; complete the tree: print(dataset.check()) names every missing file"
             )
-        return [Trial(queries, gallery)]
-
-    def exclude(self, query: pd.DataFrame, gallery: pd.DataFrame) -> None:
-        """Nothing is ignored."""
-        return None
+        return [trial]

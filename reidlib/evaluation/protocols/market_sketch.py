@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from reidlib.data.market_sketch import ARTISTS, require_artists
-from reidlib.evaluation.protocols.base import IMAGES, Protocol, Trial, rule
+from reidlib.evaluation.protocols.base import Trial, rule
+from reidlib.evaluation.protocols.sketch import PHOTO, SKETCH, SketchProtocol
 
 
 @dataclass(frozen=True, kw_only=True)
-class MarketSketchProtocol(Protocol):
+class MarketSketchProtocol(SketchProtocol):
     """The protocols of Market-Sketch-1K.
 
     Args:
@@ -36,10 +36,6 @@ class MarketSketchProtocol(Protocol):
     queries: str = "single"
     artists: str = ARTISTS
     dataset: str = rule(default="market-sketch-1k")
-    direction: str = rule(default="sketch-photo")
-    camera_rule: str = rule(default="none")
-    cmc_rule: str = rule(default=IMAGES)
-    num_trials: int = rule(default=1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -63,9 +59,9 @@ class MarketSketchProtocol(Protocol):
             ValueError: the data set is another one, has no test photo, or no test sketch by these artists.
         """
         self._require_dataset(dataset)
-        sketches = dataset.frame.iloc[dataset.rows("test", modality=1)]
+        sketches = dataset.frame.iloc[dataset.rows("test", SKETCH)]
         sketches = sketches[sketches["artist"].isin(list(self.artists))]
-        gallery = dataset.rows("test", modality=0)
+        gallery = dataset.rows("test", PHOTO)
         for role, rows in ((f"sketch by {self.artists}", sketches), ("photo", gallery)):
             if len(rows) == 0:
                 raise ValueError(f"{dataset.root}: no {role} of a test identity for {self.name}")
@@ -73,7 +69,3 @@ class MarketSketchProtocol(Protocol):
             return [Trial(np.array(sketches.index), gallery)]
         parts = tuple(np.array(group.index) for _, group in sketches.groupby("pid"))
         return [Trial(np.array([rows[0] for rows in parts]), gallery, parts)]
-
-    def exclude(self, query: pd.DataFrame, gallery: pd.DataFrame) -> None:
-        """Nothing is ignored."""
-        return None

@@ -7,15 +7,13 @@ is two points of rank-1, and splits differ by several.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
-import pandas as pd
-
-from reidlib.evaluation.protocols.base import IMAGES, Protocol, Trial, rule
+from reidlib.evaluation.protocols.base import rule
+from reidlib.evaluation.protocols.sketch import SketchProtocol
 
 
 @dataclass(frozen=True, kw_only=True)
-class PkuSketchProtocol(Protocol):
+class PkuSketchProtocol(SketchProtocol):
     """The protocol of PKU-Sketch; the split is that of the data set: ``reidlib.data.open("pku-sketch", split=1)``.
 
     Args:
@@ -23,28 +21,3 @@ class PkuSketchProtocol(Protocol):
     """
 
     dataset: str = rule(default="pku-sketch")
-    direction: str = rule(default="sketch-photo")
-    camera_rule: str = rule(default="none")
-    cmc_rule: str = rule(default=IMAGES)
-    num_trials: int = rule(default=1)
-
-    @property
-    def stem(self) -> str:
-        return self.dataset
-
-    def trials(self, dataset: Any) -> list[Trial]:
-        """All test sketches and all test photos, both in the order of the frame.
-
-        Raises:
-            ValueError: the data set is another one, or has no sketch or no photo of a test identity.
-        """
-        self._require_dataset(dataset)
-        queries, gallery = dataset.rows("test", modality=1), dataset.rows("test", modality=0)
-        for role, rows in (("sketch", queries), ("photo", gallery)):
-            if len(rows) == 0:
-                raise ValueError(f"{dataset.root}: no {role} of a test identity for {self.name}")
-        return [Trial(queries, gallery)]
-
-    def exclude(self, query: pd.DataFrame, gallery: pd.DataFrame) -> None:
-        """Nothing is ignored."""
-        return None

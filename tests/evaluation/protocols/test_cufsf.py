@@ -81,5 +81,5 @@ def test_a_training_identity_without_its_pair_is_not_asked_for():
 
 def test_a_frame_without_test_images_is_refused():
     frame = dataset_of([1, 2, 3]).frame.assign(split="train")
-    with pytest.raises(ValueError, match="no image of a test identity"):
+    with pytest.raises(ValueError, match="no sketch of a test identity"):
         protocols.get("cufsf").trials(ReIDDataset("cufsf", Path("no where"), frame, cufsf.READER))

@@ -105,5 +105,5 @@ def test_a_test_without_sketches_or_photos_is_refused(modality, role):
     whole = frame("chair")
     table = whole.frame[(whole.frame["split"] == "train") | (whole.frame["modality"] != modality)]
     dataset = ReIDDataset("chair", Path("nowhere"), table, qmul.CHAIR)
-    with pytest.raises(ValueError, match=f"no {role} of a test object for chair"):
+    with pytest.raises(ValueError, match=f"no {role} of a test identity for chair"):
         protocols.get("chair").trials(dataset)
