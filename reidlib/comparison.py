@@ -41,6 +41,7 @@ class Comparison:
         same_machine: whether both were trained on the same device with the same number of threads; if not, their step
             times cannot be compared.
         allowed: what differs in their budgets, by name, because it was allowed to: values of ``a`` and ``b``.
+        metric: the one that decides, ``"mAP"`` or ``"rank-1"`` (which is acc@1).
     """
 
     names: tuple[str, str]
@@ -52,6 +53,7 @@ class Comparison:
     step_seconds: tuple[float, float]
     same_machine: bool
     allowed: dict[str, tuple[Any, Any]]
+    metric: str = "mAP"
 
     @property
     def differences(self) -> dict[str, float]:
@@ -65,20 +67,21 @@ class Comparison:
 
     @property
     def required_seeds(self) -> RequiredSeeds:
-        """For ±1 mAP."""
-        return required_seeds(self.pairs["mAP difference"])
+        """For ±1 point of the metric that decides."""
+        return required_seeds(self.pairs[f"{self.metric} difference"])
 
     @property
     def verdict(self) -> str:
-        """In words, by mAP; undecided where the interval holds 0."""
-        (low, high), mean = self.intervals["mAP"], self.differences["mAP"]
+        """In words, by the metric that decides; undecided where the interval holds 0."""
+        (low, high), mean = self.intervals[self.metric], self.differences[self.metric]
         basis = f"{len(self.pairs)} pairs of runs, {self.identities} identities"
         sure = f"{100 * CONFIDENCE:.0f} % interval {100 * low:.2f} to {100 * high:.2f}; {basis}"
         a, b = self.names
         if low > 0 or high < 0:
             word = "better" if low > 0 else "worse"
-            return f"{a} is {word} than {b} by {100 * abs(mean):.2f} points of mAP ({sure})"
-        return f"undecided: {a} − {b} is {100 * mean:+.2f} points of mAP ({sure}); {self.required_seeds} for ±1 mAP"
+            return f"{a} is {word} than {b} by {100 * abs(mean):.2f} points of {self.metric} ({sure})"
+        difference = f"{a} − {b} is {100 * mean:+.2f} points of {self.metric}"
+        return f"undecided: {difference} ({sure}); {self.required_seeds} for ±1 {self.metric}"
 
     def table(self) -> pd.DataFrame:
         """Means of both, their difference and its interval, in per cent."""
@@ -115,6 +118,7 @@ def compare(
     a: pd.DataFrame,
     b: pd.DataFrame,
     *,
+    metric: str = "mAP",
     allow: Sequence[str] = (),
     identities: pd.DataFrame | None = None,
     samples: int = 10_000,
@@ -125,6 +129,7 @@ def compare(
 
     Args:
         a, b: rows of :func:`reidlib.ledger.table`, each of one recipe with several seeds, on one data set.
+        metric: by which the verdict is given, ``"mAP"`` or ``"rank-1"``; choose it before the runs, not after.
         allow: names in ``BUDGET`` that may differ, for example ``("epochs",)`` beside
             :func:`equal_wall_clock`; the comparison then says so.
         identities: scores of the query identities; default: those that :func:`reidlib.ledger.identities` knows.
@@ -134,6 +139,8 @@ def compare(
         ValueError: rows of failed runs, of several recipes or versions of the code, seeds without a partner, unequal
             budgets, or runs whose identities are not known. The message says which, and what to do.
     """
+    if metric not in METRICS:
+        raise ValueError(f"unknown metric {metric!r}; choose one of: {', '.join(METRICS)}")
     if unknown := [name for name in allow if name not in BUDGET]:
         raise ValueError(f"{unknown[0]!r} is no part of the budget; choose from: {', '.join(BUDGET)}")
     a, b = _one_recipe("a", a, allow), _one_recipe("b", b, allow)
@@ -152,11 +159,11 @@ def compare(
         raise ValueError("a and b were not scored on the same queries; evaluate both with the same data and protocol")
     weights = queries.div(queries.sum(axis=1), axis=0).to_numpy()
     pairs, intervals = a[["split", "seed"]].reset_index(drop=True), {}
-    for metric in METRICS:
-        intervals[metric] = interval((ours[metric] - theirs[metric]).to_numpy(), weights, samples=samples)
-        values = {"a": a[metric].to_numpy(), "b": b[metric].to_numpy()}
+    for each in METRICS:
+        intervals[each] = interval((ours[each] - theirs[each]).to_numpy(), weights, samples=samples)
+        values = {"a": a[each].to_numpy(), "b": b[each].to_numpy()}
         values["difference"] = values["a"] - values["b"]
-        pairs = pairs.assign(**{f"{metric} {name}": value for name, value in values.items()})
+        pairs = pairs.assign(**{f"{each} {name}": value for name, value in values.items()})
     machines = {tuple(row) for rows in (a, b) for row in rows[["device", "threads"]].itertuples(index=False)}
     return Comparison(
         names=_names(a, b),
@@ -168,6 +175,7 @@ def compare(
         step_seconds=(float(a["step_seconds"].median()), float(b["step_seconds"].median())),
         same_machine=len(machines) == 1,
         allowed=allowed,
+        metric=metric,
     )
 
 

@@ -77,6 +77,23 @@ def test_a_constant_shift_has_an_exact_interval(add: Callable) -> None:
     assert worse.verdict.startswith("baseline is worse than method by 2.00 points of mAP (95 % interval -2.00 to -2.00")
 
 
+def test_the_metric_that_decides_is_chosen_and_named(add: Callable) -> None:
+    method, baseline = add("method", SCORES + 0.02, OTHER), add("baseline", SCORES)
+    mixed = method.assign(**{"rank-1": baseline["rank-1"] - 0.01})
+    scores = ledger.identities().merge(method[ledger.KEY], on=ledger.KEY, how="left", indicator=True)
+    lower = scores["rank-1"] - 0.03 * (scores["_merge"] == "both")
+    scores = scores.assign(**{"rank-1": lower}).drop(columns="_merge")
+    assert compare(mixed, baseline, identities=scores).verdict.startswith(
+        "method is better than baseline by 2.00 points of mAP"
+    )
+    result = compare(mixed, baseline, metric="rank-1", identities=scores)
+    assert result.verdict.startswith(
+        "method is worse than baseline by 1.00 points of rank-1 (95 % interval -1.00 to -1.00"
+    )
+    with pytest.raises(ValueError, match="unknown metric 'mINP'; choose one of: mAP, rank-1"):
+        compare(method, baseline, metric="mINP")
+
+
 def test_the_interval_knows_seeds_and_identities(add: Callable) -> None:
     seeds = SCORES + np.array([[0.03], [0.0], [-0.03]])
     identities = SCORES + np.array([0.06, -0.06, 0.06, -0.02])
