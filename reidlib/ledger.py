@@ -252,7 +252,7 @@ def _append(row: dict[str, Any], path: str | Path | None, scores: Iterable[Mappi
     with tables.locked(path):
         LEDGER.read(path)  # complains before anything is written
         if scores := [{**key, **score} for score in scores]:  # before the row, whose presence says that a run is done
-            IDENTITIES.append(identity_file(path), scores)
+            IDENTITIES.append(identity_file(path), scores, instead_of=key)  # there may be some that a kill left
         LEDGER.append(path, [row])
     return row
 

@@ -36,15 +36,24 @@ class Format:
     def header(self) -> str:
         return ",".join(self.columns)
 
-    def append(self, path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    def append(
+        self, path: Path, rows: Iterable[Mapping[str, Any]], *, instead_of: Mapping[str, str] | None = None
+    ) -> None:
         """Add rows to a file, which may be absent; columns that a row lacks stay empty. Needs :func:`locked`.
+
+        Args:
+            instead_of: column → text: rows that have all of these give way to the new ones.
 
         Raises:
             ValueError: the file is no table of this format; it is left as it is.
         """
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([row.get(name) for name in self.columns] for row in rows)
-        self.write(path, [*self.read(path), *text.getvalue().splitlines()])
+        kept = self.read(path)
+        if instead_of and kept:
+            stays = (self.frame(kept)[list(instead_of)] != pd.Series(instead_of)).any(axis=1)
+            kept = [line for line, does in zip(kept, stays, strict=True) if does]
+        self.write(path, [*kept, *text.getvalue().splitlines()])
 
     def read(self, path: Path) -> list[str]:
         """The rows of a file as they are written, once they have been found in order; none if there is no file.

@@ -284,6 +284,7 @@ def test_queries_without_a_match_are_no_queries_of_their_identity(
 def test_identities_of_chosen_runs_and_of_other_ledgers(record: Callable, fail: Callable, tmp_path: Path) -> None:
     record(seed=0), record(seed=1), record(seed=1), fail(RuntimeError("no"), seed=2)
     assert len(ledger.identities()) == 4, "a run that was recorded twice counts once"
+    assert len(ledger.identity_file(ledger.local()).read_text().splitlines()) == 5, "and stands there once"
     chosen = ledger.identities(ledger.table(seed=1))
     assert chosen["recipe"].tolist() == 2 * ledger.table(seed=1)["recipe"].tolist()
     assert ledger.identities(ledger.table(seed=2)).empty
