@@ -1,7 +1,4 @@
-"""Recipes: everything that decides a training run, as one frozen value that is saved beside its results.
-
-``get("baseline", dataset="sysu", profile="cpu")`` → :class:`Recipe`; ``recipe.replace(...)`` → a changed copy.
-"""
+"""The recipe: a frozen value that is checked when it is made, changed by name, written as JSON and read back."""
 
 import dataclasses
 import hashlib
@@ -14,7 +11,6 @@ from typing import Any
 
 from reidlib import profiles
 from reidlib.data import Augmentation, names
-from reidlib.data.registry import READERS
 from reidlib.models import MODELS
 
 _KNOWN = {
@@ -189,128 +185,6 @@ class Recipe:
     def _require(self, name: str, holds: bool, rule: str) -> None:
         if not holds:
             raise ValueError(f"recipe: {name} must be {rule}, not {getattr(self, name)!r}")
-
-
-# What a profile sets for every method: sizes, and what has to go with them.
-SIZES: dict[str, dict[str, Any]] = {
-    "ci": dict(backbone="tiny", identities=4, images=2, epochs=3, warmup=1, validation_share=0.25),
-    "screen": dict(backbone="small", identities=8, images=4, epochs=6, warmup=1.5),
-    "cpu": dict(backbone="small", identities=8, images=4, epochs=8, warmup=2),
-    "gpu": dict(backbone="resnet50", identities=8, images=4, epochs=14, warmup=3, learning_rate=1e-3),
-    "paper": dict(backbone="resnet50", weights="imagenet", validation_share=0.0),
-}
-PAD = {"ci": 3, "screen": 4, "cpu": 5, "gpu": 10, "paper": 10}
-
-# Ours, for twins and random initial weights (reconstructed: no paper trains on rendered people).
-COMMON: dict[str, Any] = dict(learning_rate=2e-3, weight_decay=5e-4, validation_share=0.1)
-TWIN_AUGMENTATION = dict(flip=0.5, exchange=0.5, erase=0.5)
-
-# How many times as many epochs as SYSU-MM01 a data set gets, so that its twin is trained for about as many steps: the
-# others are smaller, and an epoch of theirs is shorter. Validation is as much rarer.
-LONGER = {"regdb": 5, "llcm": 5, "pku-sketch": 5, "market-sketch-1k": 5, "shoe": 2.5, "chair": 2.5, "cufsf": 1.5}
-
-# Documented (Ye et al., TPAMI 2021, AGW, and its released code) for SYSU-MM01: ImageNet weights, 288×144, P 8 × K 4 in
-# each modality, SGD with 0.1 and a tenth of it in the backbone, weight decay 5e-4, 10 epochs of warm-up, a tenth from
-# epoch 20 and again from 50, 81 epochs, pad 10 and crop, flip, no erasing, weighted triplet, plain cross-entropy, both
-# losses with weight 1, all training identities.
-# Reconstructed: mixed precision (theirs is float32); no non-local blocks (theirs has five); other data sets alike.
-AGW: dict[str, Any] = dict(
-    height=288,
-    width=144,
-    identities=8,
-    images=4,
-    epochs=81,
-    augmentation=Augmentation(flip=0.5, pad=10),
-    optimiser="sgd",
-    learning_rate=0.1,
-    backbone_rate=0.1,
-    schedule="step",
-    warmup=10,
-    milestones=(20, 50),
-    model={"triplet": "weighted", "label_smoothing": 0.0},
-)
-BASELINE: dict[str, dict[str, Any]] = {
-    "all": dict(loss_weights={"identity": 1.0, "triplet": 1.0}),
-    "paper": AGW,
-}
-
-# No number of MAUM's training is known. Reconstructed: on twins the budget of the baseline; on real data what was usual
-# for two-stream networks in its time: ImageNet weights, 384×144, P 8 × K 4, learning rate 3.5e-4, weight decay 5e-4 (of
-# Adam; AdamW here), 10 epochs of warm-up, a tenth from epoch 40 and again from 70, 120 epochs, flip, pad 10 and crop,
-# erasing. ``replace(model={"parts": True})`` makes MAUM-P, to which the published numbers belong, of MAUM-G.
-MAUM: dict[str, Any] = dict(
-    identities=8,
-    images=4,
-    epochs=120,
-    augmentation=Augmentation(flip=0.5, pad=10, erase=0.5),
-    learning_rate=3.5e-4,
-    schedule="step",
-    warmup=10,
-    milestones=(40, 70),
-)
-# Reconstructed: six stripes (as PCB) where the rows of the last map divide by six, else four; a copy of the proxies
-# every quarter of an epoch, here in steps, from the epoch on in which the learning rate has risen.
-STRIPES = {"ci": 4, "screen": 6, "cpu": 4, "gpu": 4, "paper": 6}
-QUARTERS = {
-    "sysu": {"ci": 3, "screen": 17, "cpu": 33, "gpu": 67, "paper": 173},
-    "regdb": {"ci": 1, "screen": 3, "cpu": 4, "gpu": 12, "paper": 13},
-    "llcm": {"ci": 2, "screen": 3, "cpu": 4, "gpu": 20, "paper": 134},
-}
-
-
-def _maum(dataset: str) -> dict[str, dict[str, Any]]:
-    changes: dict[str, dict[str, Any]] = {"all": dict(loss_weights={"proxy": 1.0, "unidirectional": 1.0})}
-    for profile, quarter in QUARTERS[dataset].items():
-        own = MAUM if profile == "paper" else {}
-        warmup = own["warmup"] if own else LONGER.get(dataset, 1) * SIZES[profile]["warmup"]
-        memory = {"memory_interval": quarter, "memory_start_epoch": math.ceil(warmup)}
-        changes[profile] = own | {"model": {"stripes": STRIPES[profile], **memory}}
-    return changes
-
-
-# (method, data set) → what it changes in every profile ("all") or in one.
-METHODS: dict[tuple[str, str], dict[str, dict[str, Any]]] = {
-    **{("baseline", name): BASELINE for name in ("sysu", "regdb", "llcm", "pku-sketch", "market-sketch-1k")},
-    **{
-        ("baseline", name): BASELINE | {"paper": {**AGW, "height": height, "width": width}}
-        for name, height, width in (("shoe", 256, 256), ("chair", 256, 256), ("cufsf", 250, 200))
-    },
-    **{("maum", name): _maum(name) for name in QUARTERS},
-}
-
-
-def get(method: str, *, dataset: str = "sysu", profile: str | None = None) -> Recipe:
-    """The recipe of a method on a data set.
-
-    Args:
-        method, dataset: a pair in ``METHODS``.
-        profile: see :mod:`reidlib.profiles`; ``None`` for the default of this machine.
-
-    Raises:
-        ValueError: an unknown method, data set or profile; the message lists the known.
-    """
-    size = profiles.get(profile)
-    if (method, dataset) not in METHODS:
-        known = ", ".join(" on ".join(pair) for pair in METHODS)
-        raise ValueError(f"there is no recipe for method {method!r} on data set {dataset!r}; choose one of: {known}")
-    height, width = size.size(READERS[dataset].shape)
-    settings = {
-        **COMMON,
-        "height": height,
-        "width": width,
-        "augmentation": Augmentation(pad=PAD[size.name], **TWIN_AUGMENTATION),
-        **_for_as_many_steps(SIZES[size.name], LONGER.get(dataset, 1)),
-        **METHODS[method, dataset].get("all", {}),
-        **METHODS[method, dataset].get(size.name, {}),
-    }
-    return Recipe(method=method, dataset=dataset, profile=size.name, **settings)
-
-
-def _for_as_many_steps(settings: dict[str, Any], factor: float) -> dict[str, Any]:
-    if factor == 1 or "epochs" not in settings:
-        return settings
-    epochs, warmup = round(factor * settings["epochs"]), factor * settings["warmup"]
-    return settings | {"epochs": epochs, "warmup": warmup, "validate_every": round(factor)}
 
 
 def _is_integer(value: Any) -> bool:

@@ -1,0 +1,44 @@
+"""What a profile sets for every method on a data set, before the method has its say."""
+
+from typing import Any
+
+from reidlib import profiles
+from reidlib.data import Augmentation
+from reidlib.data.registry import READERS
+
+# Sizes, and what has to go with them.
+SIZES: dict[str, dict[str, Any]] = {
+    "ci": dict(backbone="tiny", identities=4, images=2, epochs=3, warmup=1, validation_share=0.25),
+    "screen": dict(backbone="small", identities=8, images=4, epochs=6, warmup=1.5),
+    "cpu": dict(backbone="small", identities=8, images=4, epochs=8, warmup=2),
+    "gpu": dict(backbone="resnet50", identities=8, images=4, epochs=14, warmup=3, learning_rate=1e-3),
+    "paper": dict(backbone="resnet50", weights="imagenet", validation_share=0.0),
+}
+PAD = {"ci": 3, "screen": 4, "cpu": 5, "gpu": 10, "paper": 10}
+
+# Ours, for twins and random initial weights (reconstructed: no paper trains on rendered people).
+COMMON: dict[str, Any] = dict(learning_rate=2e-3, weight_decay=5e-4, validation_share=0.1)
+TWIN_AUGMENTATION = dict(flip=0.5, exchange=0.5, erase=0.5)
+
+# How many times as many epochs as SYSU-MM01 a data set gets, so that its twin is trained for about as many steps: the
+# others are smaller, and an epoch of theirs is shorter. Validation is as much rarer.
+LONGER = {"regdb": 5, "llcm": 5, "pku-sketch": 5, "market-sketch-1k": 5, "shoe": 2.5, "chair": 2.5, "cufsf": 1.5}
+
+
+def defaults(dataset: str, size: profiles.Profile) -> dict[str, Any]:
+    """Fields of :class:`reidlib.recipes.Recipe`; the first and simplest opinion on each."""
+    height, width = size.size(READERS[dataset].shape)
+    return {
+        **COMMON,
+        "height": height,
+        "width": width,
+        "augmentation": Augmentation(pad=PAD[size.name], **TWIN_AUGMENTATION),
+        **_for_as_many_steps(SIZES[size.name], LONGER.get(dataset, 1)),
+    }
+
+
+def _for_as_many_steps(settings: dict[str, Any], factor: float) -> dict[str, Any]:
+    if factor == 1 or "epochs" not in settings:
+        return settings
+    epochs, warmup = round(factor * settings["epochs"]), factor * settings["warmup"]
+    return settings | {"epochs": epochs, "warmup": warmup, "validate_every": round(factor)}
