@@ -1,0 +1,47 @@
+"""Recipes for the licensed data sets: one training step and one evaluation at their true size, on a twin.
+
+The batch, the network and the images are the recipe's; only ImageNet weights, which a test does not download, and the
+length of training are not. The twin is cut to a few test identities.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import reidlib
+from reidlib import evaluation, recipes, training
+from reidlib.data import ReIDDataset, sysu
+
+TEST_IDENTITIES = 3
+METHODS = {
+    "baseline": ("baseline", {}),
+    "MAUM-G": ("maum", {}),
+    "MAUM-P": ("maum", {"parts": True}),
+}
+
+
+@pytest.fixture(scope="module")
+def few(ci_twin: Path) -> ReIDDataset:
+    dataset = reidlib.data.open("sysu", root=ci_twin)
+    tested = dataset.frame.loc[dataset.frame["split"] == "test", "pid"].unique()[:TEST_IDENTITIES]
+    kept = dataset.frame[(dataset.frame["split"] == "train") | dataset.frame["pid"].isin(tested)]
+    origin = {name: getattr(dataset, name) for name in ("is_twin", "twin_version", "profile")}
+    return ReIDDataset("sysu", dataset.root, kept.reset_index(drop=True), sysu.READER, **origin)
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+@pytest.mark.parametrize(("method", "model"), METHODS.values(), ids=METHODS)
+def test_a_step_and_an_evaluation(few: ReIDDataset, monkeypatch: pytest.MonkeyPatch, method: str, model: dict) -> None:
+    recipe = recipes.get(method, dataset="sysu", profile="paper")
+    assert (recipe.backbone, recipe.weights) == ("resnet50", "imagenet")
+    monkeypatch.setattr(training.PKSampler, "__len__", lambda self: 1)
+    once = {"weights": None, "epochs": 1, "warmup": 1, "milestones": ()}
+    run = training.fit(recipe.replace(**once, model=model), few, progress=False)
+    assert list(run.history["step"]) == [1] and np.isfinite(run.history["loss"]).all()
+    assert run.model.image_size == (recipe.height, recipe.width)
+    result = evaluation.evaluate(run.model, few, evaluation.protocols.get("sysu"))
+    assert len(result.trials) == 10
+    assert all(trial.gallery_size > 0 and trial.ranking.valid_queries > 0 for trial in result.trials)
+    assert np.isfinite(list(result.mean.values())).all()
