@@ -21,7 +21,17 @@ from reidlib.uncertainty import CONFIDENCE, RequiredSeeds, interval, required_se
 
 METRICS = ("mAP", "rank-1")
 DATA = ("dataset", "data", "protocol", "reranking", "trials")  # columns of the ledger
-TRAINING = ("weights", "height", "width", "identities", "images", "epochs", "augmentation", "validation_share")
+TRAINING = (
+    "weights",
+    "height",
+    "width",
+    "identities",
+    "images",
+    "epochs",
+    "augmentation",
+    "validation_share",
+    "thinning",
+)
 BUDGET = (*DATA, *TRAINING, "validate_every", "code")  # the rest: fields of the recipe, and code, for equal methods
 
 
@@ -225,7 +235,9 @@ def _budget(rows: pd.DataFrame) -> list[dict[str, Any]]:
     trained = [ledger.recipe(row).to_dict() for row in records]
     code = [{"code": (row["method"], row["code"])} for row in records]
     return [
-        {name: row[name] for name in DATA} | {name: recipe[name] for name in (*TRAINING, "validate_every")} | version
+        {name: row[name] for name in DATA}
+        | {name: recipe.get(name) for name in (*TRAINING, "validate_every")}
+        | version
         for row, recipe, version in zip(records, trained, code, strict=True)
     ]
 

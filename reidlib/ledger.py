@@ -228,7 +228,7 @@ def _describe(recipe: Recipe, data: dict[str, Any], protocol: Protocol, code: st
 def _changes(recipe: Recipe) -> dict[str, Any]:
     """What :meth:`Recipe.replace` would have to be told to make this recipe of the default one."""
     default = recipes.get(recipe.method, dataset=recipe.dataset, profile=recipe.profile).to_dict()
-    changes = {name: value for name, value in recipe.to_dict().items() if name != "seed" and value != default[name]}
+    changes = {name: value for name, value in recipe.to_dict().items() if name != "seed" and value != default.get(name)}
     for name in changes.keys() & {"model", "loss_weights", "augmentation"}:
         before, after = default[name], changes[name]
         options = [option for option in {**before, **after} if before.get(option) != after.get(option)]

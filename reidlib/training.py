@@ -104,7 +104,13 @@ def _train(
     images = dataset.images(recipe.height, recipe.width, progress=progress).on(device)
     modality = dataset.frame["modality"].to_numpy()[part.rows]
     batch_shape = {"identities": recipe.identities, "images": recipe.images}
-    sampler = PKSampler(part.labels, modality, seed=recipe.seed, rank=team.rank, world_size=team.size, **batch_shape)
+    draw = partial(PKSampler, seed=recipe.seed, rank=team.rank, world_size=team.size, **batch_shape)
+    sampler = draw(part.labels, modality)
+    if recipe.thinning:
+        kept = recipe.thinning.keep(part.pids[part.labels], modality)
+        part, modality = part._replace(rows=part.rows[kept], labels=part.labels[kept]), modality[kept]
+        may_lack = {"allow_missing_modality": recipe.thinning.identities < 1}
+        sampler = draw(part.labels, modality, batches=len(sampler), **may_lack)  # the budget of the whole set
 
     model = checkpoints.build_model(state).to(device)
     network = nn.parallel.DistributedDataParallel(model) if team.size > 1 else model

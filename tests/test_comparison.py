@@ -228,6 +228,15 @@ def test_names_that_are_allowed_must_be_known(add: Callable) -> None:
         compare(add("a", SCORES, OTHER), add("b", SCORES), allow=("backbone",))
 
 
+def test_thinning_is_part_of_the_budget(add: Callable) -> None:
+    thinning = {"thinning": {"modality": 1, "images": 0.5}}
+    a, b = add("a", SCORES, OTHER | thinning), add("b", SCORES)
+    with pytest.raises(ValueError, match=r"same budget: thinning is \{'modality': 1, .* in a, None in b"):
+        compare(a, b)
+    assert list(compare(a, b, allow=("thinning",)).allowed) == ["thinning"]
+    assert not compare(a, add("c", SCORES, thinning)).allowed
+
+
 def test_tables_that_are_not_the_runs_of_one_recipe_are_refused(add: Callable) -> None:
     b = add("b", SCORES)
     failed = pd.concat([b, b[:1].assign(seed=7, error="OSError: no")], ignore_index=True)

@@ -93,6 +93,13 @@ def test_changes_make_the_recipe_again(record: Callable, recipe: Recipe) -> None
     assert json.loads(record(loss_weights={"triplet": None})["changes"]) == {"loss_weights": {"triplet": None}}
 
 
+def test_thinning_is_among_the_changes(record: Callable, recipe: Recipe) -> None:
+    row = record(thinning={"modality": 1, "images": 0.25})
+    assert json.loads(row["changes"]) == {"thinning": {"modality": 1, "images": 0.25, "identities": 1.0, "seed": 0}}
+    assert ledger.recipe(row) == recipe.replace(thinning={"modality": 1, "images": 0.25})
+    assert json.loads(record(thinning={"modality": 0})["changes"]) == {}, "one that keeps all is none"
+
+
 def test_failure_is_a_row_without_scores(fail: Callable, imageless: ReIDDataset, tmp_path: Path) -> None:
     row = fail(FloatingPointError("loss.triplet is nan\nat step 7"), "diverges", seed=1)
     assert row["error"] == "FloatingPointError: loss.triplet is nan at step 7"

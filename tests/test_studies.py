@@ -120,6 +120,18 @@ def test_grid_is_every_combination_in_readable_words() -> None:
     assert changed == expected and changed.digest == expected.digest
 
 
+def test_thinning_is_an_axis_and_a_change_like_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    full = recipes.get("baseline", profile="ci")
+    fewer = full.replace(thinning={"modality": 1, "images": 0.5})
+    grid = studies.grid("baseline", profile="ci", thinning=[None, {"modality": 1, "images": 0.5}])
+    assert list(grid.values()) == [full, fewer] and next(iter(grid)) == "without thinning"
+    grid = studies.grid("baseline", profile="ci", thinning={"modality": [0, 1], "images": [0.5, 0.25]})
+    assert list(grid)[2] == "modality 1, images 0.5" and grid["modality 1, images 0.5"] == fewer and len(grid) == 4
+    variants = {"full": {}, "half": {"thinning": {"modality": 1, "images": 0.5}}}
+    monkeypatch.setitem(studies.STUDIES, "thin", studies.Study("baseline", variants))
+    assert studies.get("thin", profile="ci") == {"full": full, "half": fewer}
+
+
 def test_grid_names_methods_and_data_sets_where_there_are_several(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(models.MODELS, "other", models.MODELS["baseline"])
     for key in (("other", "sysu"), ("baseline", "regdb"), ("other", "regdb")):

@@ -44,8 +44,12 @@ class PKSampler:
     Args:
         pids: ``(N,)`` identity of each training row.
         modality: ``(N,)`` 0 or 1 for each training row.
-        allow_missing_modality: accept identities without any image in one modality. They contribute the rows they
-            have, so a batch may be shorter and its halves unequal: tell them apart by ``modality[batch]``.
+        allow_missing_modality: accept identities without any image in one modality. The rows that they lack are made
+            up by the others of the batch with more images each, so that both halves keep P·K rows. Identities with both
+            modalities come to every batch, and every process, in proportion to their number, but at least two to a
+            batch (if there are two on this process): a stem that is normalised by its batch should never see a single
+            person, or nobody. So they may have more turns than the others.
+        batches: length of an epoch, instead of the one derived above.
 
     Raises:
         ValueError: too few identities for P on every rank, an identity without one modality, or malformed input.
@@ -62,6 +66,7 @@ class PKSampler:
         rank: int = 0,
         world_size: int = 1,
         allow_missing_modality: bool = False,
+        batches: int | None = None,
     ) -> None:
         pids, modality = np.asarray(pids), np.asarray(modality)
         if pids.ndim != 1 or pids.shape != modality.shape:
@@ -70,6 +75,8 @@ class PKSampler:
             raise ValueError(f"modality must be 0 or 1, found {unknown}")
         if identities < 1 or images < 1:
             raise ValueError(f"identities and images must be at least 1, not {identities} and {images}")
+        if batches is not None and batches < 1:
+            raise ValueError(f"batches must be at least 1, not {batches}")
         if not 0 <= rank < world_size:
             raise ValueError(f"rank {rank} must lie in 0 … world_size - 1 = {world_size - 1}")
         known = np.unique(pids)
@@ -81,11 +88,12 @@ class PKSampler:
         self.identities, self.images = identities, images
         self.seed, self.rank, self.world_size = seed, rank, world_size
         self._rows = _rows_by_identity(pids, modality, known)
+        self._has_both = np.array([all(map(len, rows)) for rows in self._rows])
         if not allow_missing_modality:
             _refuse_missing(known, self._rows)
         larger = max(np.count_nonzero(modality == 0), np.count_nonzero(modality == 1))
         rounds = max(1, round(larger / (len(known) * images)))
-        self._batches = len(known) // world_size * rounds // identities
+        self._batches = len(known) // world_size * rounds // identities if batches is None else batches
 
     def __len__(self) -> int:
         """Batches per epoch, the same on every rank."""
@@ -95,13 +103,31 @@ class PKSampler:
         """Yield the batches (int64 index arrays) of one epoch, numbered from 0."""
         shared = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(epoch,)))
         own = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(epoch, self.rank)))
-        shard = shared.permutation(len(self._rows))[self.rank :: self.world_size]
-        identities = Deck(shard, own)
+        order = shared.permutation(len(self._rows))
+        order = order[np.argsort(~self._has_both[order], kind="stable")]  # each process has its share of both kinds
+        shard = order[self.rank :: self.world_size]
+        has_both = self._has_both[shard]
+        paired, others = Deck(shard[has_both], own), Deck(shard[~has_both], own)
         decks = {i: [Deck(rows, own) if len(rows) else None for rows in self._rows[i]] for i in shard.tolist()}
-        for _ in range(len(self)):
-            chosen = identities.deal(self.identities).tolist()
-            hands = [decks[i][half].deal(self.images) for half in (0, 1) for i in chosen if decks[i][half]]
-            yield np.concatenate(hands)
+        for number in range(len(self)):
+            count = self._paired_in_batch(number, np.count_nonzero(has_both), len(shard))
+            chosen = [*paired.deal(count).tolist(), *others.deal(self.identities - count).tolist()]
+            halves = [[decks[i][half] for i in chosen if decks[i][half]] for half in (0, 1)]
+            yield np.concatenate([hand for owners in halves for hand in self._deal(owners)])
+
+    def _paired_in_batch(self, number: int, paired: int, present: int) -> int:
+        """How many of the identities of a batch have both modalities; all of them if all those present do."""
+        proportion = self.identities * paired
+        return max(
+            (number + 1) * proportion // present - number * proportion // present, min(2, self.identities, paired)
+        )
+
+    def _deal(self, decks: list[Deck]) -> Iterator[np.ndarray]:
+        """P·K rows from the decks of one modality, as evenly as can be."""
+        for place, deck in enumerate(decks):
+            yield deck.deal(
+                self.identities * self.images // len(decks) + (place < self.identities * self.images % len(decks))
+            )
 
 
 def _rows_by_identity(pids: np.ndarray, modality: np.ndarray, known: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:

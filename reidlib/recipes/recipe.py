@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from reidlib import profiles
-from reidlib.data import Augmentation, names
+from reidlib.data import Augmentation, Thinning, names
 from reidlib.models import MODELS
 
 _KNOWN = {
@@ -52,6 +52,8 @@ class Recipe:
         validation_share: share of the training identities that is held out for validation, 0 to less than 1.
         validate_every: validate after every so many epochs, and after the last.
         amp: mixed precision. ``"auto"``: bfloat16 on a GPU that has it, float16 on older ones, off on a CPU.
+        thinning: of the training images, for experiments with unequal modalities; steps and classes stay those of the
+            whole set. ``None`` for all images; a thinning that keeps all becomes ``None``.
 
     Raises:
         ValueError: a value out of range, or an unknown name.
@@ -81,6 +83,7 @@ class Recipe:
     validation_share: float
     validate_every: int = 1
     amp: str = "auto"
+    thinning: Thinning | None = None
 
     def __post_init__(self) -> None:
         for name in ("height", "width", "identities", "images", "epochs", "validate_every"):
@@ -94,6 +97,9 @@ class Recipe:
         for name, known in _KNOWN.items():
             self._require(name, getattr(self, name) in tuple(known), f"one of: {', '.join(known)}")
         self._require("augmentation", isinstance(self.augmentation, Augmentation), "a reidlib.data.Augmentation")
+        self._require("thinning", isinstance(self.thinning, Thinning | None), "a reidlib.data.Thinning or None")
+        if self.thinning and self.thinning.keeps_all:  # the same run is to have the same digest
+            object.__setattr__(self, "thinning", None)
         milestones = tuple(self.milestones) if isinstance(self.milestones, list | tuple) else (None,)
         rising = all(map(_is_integer, milestones)) and list(milestones) == sorted(set(milestones))
         self._require("milestones", rising and (self.schedule == "step" or not milestones), 'rising, with "step" only')
@@ -113,7 +119,8 @@ class Recipe:
 
         ``loss_weights``, ``model`` and ``augmentation`` also take a dictionary of what changes in them and keep the
         rest: ``replace(loss_weights={"triplet": 0.5}, augmentation={"erase": 0})``. The weight ``None`` takes a loss
-        term out, for a model that was told not to compute it.
+        term out, for a model that was told not to compute it. ``thinning`` takes a dictionary as well, of all its
+        fields or of what changes in the one there is: ``replace(thinning={"modality": 1, "images": 0.25})``.
 
         Raises:
             ValueError: an unknown field (the message lists the known) or a value out of range.
@@ -127,15 +134,22 @@ class Recipe:
         if isinstance(changes.get("augmentation"), Mapping):
             _require_fields(changes["augmentation"], "an augmentation", Augmentation)
             changes["augmentation"] = dataclasses.replace(self.augmentation, **changes["augmentation"])
+        if isinstance(changes.get("thinning"), Mapping):
+            before = self.thinning.to_dict() if self.thinning else {}
+            changes["thinning"] = _thinning({**before, **changes["thinning"]})
         return dataclasses.replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields, in types that JSON knows."""
+        """All fields, in types that JSON knows; ``thinning`` only if there is one."""
         record = {entry.name: getattr(self, entry.name) for entry in dataclasses.fields(self)}
         record["augmentation"] = {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in dataclasses.asdict(self.augmentation).items()
         }
+        if self.thinning:
+            record["thinning"] = self.thinning.to_dict()
+        else:  # recipes had digests, by which runs are found, before there was this field
+            del record["thinning"]
         return {
             **record,
             "model": dict(self.model),
@@ -158,7 +172,10 @@ class Recipe:
             raise ValueError(f"recipe: augmentation must be an object, not {record['augmentation']!r}")
         _require_fields(record["augmentation"], "an augmentation", Augmentation)
         options = {k: tuple(v) if isinstance(v, list) else v for k, v in record["augmentation"].items()}
-        return cls(**{**record, "augmentation": Augmentation(**options)})
+        thinning = record.get("thinning")
+        if isinstance(thinning, Mapping):
+            thinning = _thinning(thinning)
+        return cls(**{**record, "augmentation": Augmentation(**options), "thinning": thinning})
 
     def to_json(self) -> str:
         return json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
@@ -197,6 +214,13 @@ def _is_number(value: Any) -> bool:
 
 def _is_required(entry: dataclasses.Field) -> bool:
     return entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING
+
+
+def _thinning(options: Mapping[str, Any]) -> Thinning:
+    _require_fields(options, "a thinning", Thinning)
+    if "modality" not in options:
+        raise ValueError('recipe: thinning must name a modality, as in {"modality": 1, "images": 0.25}')
+    return Thinning(**options)
 
 
 def _require_fields(names: Mapping[str, Any], what: str, kind: type) -> None:

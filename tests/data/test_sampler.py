@@ -119,14 +119,59 @@ def test_identity_with_one_modality_is_refused_with_its_number():
         PKSampler(pids, 1 - modality, identities=2, images=2)
 
 
-def test_identity_with_one_modality_contributes_what_it_has_when_allowed():
+def test_rows_that_an_identity_lacks_are_made_up_by_the_others_when_allowed():
     pids, modality = rows_of({1: (3, 3), 2: (3, 0), 3: (0, 3), 4: (3, 3)})
     sampler = PKSampler(pids, modality, identities=4, images=2, allow_missing_modality=True)
     for batch in sampler.epoch(0):
-        first, second = batch[modality[batch] == 0], batch[modality[batch] == 1]
-        assert batch.tolist() == [*first, *second], "still modality 0 first"
-        assert set(pids[first]) == {1, 2, 4} and set(pids[second]) == {1, 3, 4}
-        assert len(first) == len(second) == 6
+        assert modality[batch].tolist() == [0] * 8 + [1] * 8, "still modality 0 first"
+        for half, present in ((batch[:8], {1, 2, 4}), (batch[8:], {1, 3, 4})):
+            turns = Counter(pids[half].tolist())
+            assert turns.keys() == present and sorted(turns.values()) == [2, 3, 3]
+            assert len(set(half.tolist())) == 8, "no image twice while there are others"
+
+
+@pytest.mark.parametrize(
+    ("paired", "identities", "present"), [(10, 8, {2}), (25, 8, {5}), (12, 8, {2, 3}), (1, 8, {1})]
+)
+def test_identities_with_both_modalities_come_to_every_batch(paired, identities, present):
+    pids, modality = rows_of({pid: (6, 6 if pid < paired else 0) for pid in range(40)})
+    sampler = PKSampler(pids, modality, identities=identities, images=2, allow_missing_modality=True)
+    found, turns = set(), Counter()
+    for batch in itertools.chain(sampler.epoch(0), sampler.epoch(1)):
+        assert modality[batch].tolist() == [0] * 16 + [1] * 16
+        first, second = (set(pids[half].tolist()) for half in np.split(batch, 2))
+        assert len(first) == 8 and second == {pid for pid in first if pid < paired}
+        found.add(len(second))
+        turns.update(first)
+    assert found == present
+    shares = [turns[pid] for pid in range(paired)], [turns[pid] for pid in range(paired, 40)]
+    assert all(max(share) - min(share) <= 2 for share in shares), "equal turns within each kind"
+
+
+def test_every_process_has_its_share_of_identities_with_both_modalities():
+    pids, modality = rows_of({pid: (4 if pid < 6 else 0, 4) for pid in range(24)})
+    options = {"identities": 4, "images": 2, "world_size": 3, "allow_missing_modality": True}
+    for epoch in range(5):
+        shares = []
+        for rank in range(3):
+            batches = list(PKSampler(pids, modality, rank=rank, **options).epoch(epoch))
+            assert all(len({pid for pid in pids[batch].tolist() if pid < 6}) == 2 for batch in batches)
+            shares.append({pid for batch in batches for pid in pids[batch].tolist()})
+        assert sum(map(len, shares)) == len(set().union(*shares)), "an identity is on one process only"
+
+
+def test_a_modality_that_nobody_has_leaves_its_half_empty():
+    pids, modality = rows_of(dict.fromkeys(range(6), (0, 4)))
+    sampler = PKSampler(pids, modality, identities=3, images=2, allow_missing_modality=True)
+    assert all(modality[batch].tolist() == [1] * 6 for batch in sampler.epoch(0))
+
+
+def test_length_of_an_epoch_can_be_given():
+    pids, modality = rows_of(dict.fromkeys(range(8), (4, 4)))
+    sampler = PKSampler(pids, modality, identities=4, images=2, batches=11)
+    batches = collect(sampler)
+    assert len(sampler) == len(batches) == 11
+    assert batches[:4] == collect(PKSampler(pids, modality, identities=4, images=2))
 
 
 @pytest.mark.parametrize(
@@ -136,6 +181,7 @@ def test_identity_with_one_modality_contributes_what_it_has_when_allowed():
         ({"identities": 3, "world_size": 2}, "leave 2 each"),
         ({"identities": 0}, "at least 1"),
         ({"images": 0}, "at least 1"),
+        ({"batches": 0}, "batches must be at least 1, not 0"),
         ({"rank": 2, "world_size": 2}, "rank 2"),
         ({"rank": -1}, "rank -1"),
         ({"modality": np.zeros(3)}, "one length"),

@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 from reidlib import models, profiles, recipes
-from reidlib.data import Augmentation
+from reidlib.data import Augmentation, Thinning
 from reidlib.data.registry import READERS
 from reidlib.recipes import Recipe
 
@@ -108,6 +108,36 @@ def test_replace_merges_dictionaries_and_leaves_the_original(recipe: Recipe) -> 
     assert len({recipe.digest, changed.digest, recipe.replace(seed=1).digest}) == 3
 
 
+def test_thinning_is_written_only_where_there_is_one(recipe: Recipe) -> None:
+    assert recipe.thinning is None and "thinning" not in recipe.to_dict()
+    changed = recipe.replace(thinning={"modality": 1, "images": 0.25})
+    assert changed.thinning == Thinning(1, images=0.25) and changed == recipe.replace(thinning=Thinning(1, 0.25))
+    assert changed.to_dict()["thinning"] == {"modality": 1, "images": 0.25, "identities": 1.0, "seed": 0}
+    for copy in (Recipe.from_json(changed.to_json()), pickle.loads(pickle.dumps(changed))):
+        assert copy == changed and copy.digest == changed.digest and hash(copy) == hash(changed)
+    fewer = changed.replace(thinning={"identities": 0.5})
+    assert fewer.thinning == Thinning(1, images=0.25, identities=0.5) and fewer.digest != changed.digest
+    assert fewer.replace(epochs=5, warmup=1).thinning == fewer.thinning
+    for whole in (None, {"images": 1, "identities": 1.0}, Thinning(0, seed=3)):
+        assert fewer.replace(thinning=whole) == recipe and fewer.replace(thinning=whole).digest == recipe.digest
+    assert Recipe.from_dict({**recipe.to_dict(), "thinning": None}) == recipe
+
+
+def test_digests_of_recipes_with_runs_behind_them_stay() -> None:
+    """By them rows of the ledger and run folders are found; a change here orphans all of them."""
+    digests = {
+        (method, profile): recipes.get(method, dataset="sysu", profile=profile).digest
+        for method in ("baseline", "maum")
+        for profile in ("screen", "cpu")
+    }
+    assert digests == {
+        ("baseline", "screen"): "6807a91f",
+        ("baseline", "cpu"): "7bb3b1f4",
+        ("maum", "screen"): "5a24fbda",
+        ("maum", "cpu"): "86ee5f9d",
+    }
+
+
 def test_nothing_in_a_recipe_can_be_assigned(recipe: Recipe) -> None:
     with pytest.raises(AttributeError):
         recipe.seed = 1
@@ -145,6 +175,10 @@ def test_numbers_of_another_type_make_no_other_recipe(recipe: Recipe) -> None:
         ({"model": {"pool": object()}}, r"model must be options by name, in types that JSON knows"),
         ({"augmentation": None}, r"augmentation must be a reidlib\.data\.Augmentation"),
         ({"augmentation": {"flip": 2}}, r"flip is a probability"),
+        ({"thinning": {"images": 0.5}}, r'thinning must name a modality, as in \{"modality": 1'),
+        ({"thinning": {"modality": 1, "share": 0.5}}, r"a thinning has no field 'share'; choose from: modality, "),
+        ({"thinning": {"modality": 1, "images": 0}}, r"thinning: images must be a share above 0"),
+        ({"thinning": 0.5}, r"thinning must be a reidlib\.data\.Thinning or None, not 0\.5"),
     ],
 )
 def test_bad_values_are_refused(recipe: Recipe, changes: dict, message: str) -> None:
@@ -162,6 +196,8 @@ def test_bad_values_are_refused(recipe: Recipe, changes: dict, message: str) -> 
         (lambda record: record.update(weight_decay=float("inf")), r"weight_decay must be a number"),
         (lambda record: record.update(loss_weights=[1, 2]), r"loss_weights must be numbers by name"),
         (lambda record: record.update(milestones=5), r"milestones"),
+        (lambda record: record.update(thinning=[1]), r"thinning must be a reidlib\.data\.Thinning or None"),
+        (lambda record: record.update(thinning={"images": 0.5}), r"thinning must name a modality"),
     ],
 )
 def test_damaged_json_is_refused(recipe: Recipe, change, message: str) -> None:

@@ -41,6 +41,40 @@ def test_only_training_identities_are_looked_at(fit, dataset: ReIDDataset, monke
     assert set(dataset.frame["split"].iloc[np.concatenate(seen)]) == {"train"}
 
 
+THINNINGS = [
+    {"modality": modality, **share} for modality in (0, 1) for share in ({"images": 0.25}, {"identities": 0.25})
+]
+
+
+@pytest.mark.parametrize("thinning", THINNINGS)
+@pytest.mark.parametrize("name", ["recipe", "maum"])
+def test_thinned_training_has_the_budget_of_the_whole(
+    name: str, thinning: dict, request, dataset: ReIDDataset, tmp_path: Path, monkeypatch
+) -> None:
+    seen, tensor = [], ImageCache.tensor
+
+    def watched(self, rows, device=None):
+        seen.append(np.array(rows))
+        return tensor(self, rows, device)
+
+    monkeypatch.setattr(ImageCache, "tensor", watched)
+    recipe = request.getfixturevalue(name).replace(epochs=2, thinning=thinning)
+    run = training.fit(recipe, dataset, tmp_path / "run", progress=False)
+    part = split(dataset, 0.25)
+    validation = {*part.query_rows, *part.gallery_rows}
+    used = np.concatenate([rows for rows in seen if not validation & set(rows)])
+    assert validation <= set(np.concatenate(seen)), "who is held out keeps all images"
+    assert len(used) == 24 * 16 and run.history["step"].iloc[-1] == 24, "steps and images of the whole set"
+    assert (run.pids == part.pids).all() and np.isfinite(run.history["loss"]).all()
+
+    modality, pids = dataset.frame["modality"].to_numpy(), dataset.frame["pid"].to_numpy()
+    kept = part.rows[recipe.thinning.keep(pids[part.rows], modality[part.rows])]
+    assert set(used) <= set(kept) and set(pids[used]) == set(part.pids)
+    own = kept[modality[kept] == thinning["modality"]]
+    assert set(own) <= set(used) and len(own) < 0.5 * np.count_nonzero(modality[part.rows] == thinning["modality"])
+    assert np.count_nonzero(modality[used] == thinning["modality"]) == 24 * 8
+
+
 def test_classes_are_the_identities_of_the_run(fit, dataset: ReIDDataset) -> None:
     run = fit(epochs=1)
     assert run.model.classifier.out_features == 12
@@ -283,8 +317,9 @@ torch.save(record, f"{folder}.rank" + os.environ["RANK"])
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["recipe", "maum"])
-def test_two_processes_train_one_model(name: str, request, dataset, tree, tmp_path: Path) -> None:
-    recipe = request.getfixturevalue(name).replace(epochs=2, identities=4)
+@pytest.mark.parametrize("thinning", [None, {"modality": 1, "identities": 0.1}])
+def test_two_processes_train_one_model(name: str, thinning, request, dataset, tree, tmp_path: Path) -> None:
+    recipe = request.getfixturevalue(name).replace(epochs=2, identities=4, thinning=thinning)
     (tmp_path / "recipe.json").write_text(recipe.to_json())
     (tmp_path / "script.py").write_text(TEAM.format(**places(tree, tmp_path)))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -314,6 +349,20 @@ def test_notebook_profile_runs_on_the_twin(ci_twin: Path, tmp_path: Path) -> Non
     assert run.folder.is_relative_to(tmp_path / "runs") and run.environment["dataset"]["twin_version"]
     result = evaluation.evaluate(run.model, dataset, evaluation.protocols.get("sysu"))
     assert result.is_twin and len(result.trials) == 10
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("share", [{"images": 0.125}, {"identities": 0.25}])
+@pytest.mark.parametrize("modality", [0, 1])
+@pytest.mark.parametrize("method", ["baseline", "maum"])
+def test_methods_train_on_a_thinned_twin(ci_twin: Path, method: str, modality: int, share: dict) -> None:
+    dataset = reidlib.data.open("sysu", root=ci_twin)
+    recipe = recipes.get(method, profile="ci").replace(thinning={"modality": modality, **share})
+    run = training.fit(recipe, dataset, stop_after=1, progress=False)
+    part = split(dataset, recipe.validation_share)
+    halves = dataset.frame["modality"].to_numpy()[part.rows]
+    whole = training.PKSampler(part.labels, halves, identities=recipe.identities, images=recipe.images)
+    assert run.history["step"].iloc[-1] == len(whole) and np.isfinite(run.history["loss"]).all()
 
 
 @pytest.mark.slow
