@@ -116,18 +116,15 @@ class PKSampler:
             yield np.concatenate([hand for owners in halves for hand in self._deal(owners)])
 
     def _paired_in_batch(self, number: int, paired: int, present: int) -> int:
-        """How many of the identities of a batch have both modalities; all of them if all those present do."""
-        proportion = self.identities * paired
-        return max(
-            (number + 1) * proportion // present - number * proportion // present, min(2, self.identities, paired)
-        )
+        """How many identities of this batch have both modalities, as ``paired`` of those ``present`` have."""
+        so_far, before = ((count * self.identities * paired) // present for count in (number + 1, number))
+        return max(so_far - before, min(2, self.identities, paired))
 
     def _deal(self, decks: list[Deck]) -> Iterator[np.ndarray]:
         """P·K rows from the decks of one modality, as evenly as can be."""
         for place, deck in enumerate(decks):
-            yield deck.deal(
-                self.identities * self.images // len(decks) + (place < self.identities * self.images % len(decks))
-            )
+            each, left_over = divmod(self.identities * self.images, len(decks))
+            yield deck.deal(each + (place < left_over))
 
 
 def _rows_by_identity(pids: np.ndarray, modality: np.ndarray, known: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -144,5 +141,5 @@ def _refuse_missing(known: np.ndarray, rows: list[tuple[np.ndarray, np.ndarray]]
             shown = ", ".join(map(str, lacking[:10])) + (" …" if len(lacking) > 10 else "")
             raise ValueError(
                 f"{len(lacking)} identities have no {name} image: {shown}; leave them out, or pass "
-                "allow_missing_modality=True to draw what they have"
+                "allow_missing_modality=True to draw more images of the others"
             )
