@@ -19,6 +19,7 @@ _ROOMS = (
     "figures",
     "ledger",
     "losses",
+    "measures",
     "models",
     "paths",
     "plots",

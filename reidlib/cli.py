@@ -110,6 +110,7 @@ def sweep(
     threads: int | None = None,
     cluster: str | None = None,
     parameters: tuple[str, ...] = (),
+    measures: tuple[str, ...] = (),
 ) -> int:
     """Make sure that the ledger holds every variant of a study with every seed; started again, it goes on.
 
@@ -127,18 +128,20 @@ def sweep(
         threads: of each; default: the cores, shared out.
         cluster: slurm hands the runs to SLURM as one job array and returns; local and debug try that out here.
         parameters: for the cluster, for example timeout_min=60 gpus_per_node=1 slurm_partition=short.
+        measures: to be taken on every run, beside those of the study, for example relay; rows in runs/measures.csv.
     """
     recipes = reidlib.studies.get(study, dataset=dataset, profile=profile)
     size = next(iter(recipes.values())).profile
     images = [_open(dataset, size, root, twin, split) for split in splits or (None,)]
     protocol = reidlib.evaluation.protocols.get(dataset)
-    jobs = reidlib.sweep.plan(recipes, images, protocol, seeds)
+    measures = tuple(dict.fromkeys((*reidlib.studies.STUDIES[study].measures, *measures)))
+    jobs = reidlib.sweep.plan(recipes, images, protocol, seeds, measures)
     if cluster is None:
         reidlib.sweep.perform(jobs, workers, threads)
     else:
         handed_in = reidlib.sweep.submit(jobs, cluster=cluster, threads=threads, **_options(parameters))
         if cluster == "slurm":
-            print(f"{len(handed_in)} of {len(jobs)} runs were handed in, the others are in the ledger", *handed_in[:1])
+            print(f"{len(handed_in)} of {len(jobs)} runs were handed in, the others are done", *handed_in[:1])
             return 0
         for job in handed_in:
             job.result()
@@ -147,10 +150,16 @@ def sweep(
     print(f"{title} · {protocol} · seeds {' '.join(map(str, seeds))} · per cent")
     scores = 100 * rows.groupby("variant", sort=False)[["rank-1", "mAP", "mINP"]].agg(["mean", "std"])
     print(scores.to_string(float_format="{:.1f}".format, na_rep="–"))
+    if measures:
+        values = reidlib.sweep.measured(jobs).groupby(["measure", "name", "variant"], sort=False)["value"]
+        print(values.agg(["mean", "std"]).to_string(float_format="{:.3f}".format, na_rep="–"))
     if failures := int(rows["error"].notna().sum()):
         ledger = reidlib.ledger.local()
         print(f"{failures} of {len(rows)} runs failed; the column error of {ledger} says why", file=sys.stderr)
-    return int(failures > 0)
+    if lacking := [job for job in jobs if job.is_recorded and job.missing_measures]:
+        example = f"{lacking[0].missing_measures[0]} of {lacking[0].variant}, seed {lacking[0].recipe.seed}"
+        print(f"{len(lacking)} of {len(jobs)} runs lack a measure ({example}); see above", file=sys.stderr)
+    return int(failures > 0 or len(lacking) > 0)
 
 
 def figures(names: tuple[str, ...] = (), /) -> int:

@@ -3,14 +3,14 @@
 Runs add rows to ``runs/ledger.csv`` (:func:`record`); :func:`publish` promotes them to ``figures/ledger.csv``, which is
 committed; :func:`table` reads both. Metrics are fractions (0-1), means over the trials of the protocol. Rows name no
 machine, user or folder. Beside each ledger lies ``identities.csv``, with the scores of every query identity of each run
-(:func:`identities`): what a comparison resamples.
+(:func:`identities`): what a comparison resamples; and ``measures.csv``, with what else was measured on runs
+(:mod:`reidlib.measures`).
 """
 
 import json
 import os
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +18,20 @@ import numpy as np
 import pandas as pd
 import torch
 
-from reidlib import checkpoints, recipes, runs, tables
+from reidlib import recipes, runs, tables
 from reidlib.data import ReIDDataset
 from reidlib.evaluation import EvaluationResult
 from reidlib.evaluation.protocols import Protocol
 from reidlib.recipes import Recipe
+from reidlib.records import DESCRIPTION, RUN, describe, merged, run_key
 
 PUBLISHED = Path(__file__).resolve().parent.parent / "figures" / "ledger.csv"
 METRICS = ("rank-1", "rank-5", "rank-10", "rank-20", "mAP", "mINP")
 DEVIATIONS = ("rank-1", "mAP", "mINP")
 COLUMNS = {  # name → type in a table; an empty field is a missing value, except for ``variant``
-    "date": "datetime64[s]",  # of the evaluation, UTC
-    **dict.fromkeys(("method", "dataset"), "str"),
-    "source": "str",  # "twin <version>" or "real"
-    "profile": "str",  # of the recipe
-    **dict.fromkeys(("seed", "split"), "Int64"),
+    **{name: DESCRIPTION[name] for name in ("date", "method", "dataset", "source", "profile", "seed", "split")},
     **dict.fromkeys(("protocol", "reranking"), "str"),
-    "variant": "str",  # a label
-    "changes": "str",  # JSON: the recipe is ``recipes.get(method, …).replace(seed=seed, **changes)``
+    **{name: DESCRIPTION[name] for name in ("variant", "changes")},
     **dict.fromkeys((*METRICS, *(f"{name} std" for name in DEVIATIONS)), "float64"),  # std: of a sample, over trials
     **dict.fromkeys(("trials", "parameters", "epochs"), "Int64"),
     "seconds": "float64",  # of training with validation
@@ -43,18 +39,25 @@ COLUMNS = {  # name → type in a table; an empty field is a missing value, exce
     "device": "str",
     "threads": "Int64",
     "torch": "str",
-    **dict.fromkeys(("code", "recipe", "data"), "str"),  # digests; of the data: of what :func:`runs.describe` says
-    **dict.fromkeys(("twin_version", "error"), "str"),
+    **{name: DESCRIPTION[name] for name in ("code", "recipe", "data", "twin_version")},
+    "error": "str",
 }
-KEY = ["recipe", "code", "data", "protocol", "reranking"]  # rows that agree in these are of the same run
+KEY = [*RUN, "protocol", "reranking"]  # rows that agree in these are of the same run, under the same rules
 IDENTITY_COLUMNS = {
     **dict.fromkeys(KEY, "str"),
     "pid": "int64",
     "queries": "int64",  # of the identity that have a match, summed over the trials
     **dict.fromkeys(("rank-1", "mAP"), "float64"),  # means over these queries
 }
+MEASURE_COLUMNS = {
+    **{name: kind for name, kind in DESCRIPTION.items() if name not in (*RUN, "twin_version")},
+    **dict.fromkeys(("measure", "name"), "str"),  # of ``measures.MEASURES``; of one of the numbers that it gives
+    "value": "float64",
+    **{name: DESCRIPTION[name] for name in ("code", "recipe", "data", "twin_version")},
+}
 LEDGER = tables.Format("ledger", COLUMNS, labels=("variant",))
 IDENTITIES = tables.Format("table of identities", IDENTITY_COLUMNS)
+MEASUREMENTS = tables.Format("table of measures", MEASURE_COLUMNS, labels=("variant",))
 
 
 def local() -> Path:
@@ -64,7 +67,12 @@ def local() -> Path:
 
 def identity_file(ledger: Path) -> Path:
     """The table of identities of a ledger: ``identities.csv`` beside ``ledger.csv``, else with the ledger's name."""
-    return ledger.with_name("identities.csv" if ledger.name == "ledger.csv" else f"{ledger.stem}-identities.csv")
+    return _beside(ledger, "identities.csv")
+
+
+def measure_file(ledger: Path) -> Path:
+    """The table of measures of a ledger: ``measures.csv`` beside ``ledger.csv``, else with the ledger's name."""
+    return _beside(ledger, "measures.csv")
 
 
 def record(
@@ -77,8 +85,7 @@ def record(
             file is no ledger of this version (it is left untouched).
     """
     recipe, environment = run.recipe, run.environment
-    if not run.finished:
-        raise ValueError(f"{run!r} has not finished; training.fit(recipe, dataset) goes on with it")
+    require_finished(run)
     trained_on, names = environment["dataset"], ("split", "is_twin", "twin_version", "profile")
     of_run, of_result = (
         [trained_on[name] for name in ("name", *names)],
@@ -89,7 +96,8 @@ def record(
     mean, std = result.mean, result.std
     batch = 2 * recipe.identities * recipe.images * environment["processes"]
     row = {
-        **_describe(recipe, trained_on, result.protocol, environment["code"], variant),
+        **describe(recipe, trained_on, environment["code"], variant),
+        **key(recipe, trained_on, result.protocol, environment["code"]),
         **{name: mean.get(name) for name in METRICS},
         **{f"{name} std": std[name] for name in DEVIATIONS},
         "trials": len(result.trials),
@@ -112,7 +120,8 @@ def record_failure(
     path: str | Path | None = None,
 ) -> dict[str, Any]:
     """Add the row of a run that failed: its error, and no scores; returns it. Raises ``ValueError`` as ``record``."""
-    row = _describe(recipe, runs.describe(dataset), protocol, runs.code_digest(recipe.method, dataset.name), variant)
+    data, code = runs.describe(dataset), runs.code_digest(recipe.method, dataset.name)
+    row = describe(recipe, data, code, variant) | key(recipe, data, protocol, code)
     row |= {"threads": torch.get_num_threads(), "torch": torch.__version__}
     return _append({**row, "error": _in_one_line(error, (dataset.root, runs.home()))}, path)
 
@@ -132,13 +141,7 @@ def table(path: str | Path | None = None, *, latest: bool = False, **filters: An
         ValueError: an unknown column (the message lists the known), or a file that is no ledger of this version.
         FileNotFoundError: there is no file at ``path``.
     """
-    if unknown := [name for name in filters if name not in COLUMNS]:
-        raise ValueError(f"the ledger has no column {unknown[0]!r}; choose from: {', '.join(COLUMNS)}")
-    rows = _unique(LEDGER.frame(line for file in _files(path) for line in LEDGER.read(file)))
-    for name, wanted in filters.items():
-        values = list(wanted) if pd.api.types.is_list_like(wanted) else [wanted]
-        known = pd.Series([value for value in values if value is not None], dtype=COLUMNS[name])
-        rows = rows[rows[name].isin(known) | (rows[name].isna() & (None in values))]
+    rows = LEDGER.select(_unique(LEDGER.collect(_files(path))), filters)
     return (_latest(rows) if latest else rows).reset_index(drop=True)
 
 
@@ -156,8 +159,7 @@ def identities(rows: pd.DataFrame | None = None, path: str | Path | None = None)
         ValueError: a file is no table of identities of this version.
         FileNotFoundError: there is no ledger at ``path``.
     """
-    files = [identity_file(file) for file in _files(path)]
-    scores = IDENTITIES.frame(line for file in files for line in IDENTITIES.read(file))
+    scores = IDENTITIES.collect(identity_file(file) for file in _files(path))
     scores = scores.drop_duplicates([*KEY, "pid"], keep="last")
     return (scores if rows is None else scores.merge(rows[KEY].drop_duplicates(), on=KEY)).reset_index(drop=True)
 
@@ -177,7 +179,7 @@ def recipe(row: Mapping[str, Any]) -> Recipe:
 
 
 def publish(path: str | Path | None = None) -> None:
-    """Merge the local rows into the published ledger, in the order of their dates, and their identities beside it.
+    """Merge the local rows into the published ledger, in the order of their dates, and what lies beside it likewise.
 
     Rows of profile ``ci`` stay behind.
 
@@ -186,54 +188,30 @@ def publish(path: str | Path | None = None) -> None:
         ValueError: one of the files is no ledger of this version.
     """
     path = PUBLISHED if path is None else Path(path)
-    if not local().exists():
-        return
-    with tables.locked(local()):
-        lines = [*LEDGER.read(path), *LEDGER.read(local())]
-        rows = _unique(LEDGER.frame(lines))
-        rows = rows[rows["profile"] != "ci"].sort_values("date", kind="stable")
-        if not len(rows):
-            return
-        scores = [*IDENTITIES.read(identity_file(path)), *IDENTITIES.read(identity_file(local()))]
-        kept = IDENTITIES.frame(scores).drop_duplicates([*KEY, "pid"], keep="last")
-        runs_kept = rows[KEY].drop_duplicates().assign(run=range(len(rows)))
-        kept = kept.reset_index().merge(runs_kept, on=KEY).sort_values(["run", "pid"])
-        if len(kept):
-            IDENTITIES.write(identity_file(path), [scores[position] for position in kept["index"]])
-        LEDGER.write(path, [lines[position] for position in rows.index])
+    if local().exists():
+        with tables.locked(local()):
+            _publish_rows(path)
+    if (measured := measure_file(local())).exists():
+        with tables.locked(measured):
+            _, lines = merged(MEASUREMENTS, measure_file(path), measured, unique_measures)
+            if lines:
+                MEASUREMENTS.write(measure_file(path), lines)
 
 
 def key(recipe: Recipe, data: Mapping[str, Any], protocol: Protocol, code: str) -> dict[str, str]:
     """The values of ``KEY`` for a run; ``data`` as :func:`reidlib.runs.describe` gives it."""
-    digest = checkpoints.short_digest(json.dumps(dict(data), sort_keys=True).encode())
-    rules = {"protocol": protocol.name, "reranking": protocol.reranking}
-    return {"recipe": recipe.digest, "code": code, "data": digest, **rules}
+    return {**run_key(recipe, data, code), "protocol": protocol.name, "reranking": protocol.reranking}
 
 
-def _describe(recipe: Recipe, data: dict[str, Any], protocol: Protocol, code: str, variant: str) -> dict[str, Any]:
-    if not variant.isprintable():
-        raise ValueError(f"variant must be one printable line, not {variant!r}")
-    return {
-        **{name: getattr(recipe, name) for name in ("method", "dataset", "profile", "seed")},
-        "date": datetime.now(UTC).date().isoformat(),
-        "source": f"twin {data['twin_version']}" if data["is_twin"] else "real",
-        "split": data["split"],
-        "variant": variant,
-        "changes": json.dumps(_changes(recipe)),
-        "twin_version": data["twin_version"],
-        **key(recipe, data, protocol, code),
-    }
+def require_finished(run: runs.Run) -> None:
+    """Raise ``ValueError`` for a run of which nothing is to be recorded yet."""
+    if not run.finished:
+        raise ValueError(f"{run!r} has not finished; training.fit(recipe, dataset) goes on with it")
 
 
-def _changes(recipe: Recipe) -> dict[str, Any]:
-    """What :meth:`Recipe.replace` would have to be told to make this recipe of the default one."""
-    default = recipes.get(recipe.method, dataset=recipe.dataset, profile=recipe.profile).to_dict()
-    changes = {name: value for name, value in recipe.to_dict().items() if name != "seed" and value != default.get(name)}
-    for name in changes.keys() & {"model", "loss_weights", "augmentation"}:
-        before, after = default[name], changes[name]
-        options = [option for option in {**before, **after} if before.get(option) != after.get(option)]
-        changes[name] = {option: after.get(option) for option in options}
-    return changes
+def unique_measures(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row of every number measured on a run: the last, with a label if there is one."""
+    return tables.last(rows, [*RUN, "measure", "name"], rows["variant"] != "")
 
 
 def _in_one_line(error: Exception, folders: Iterable[Path]) -> str:
@@ -273,6 +251,23 @@ def _by_identity(result: EvaluationResult) -> list[dict[str, Any]]:
     return [{name: tables.rounded(value) for name, value in row.items()} for row in rows]
 
 
+def _publish_rows(path: Path) -> None:
+    rows, lines = merged(LEDGER, path, local(), _unique)
+    if not lines:
+        return
+    scores = [*IDENTITIES.read(identity_file(path)), *IDENTITIES.read(identity_file(local()))]
+    kept = IDENTITIES.frame(scores).drop_duplicates([*KEY, "pid"], keep="last")
+    runs_kept = rows[KEY].drop_duplicates().assign(run=range(len(rows)))
+    kept = kept.reset_index().merge(runs_kept, on=KEY).sort_values(["run", "pid"])
+    if len(kept):
+        IDENTITIES.write(identity_file(path), [scores[position] for position in kept["index"]])
+    LEDGER.write(path, lines)
+
+
+def _beside(ledger: Path, name: str) -> Path:
+    return ledger.with_name(name if ledger.name == "ledger.csv" else f"{ledger.stem}-{name}")
+
+
 def _files(path: str | Path | None) -> list[Path]:
     if path is None:
         return [PUBLISHED, local()]
@@ -283,16 +278,9 @@ def _files(path: str | Path | None) -> list[Path]:
 
 def _unique(rows: pd.DataFrame) -> pd.DataFrame:
     """One row of every run: the last without an error, with a label if there is one."""
-    return _last(rows, KEY, rows["error"].isna(), rows["variant"] != "")
+    return tables.last(rows, KEY, rows["error"].isna(), rows["variant"] != "")
 
 
 def _latest(rows: pd.DataFrame) -> pd.DataFrame:
     """One row also of runs that differ in the code alone: the last without an error."""
-    return _last(rows, [name for name in KEY if name != "code"], rows["error"].isna())
-
-
-def _last(rows: pd.DataFrame, columns: list[str], *preferred: pd.Series) -> pd.DataFrame:
-    """Of rows that agree in some columns, the preferred one, then that of the last day; in their order, with index."""
-    worth = pd.concat([*preferred, rows["date"]], axis=1, keys=range(len(preferred) + 1))
-    order = worth.sort_values(list(worth), kind="stable").index
-    return rows.loc[order].drop_duplicates(columns, keep="last").sort_index()
+    return tables.last(rows, [name for name in KEY if name != "code"], rows["error"].isna())

@@ -2,7 +2,7 @@
 
 ``get("baseline-ingredients", profile="screen")``, a study with a name, and ``grid("baseline", model={"neck": [True,
 False]})``, every combination of values, both return ``{variant: recipe}``, which :func:`reidlib.sweep.run` takes.
-``results`` finds what the ledger holds of them.
+``results`` finds what the ledger holds of them, ``measures`` what else was measured on them.
 """
 
 import inspect
@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from reidlib import ledger, models, recipes
+from reidlib import measures as measuring
 from reidlib.recipes import Recipe
 
 
@@ -22,10 +23,12 @@ class Study(NamedTuple):
     """A method, and label of a variant → what :meth:`Recipe.replace` changes. The first variant is the reference.
 
     A variant may be of another method: ``{"method": "baseline", "epochs": 20}`` changes the recipe of that one.
+    ``measures`` are keys of :data:`reidlib.measures.MEASURES`; a sweep takes them on every run of the study.
     """
 
     method: str
     variants: dict[str, dict[str, Any]]
+    measures: tuple[str, ...] = ()
 
 
 STUDIES = {
@@ -64,10 +67,9 @@ def get(name: str, *, dataset: str = "sysu", profile: str | None = None) -> dict
     """
     if name not in STUDIES:
         raise ValueError(f"unknown study {name!r}; choose one of: {', '.join(STUDIES)}")
-    method, variants = STUDIES[name]
-    found: dict[str, Recipe] = {}
-    for variant, changes in variants.items():
-        default = recipes.get(changes.get("method", method), dataset=dataset, profile=profile)
+    study, found = STUDIES[name], {}
+    for variant, changes in study.variants.items():
+        default = recipes.get(changes.get("method", study.method), dataset=dataset, profile=profile)
         recipe = default.replace(**{part: value for part, value in changes.items() if part != "method"})
         if not found or recipe != next(iter(found.values())):
             found[variant] = recipe
@@ -89,16 +91,22 @@ def results(variants: Mapping[str, Recipe], path: str | Path | None = None, **fi
         ValueError: as :func:`reidlib.ledger.table`.
     """
     rows = ledger.table(path, latest=True, **{"error": None, **filters})
-    labels = pd.DataFrame(
-        [
-            (recipe.replace(seed=int(seed)).digest, variant)
-            for variant, recipe in variants.items()
-            for seed in sorted(rows["seed"].unique())
-        ],
-        columns=["recipe", "variant"],
-        dtype="str",
-    )
-    return labels.merge(rows.drop(columns="variant"), on="recipe", how="inner")[list(ledger.COLUMNS)]
+    return _labelled(rows, variants)
+
+
+def measures(variants: Mapping[str, Recipe], path: str | Path | None = None, **filters: Any) -> pd.DataFrame:
+    """What was measured on the runs of labelled recipes: rows as :func:`reidlib.measures.table`, with these labels.
+
+    Found by recipe, variant by variant, seed by seed, of the latest code, as :func:`results` does.
+
+    Args:
+        variants: as :func:`get` and :func:`grid` return them; their seed does not matter.
+        path, filters: as in :func:`reidlib.measures.table`: ``measures(variants, measure="relay")``.
+
+    Raises:
+        ValueError, FileNotFoundError: as :func:`reidlib.measures.table`.
+    """
+    return _labelled(measuring.table(path, latest=True, **filters), variants)
 
 
 def grid(
@@ -141,6 +149,20 @@ def grid(
     if twice := [label for label in labels if labels.count(label) > 1]:
         raise ValueError(f"two variants are called {twice[0]!r}: a value is listed twice")
     return dict(found)
+
+
+def _labelled(rows: pd.DataFrame, variants: Mapping[str, Recipe]) -> pd.DataFrame:
+    """The rows of these recipes, with their labels."""
+    labels = pd.DataFrame(
+        [
+            (recipe.replace(seed=int(seed)).digest, variant)
+            for variant, recipe in variants.items()
+            for seed in sorted(rows["seed"].unique())
+        ],
+        columns=["recipe", "variant"],
+        dtype="str",
+    )
+    return labels.merge(rows.drop(columns="variant"), on="recipe", how="inner")[list(rows)]
 
 
 def _several(values: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Many runs: every variant with every seed, trained, evaluated and recorded; what the ledger holds is not repeated.
+"""Many runs: every variant with every seed, trained, evaluated, measured and recorded; what is there is not repeated.
 
 :mod:`reidlib.studies` names variants, ``run`` makes their runs in the processes of this machine, ``submit`` hands them
 to a cluster. A sweep that was stopped or killed goes on when it is started again, and several may run at once. What a
@@ -25,9 +25,11 @@ from filelock import FileLock
 from tqdm.auto import tqdm
 
 from reidlib import evaluation, ledger, runs, training
+from reidlib import measures as measuring
 from reidlib.data import ReIDDataset
 from reidlib.evaluation.protocols import Protocol
 from reidlib.recipes import Recipe
+from reidlib.records import RUN
 
 if TYPE_CHECKING:
     import submitit
@@ -43,24 +45,42 @@ class Interrupted(RuntimeError):
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One run of a sweep; ``code`` is the digest of the code it is to be made with."""
+    """One run of a sweep.
+
+    Attributes:
+        code: digest of the code it is to be made with.
+        measures: keys of :data:`reidlib.measures.MEASURES`, taken and recorded once it is evaluated.
+    """
 
     variant: str
     recipe: Recipe
     dataset: ReIDDataset
     protocol: Protocol
     code: str
+    measures: tuple[str, ...] = ()
 
     @property
     def key(self) -> dict[str, str]:
         """Where its row is found: columns of the ledger and their values."""
         return ledger.key(self.recipe, runs.describe(self.dataset), self.protocol, self.code)
 
-    def is_done(self) -> bool:
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the ledger holds its row."""
         return len(ledger.table(**self.key, error=None)) > 0
 
+    @property
+    def missing_measures(self) -> list[str]:
+        """Those of its measures that are not recorded yet."""
+        return measuring.missing({name: self.key[name] for name in RUN}, self.measures)
+
+    def is_done(self) -> bool:
+        return self.is_recorded and not self.missing_measures
+
     def perform(self) -> None:
-        """Train, evaluate and record the run, unless that is done or another process does it; record a failure as such.
+        """Train, evaluate, record and measure the run, as far as that is not done nor another process does it.
+
+        If it fails, that is recorded. A measure that fails is logged; it is tried again when the sweep is.
 
         Raises:
             Interrupted: the code has changed, so that what this process computes is not what ``code`` says.
@@ -72,15 +92,27 @@ class Job:
                 return
             if runs.code_digest(self.recipe.method, self.dataset.name) != self.code:
                 raise Interrupted("the code of reidlib has changed since the sweep began; start it again to go on")
+            is_recorded = self.is_recorded
             try:
                 run = training.fit(self.recipe, self.dataset, self._own_folder(folder), progress=False)
-                result = evaluation.evaluate(run.model, self.dataset, self.protocol)
+                result = None if is_recorded else evaluation.evaluate(run.model, self.dataset, self.protocol)
             except Exception as error:
                 _logger.exception("%s, seed %d, failed; the sweep goes on", self.variant, self.recipe.seed)
-                options = {"protocol": self.protocol, "variant": self.variant}
-                ledger.record_failure(self.recipe, self.dataset, error, **options)
-            else:
+                if not is_recorded:
+                    options = {"protocol": self.protocol, "variant": self.variant}
+                    ledger.record_failure(self.recipe, self.dataset, error, **options)
+                return
+            if result is not None:
                 ledger.record(run, result, variant=self.variant)
+            self._measure(run)
+
+    def _measure(self, run: runs.Run) -> None:
+        for name in self.missing_measures:
+            try:
+                measuring.record(run, self.dataset, [name], variant=self.variant)
+            except Exception:
+                text = "measure %s of %s, seed %d, failed; the sweep goes on"
+                _logger.exception(text, name, self.variant, self.recipe.seed)
 
     def _own_folder(self, folder: Path) -> Path:
         """The default folder, or one beside it if that holds a run of other code, which ``fit`` would only load."""
@@ -97,6 +129,7 @@ def run(
     seeds: Sequence[int] = (0, 1, 2),
     workers: int = 1,
     threads: int | None = None,
+    measures: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Make sure that the ledger holds every variant with every seed; returns their rows, seed by seed.
 
@@ -109,12 +142,14 @@ def run(
         workers: processes that train at once. With more than one, a script must start the sweep under
             ``if __name__ == "__main__":``.
         threads: of torch in each; default: those of this process, shared out.
+        measures: keys of :data:`reidlib.measures.MEASURES`, taken on every run; :func:`reidlib.studies.measures`
+            finds them. One that fails is logged, and tried again when the sweep is.
 
     Raises:
-        ValueError: a label twice, or the recipes, the data sets and the protocols do not belong together.
+        ValueError: a label twice, an unknown measure, or recipes, data sets and protocols that do not belong together.
         Interrupted: the code has changed meanwhile, or a worker was killed; what is finished stays.
     """
-    jobs = plan(recipes, dataset, protocol, seeds)
+    jobs = plan(recipes, dataset, protocol, seeds, measures)
     perform(jobs, workers, threads)
     return rows(jobs)
 
@@ -124,6 +159,7 @@ def plan(
     dataset: ReIDDataset | Sequence[ReIDDataset],
     protocol: Protocol | Sequence[Protocol],
     seeds: Sequence[int],
+    measures: Sequence[str] = (),
 ) -> list[Job]:
     """The jobs of a sweep, all variants with the first seed, then with the next. Raises ``ValueError`` as ``run``."""
     named = list(recipes.items() if isinstance(recipes, Mapping) else recipes)
@@ -137,6 +173,7 @@ def plan(
             there = " or ".join(map(repr, sorted(known)))
             raise ValueError(f"{variant!r} is a recipe for data set {recipe.dataset!r}, not for {there}")
     _require_distinct(variant for variant, _ in named)
+    measuring.require_known(measures)
     rules = {name: [each for each in protocols if each.dataset == name] for name in known}
     for each in datasets:
         for rule in rules[each.name] or protocols:
@@ -144,7 +181,7 @@ def plan(
     pairs = {(recipe.method, recipe.dataset) for _, recipe in named}
     codes = {pair: runs.code_digest(*pair) for pair in pairs}
     return [
-        Job(variant, recipe.replace(seed=seed), each, rule, codes[recipe.method, recipe.dataset])
+        Job(variant, recipe.replace(seed=seed), each, rule, codes[recipe.method, recipe.dataset], tuple(measures))
         for seed in seeds
         for each in datasets
         for variant, recipe in named
@@ -161,6 +198,18 @@ def rows(jobs: Sequence[Job]) -> pd.DataFrame:
     keys = pd.DataFrame([job.key for job in jobs])
     found = keys.merge(ledger.table(), on=ledger.KEY, how="left", validate="many_to_one")
     return found.assign(variant=[job.variant for job in jobs])[list(ledger.COLUMNS)]
+
+
+def measured(jobs: Sequence[Job]) -> pd.DataFrame:
+    """What was measured on the runs of jobs: rows of :func:`reidlib.measures.table`, in the jobs' order, labelled."""
+    wanted = [
+        {**{name: job.key[name] for name in RUN}, "variant": job.variant, "measure": measure}
+        for job in jobs
+        for measure in job.measures
+    ]
+    wanted = pd.DataFrame(wanted, columns=[*measuring.KEY, "variant"], dtype="str").drop_duplicates()
+    found = wanted.merge(measuring.table().drop(columns="variant"), on=measuring.KEY)
+    return found[list(measuring.COLUMNS)]
 
 
 def perform(jobs: list[Job], workers: int = 1, threads: int | None = None) -> None:
@@ -198,7 +247,7 @@ def submit(
     threads: int | None = None,
     **parameters: Any,
 ) -> "list[submitit.Job]":
-    """Hand jobs to a cluster through submitit, as one job array; one that the ledger holds is left out.
+    """Hand jobs to a cluster through submitit, as one job array; one that is done is left out.
 
     Returns at once, with submitit's handles; :func:`rows` reads the results when they are there. Every element
     performs one job, alone on what it was given. One that runs out of time or is preempted is queued again and goes on

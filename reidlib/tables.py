@@ -80,6 +80,10 @@ class Format:
             raise ValueError(f"{path} holds a value that does not fit its column: {error}") from error
         return lines
 
+    def collect(self, files: Iterable[Path]) -> pd.DataFrame:
+        """The rows of several files, one file after another; raises ``ValueError`` as ``read``."""
+        return self.frame(line for file in files for line in self.read(file))
+
     def write(self, path: Path, lines: Iterable[str]) -> None:
         checkpoints.write(path, "".join(f"{line}\n" for line in [self.header, *lines]).encode())
 
@@ -90,6 +94,27 @@ class Format:
         missing = {name: [""] for name in self.columns if name not in self.labels}
         rows = pd.read_csv(text, dtype={**self.columns, **dates}, keep_default_na=False, na_values=missing)
         return rows.astype({name: self.columns[name] for name in dates})
+
+    def select(self, rows: pd.DataFrame, filters: Mapping[str, Any]) -> pd.DataFrame:
+        """The rows whose columns have the value, or one of the values, wanted; ``None`` stands for a missing value.
+
+        Raises:
+            ValueError: an unknown column; the message lists the known.
+        """
+        if unknown := [name for name in filters if name not in self.columns]:
+            raise ValueError(f"the {self.name} has no column {unknown[0]!r}; choose from: {', '.join(self.columns)}")
+        for name, wanted in filters.items():
+            values = list(wanted) if pd.api.types.is_list_like(wanted) else [wanted]
+            known = pd.Series([value for value in values if value is not None], dtype=self.columns[name])
+            rows = rows[rows[name].isin(known) | (rows[name].isna() & (None in values))]
+        return rows
+
+
+def last(rows: pd.DataFrame, columns: list[str], *preferred: pd.Series) -> pd.DataFrame:
+    """Of rows that agree in some columns, the preferred one, then that of the last date; in their order, with index."""
+    worth = pd.concat([*preferred, rows["date"]], axis=1, keys=range(len(preferred) + 1))
+    order = worth.sort_values(list(worth), kind="stable").index
+    return rows.loc[order].drop_duplicates(columns, keep="last").sort_index()
 
 
 def locked(path: Path) -> FileLock:

@@ -37,6 +37,7 @@ ROOMS = (
         "ledger",
         "provenance",
         "recipes",
+        "records",
         "runs",
         "tables",
         "training",
@@ -44,6 +45,7 @@ ROOMS = (
         "validation",
     },
     {"explain"},
+    {"measures"},
     {"plots"},
     {"cli", "figures", "notebooks", "studies", "sweep"},
 )

@@ -14,6 +14,7 @@ from reidlib.explain.localisation import (
     pointing,
 )
 from reidlib.explain.probes import ProbeResult, TooFewIdentities, probe, probe_identity, probe_table
+from reidlib.explain.relay import class_proxies, relay_table, relay_values
 from reidlib.explain.targets import Targets, retrieval_targets
 from reidlib.explain.truth import factors, masks
 
@@ -25,6 +26,7 @@ __all__ = [
     "branch_embeddings",
     "cams",
     "centred_gaussian",
+    "class_proxies",
     "embedding_table",
     "energy_inside",
     "factors",
@@ -37,6 +39,8 @@ __all__ = [
     "probe_identity",
     "probe_table",
     "project",
+    "relay_table",
+    "relay_values",
     "retrieval_targets",
     "sample_rows",
 ]
