@@ -131,10 +131,11 @@ def sweep(
         measures: to be taken on every run, beside those of the study, for example relay; rows in runs/measures.csv.
     """
     recipes = reidlib.studies.get(study, dataset=dataset, profile=profile)
+    measures = tuple(dict.fromkeys((*reidlib.studies.STUDIES[study].measures, *measures)))
+    reidlib.measures.require_known(measures)  # before a twin is rendered
     size = next(iter(recipes.values())).profile
     images = [_open(dataset, size, root, twin, split) for split in splits or (None,)]
     protocol = reidlib.evaluation.protocols.get(dataset)
-    measures = tuple(dict.fromkeys((*reidlib.studies.STUDIES[study].measures, *measures)))
     jobs = reidlib.sweep.plan(recipes, images, protocol, seeds, measures)
     if cluster is None:
         reidlib.sweep.perform(jobs, workers, threads)

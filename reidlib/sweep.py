@@ -29,7 +29,7 @@ from reidlib import measures as measuring
 from reidlib.data import ReIDDataset
 from reidlib.evaluation.protocols import Protocol
 from reidlib.recipes import Recipe
-from reidlib.records import RUN
+from reidlib.records import run_key
 
 if TYPE_CHECKING:
     import submitit
@@ -65,6 +65,11 @@ class Job:
         return ledger.key(self.recipe, runs.describe(self.dataset), self.protocol, self.code)
 
     @property
+    def run_key(self) -> dict[str, str]:
+        """Where its measures are found."""
+        return run_key(self.recipe, runs.describe(self.dataset), self.code)
+
+    @property
     def is_recorded(self) -> bool:
         """Whether the ledger holds its row."""
         return len(ledger.table(**self.key, error=None)) > 0
@@ -72,7 +77,7 @@ class Job:
     @property
     def missing_measures(self) -> list[str]:
         """Those of its measures that are not recorded yet."""
-        return measuring.missing({name: self.key[name] for name in RUN}, self.measures)
+        return measuring.missing(self.run_key, self.measures)
 
     def is_done(self) -> bool:
         return self.is_recorded and not self.missing_measures
@@ -202,11 +207,7 @@ def rows(jobs: Sequence[Job]) -> pd.DataFrame:
 
 def measured(jobs: Sequence[Job]) -> pd.DataFrame:
     """What was measured on the runs of jobs: rows of :func:`reidlib.measures.table`, in the jobs' order, labelled."""
-    wanted = [
-        {**{name: job.key[name] for name in RUN}, "variant": job.variant, "measure": measure}
-        for job in jobs
-        for measure in job.measures
-    ]
+    wanted = [{**job.run_key, "variant": job.variant, "measure": measure} for job in jobs for measure in job.measures]
     wanted = pd.DataFrame(wanted, columns=[*measuring.KEY, "variant"], dtype="str").drop_duplicates()
     found = wanted.merge(measuring.table().drop(columns="variant"), on=measuring.KEY)
     return found[list(measuring.COLUMNS)]

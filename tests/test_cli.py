@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from reidlib import cli, data, evaluation, figures, ledger, runs, studies, sweep, training
+from reidlib import cli, data, evaluation, figures, ledger, measures, runs, studies, sweep, training
 from reidlib.data import ReIDDataset
 from reidlib.synthetic import twins
 
@@ -93,6 +93,7 @@ def environment() -> dict[str, str]:
         ("evaluate absent", "absent holds no run: there is no recipe.json"),
         ("sweep nothing", "unknown study 'nothing'; choose one of: baseline-ingredients, null-control"),
         ("sweep null-control --profile ci --root absent", "there is no folder absent"),
+        ("sweep null-control --profile ci --measures beauty", "unknown measure 'beauty'; choose from: relay"),
         ("figures nothing", "unknown figure 'nothing'; choose from: "),
         ("check market", "unknown data set 'market'; choose one of: sysu"),
         ("check sysu --root absent", "there is no folder absent"),
@@ -178,6 +179,26 @@ def test_sweep_ends_with_status_1_if_a_run_failed(on_frame, monkeypatch, capsys)
     monkeypatch.setitem(studies.STUDIES, "hopeless", diverging)
     assert cli.main(["sweep", "hopeless", "--profile", "ci", "--seeds", "0", "1"]) == 1
     assert re.search(r"2 of 4 runs failed; the column error of .*ledger\.csv says why", capsys.readouterr().err)
+
+
+def test_sweep_takes_the_measures_of_the_study_and_those_named(on_frame, monkeypatch, capsys) -> None:
+    def odd(run: runs.Run, dataset: ReIDDataset) -> dict[str, float]:
+        if run.recipe.seed == 2:
+            raise ZeroDivisionError("a seed that is even")
+        return {"seed": run.recipe.seed / 2}
+
+    monkeypatch.setitem(measures.MEASURES, "odd", odd)
+    monkeypatch.setitem(measures.MEASURES, "other", lambda run, dataset: {"images": 12345.0})
+    study = studies.Study("baseline", {"full": {}, "longer": {"epochs": 4}}, ("odd",))
+    monkeypatch.setitem(studies.STUDIES, "measured", study)
+    command = ["sweep", "measured", "--profile", "ci", "--measures", "other", "odd"]
+    assert cli.main([*command, "--seeds", "1", "3"]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"^odd +seed +full +1\.000 +0\.707$", printed, re.MULTILINE) and "12345.000" in printed
+    assert measures.table()["measure"].tolist() == 4 * ["odd", "other"]
+    assert cli.main([*command, "--seeds", "2"]) == 1
+    assert "2 of 2 runs lack a measure (odd of full, seed 2)" in capsys.readouterr().err
+    assert ledger.table(seed=2, error=None)["variant"].tolist() == ["full", "longer"]
 
 
 def test_sweep_goes_to_a_cluster(on_frame, capsys, monkeypatch) -> None:

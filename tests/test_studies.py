@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from reidlib import evaluation, ledger, models, recipes, studies
+from reidlib import evaluation, ledger, measures, models, recipes, runs, studies
 from reidlib.recipes import Recipe
 
 
@@ -17,6 +17,7 @@ def test_variants_differ_and_build(name: str, profile: str) -> None:
     for recipe in grid.values():
         assert recipe.seed == reference.seed
         models.build(recipe.method, num_ids=2, backbone="tiny", **recipe.model)
+    measures.require_known(studies.STUDIES[name].measures)
 
 
 def test_ingredients_of_the_baseline_are_all_taken_away() -> None:
@@ -77,6 +78,27 @@ def test_results_are_found_by_recipe_not_by_label(finished, imageless, own_ledge
     assert rows.dtypes.to_dict() == ledger.table().dtypes.to_dict()
     assert studies.results({"reference": plain.replace(seed=9)}, seed=0)["variant"].tolist() == ["reference"]
     assert studies.results(control, protocol="sysu-all-1shot-official").empty
+
+
+def test_measures_are_found_by_recipe_not_by_label(finished, imageless, own_ledger, monkeypatch, tmp_path) -> None:
+    protocol = evaluation.protocols.get("sysu", gallery="agw", num_trials=2)
+    monkeypatch.setitem(measures.MEASURES, "seeds", lambda run, dataset: {"twice": 2.0 * run.recipe.seed, "one": 1.0})
+    control = studies.get("null-control", profile="screen")
+    plain, inert = control.values()
+    assert studies.measures(control).empty
+    for recipe, label in ((inert, "inert"), (plain, "full"), (plain.replace(seed=3), ""), (plain, "")):
+        measures.record(finished(recipe, imageless, protocol)[0], imageless, ["seeds"], variant=label)
+    rows = studies.measures(control, measure="seeds")
+    assert list(rows) == list(measures.COLUMNS) and rows.dtypes.to_dict() == measures.table().dtypes.to_dict()
+    first, second = control
+    assert rows[["variant", "seed", "name", "value"]].to_numpy().tolist() == [
+        *([first, 0, "twice", 0.0], [first, 0, "one", 1.0], [first, 3, "twice", 6.0], [first, 3, "one", 1.0]),
+        *([second, 0, "twice", 0.0], [second, 0, "one", 1.0]),
+    ]
+    assert studies.measures({"it": plain}, measures.local(), seed=3)["variant"].tolist() == ["it", "it"]
+    monkeypatch.setattr(runs, "code_digest", lambda *_: "0" * 16)
+    measures.record(finished(inert, imageless, protocol)[0], imageless, ["seeds"])
+    assert set(studies.measures({"inert": inert})["code"]) == {"0" * 16}, "of older code nothing counts"
 
 
 def test_unknown_names_are_answered_with_the_known() -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from reidlib import data, evaluation, ledger, recipes, runs, sweep, training
+from reidlib import data, evaluation, ledger, measures, recipes, runs, studies, sweep, training
 from reidlib.data import ReIDDataset
 from reidlib.recipes import Recipe
 
@@ -160,7 +160,102 @@ def test_recipes_meet_the_data_set_they_are_for(grid, imageless, monkeypatch) ->
     ]
 
 
+# ---- measures
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list:
+    """Two measures, epochs and seed, of which seed 7 makes one fail; a list of what was measured, by seed."""
+    asked = []
+
+    def of(name: str) -> Callable:
+        def measure(run: runs.Run, dataset: ReIDDataset) -> dict[str, float]:
+            asked.append((name, run.recipe.seed))
+            if (name, run.recipe.seed) == ("seed", 7):
+                raise ZeroDivisionError("no such seed")
+            return {name: float(run.epoch if name == "epochs" else run.recipe.seed)}
+
+        return measure
+
+    for name in ("epochs", "seed"):
+        monkeypatch.setitem(measures.MEASURES, name, of(name))
+    return asked
+
+
+def test_measures_are_taken_once_the_row_is_there(grid, imageless, trained, measured) -> None:
+    rows = sweep.run(grid, imageless, PROTOCOL, seeds=[0, 1], measures=("seed", "epochs"))
+    assert measured == [(name, seed) for seed in (0, 0, 1, 1) for name in ("seed", "epochs")]
+    found = studies.measures(grid)
+    assert found[["variant", "seed", "name", "value"]].to_numpy().tolist() == [
+        [variant, seed, *number] for variant in grid for seed in (0, 1) for number in (("seed", seed), ("epochs", 1))
+    ]
+    assert set(found["code"]) == set(rows["code"]) and set(found["data"]) == set(rows["data"])
+    again = sweep.run(grid, imageless, PROTOCOL, seeds=[0, 1], measures=("epochs", "seed"))
+    assert len(measured) == 8 and len(trained) == 4 and again.equals(rows), "nothing is repeated"
+
+
+def test_a_measure_that_is_missing_is_taken_on_the_finished_run(
+    grid, imageless, trained, measured, monkeypatch
+) -> None:
+    sweep.run(grid, imageless, PROTOCOL, seeds=[0], measures=["seed"])
+    text = ledger.local().read_text()
+    jobs = sweep.plan(grid, imageless, PROTOCOL, [0], ["seed", "epochs"])
+    assert [job.is_recorded for job in jobs] == [True, True] and not any(job.is_done() for job in jobs)
+    assert [job.missing_measures for job in jobs] == [["epochs"], ["epochs"]]
+    monkeypatch.setattr(evaluation, "evaluate", lambda *_: pytest.fail("evaluated again"))
+    sweep.perform(jobs)
+    assert measured == [("seed", 0), ("seed", 0), ("epochs", 0), ("epochs", 0)] and len(trained) == 4
+    assert ledger.local().read_text() == text and all(job.is_done() for job in jobs)
+    found = sweep.measured([*jobs, replace(jobs[0], variant="also full", measures=("epochs",))])
+    assert found[["variant", "measure"]].to_numpy().tolist() == [
+        *(["full", "seed"], ["full", "epochs"], ["no neck", "seed"], ["no neck", "epochs"], ["also full", "epochs"])
+    ]
+    assert list(found) == list(measures.COLUMNS)
+    assert sweep.measured(sweep.plan(grid, imageless, PROTOCOL, [0])).empty
+
+
+def test_a_measure_that_fails_loses_neither_the_row_nor_the_others(grid, imageless, trained, measured, caplog) -> None:
+    rows = sweep.run(grid, imageless, PROTOCOL, seeds=[7], measures=["seed", "epochs"])
+    assert rows["error"].isna().all() and rows["mAP"].notna().all()
+    assert measures.table()["measure"].tolist() == ["epochs", "epochs"]
+    assert "measure seed of full, seed 7, failed" in caplog.text and "no such seed" in caplog.text
+    sweep.run(grid, imageless, PROTOCOL, seeds=[7], measures=["seed", "epochs"])
+    assert measured[4:] == [("seed", 7), ("seed", 7)], "what failed is tried again, what succeeded is not"
+    assert len(ledger.local().read_text().splitlines()) == 1 + 2
+
+
+def test_a_run_that_cannot_be_loaded_keeps_its_row(grid, imageless, trained, measured, monkeypatch, caplog) -> None:
+    sweep.run(grid, imageless, PROTOCOL, seeds=[0])
+    text = ledger.local().read_text()
+
+    def fit(*_, **__) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(training, "fit", fit)
+    rows = sweep.run(grid, imageless, PROTOCOL, seeds=[0], measures=["seed"])
+    assert rows["error"].isna().all() and ledger.local().read_text() == text and "the disk is full" in caplog.text
+
+
+def test_two_protocols_share_what_is_measured(grid, imageless, trained, measured) -> None:
+    indoor = evaluation.protocols.get("sysu", search="indoor", gallery="agw", num_trials=2)
+    sweep.run(grid, imageless, [PROTOCOL, indoor], seeds=[0], measures=["seed"])
+    assert measured == [("seed", 0), ("seed", 0)] and len(studies.measures(grid)) == 2
+
+
+def test_an_unknown_measure_is_said_before_anything_is_trained(grid, imageless, trained) -> None:
+    with pytest.raises(ValueError, match="unknown measure 'beauty'; choose from: relay"):
+        sweep.run(grid, imageless, PROTOCOL, measures=["beauty"])
+    assert not trained
+
+
 # ---- clusters
+
+
+def test_a_cluster_takes_measures_along(grid, imageless, trained, measured, tmp_path) -> None:
+    sweep.run(grid, imageless, PROTOCOL, seeds=[0])
+    jobs = sweep.plan(grid, imageless, PROTOCOL, [0], ["epochs"])
+    assert [job.result() for job in sweep.submit(jobs, cluster="debug", folder=tmp_path)] == [None, None]
+    assert len(studies.measures(grid, measure="epochs")) == 2 and sweep.submit(jobs, cluster="debug") == []
 
 
 def test_debug_cluster_performs_what_the_ledger_lacks(grid, imageless, trained, tmp_path, own_ledger) -> None:
