@@ -50,6 +50,13 @@ def test_a_variant_that_changes_nothing_is_left_out() -> None:
     assert not {"without random erasing", "without channel exchange"} & grid.keys(), "AGW has neither"
 
 
+def test_a_variant_is_trained_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    variants = {"full": {}, "half as long again": {"time": 1.5, "learning_rate": 0.5}}
+    monkeypatch.setitem(studies.STUDIES, "time", studies.Study("baseline", variants))
+    full, longer = studies.get("time", profile="screen").values()
+    assert longer == full.replace(epochs=9, warmup=1.5 * full.warmup, learning_rate=0.5) and full.epochs == 6
+
+
 def test_a_study_compares_methods(monkeypatch: pytest.MonkeyPatch) -> None:
     variants = {"full": {}, "longer baseline": {"method": "baseline", "epochs": 50}}
     monkeypatch.setitem(models.MODELS, "other", models.MODELS["baseline"])

@@ -9,48 +9,19 @@ import inspect
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from reidlib import ledger, models, recipes
 from reidlib import measures as measuring
+from reidlib.comparison import equal_wall_clock
 from reidlib.recipes import Recipe
+from reidlib.studies import baseline, maum
+from reidlib.studies.study import Study
 
-
-class Study(NamedTuple):
-    """A method, and label of a variant → what :meth:`Recipe.replace` changes. The first variant is the reference.
-
-    A variant may be of another method: ``{"method": "baseline", "epochs": 20}`` changes the recipe of that one.
-    ``measures`` are keys of :data:`reidlib.measures.MEASURES`; a sweep takes them on every run of the study.
-    """
-
-    method: str
-    variants: dict[str, dict[str, Any]]
-    measures: tuple[str, ...] = ()
-
-
-STUDIES = {
-    # What each ingredient of the baseline is worth: one is taken away, or exchanged for another, at a time.
-    "baseline-ingredients": Study(
-        "baseline",
-        {
-            "full": {},
-            "without triplet loss": {"loss_weights": {"triplet": 0.0}},
-            "without BNNeck": {"model": {"neck": False}},
-            "average pooling instead of GeM": {"model": {"pool": "average"}},
-            "one stem for both modalities": {"model": {"shared_from": 0}},
-            "last stride 2": {"model": {"last_stride": 2}},
-            "without random erasing": {"augmentation": {"erase": 0.0}},
-            "without channel exchange": {"augmentation": {"exchange": 0.0}},
-            "weighted triplet instead of batch hard": {"model": {"triplet": "weighted"}},
-            "without label smoothing": {"model": {"label_smoothing": 0.0}},
-        },
-    ),
-    # The noise of a comparison: what the second one has more is trained along, and touches neither feature nor loss.
-    "null-control": Study("baseline", {"baseline": {}, "baseline + inert module": {"model": {"inert": True}}}),
-}
+STUDIES: dict[str, Study] = {**baseline.STUDIES, **maum.STUDIES}
 
 
 def get(name: str, *, dataset: str = "sysu", profile: str | None = None) -> dict[str, Recipe]:
@@ -69,8 +40,9 @@ def get(name: str, *, dataset: str = "sysu", profile: str | None = None) -> dict
         raise ValueError(f"unknown study {name!r}; choose one of: {', '.join(STUDIES)}")
     study, found = STUDIES[name], {}
     for variant, changes in study.variants.items():
-        default = recipes.get(changes.get("method", study.method), dataset=dataset, profile=profile)
-        recipe = default.replace(**{part: value for part, value in changes.items() if part != "method"})
+        recipe = recipes.get(changes.get("method", study.method), dataset=dataset, profile=profile)
+        recipe = recipe.replace(**{part: value for part, value in changes.items() if part not in ("method", "time")})
+        recipe = equal_wall_clock(recipe, changes["time"]) if "time" in changes else recipe
         if not found or recipe != next(iter(found.values())):
             found[variant] = recipe
     return found

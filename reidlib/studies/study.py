@@ -1,0 +1,16 @@
+"""What a study is."""
+
+from typing import Any, NamedTuple
+
+
+class Study(NamedTuple):
+    """A method, and label of a variant → what :meth:`Recipe.replace` changes. The first variant is the reference.
+
+    A variant may be of another method: ``{"method": "baseline", "epochs": 20}`` changes the recipe of that one. And it
+    may be trained longer: ``{"time": 1.2}``, see :func:`reidlib.comparison.equal_wall_clock`.
+    ``measures`` are keys of :data:`reidlib.measures.MEASURES`; a sweep takes them on every run of the study.
+    """
+
+    method: str
+    variants: dict[str, dict[str, Any]]
+    measures: tuple[str, ...] = ()
