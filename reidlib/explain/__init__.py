@@ -13,9 +13,11 @@ from reidlib.explain.localisation import (
     parts_covered,
     pointing,
 )
+from reidlib.explain.memory import proxy_drift
 from reidlib.explain.probes import ProbeResult, TooFewIdentities, probe, probe_identity, probe_table
 from reidlib.explain.relay import class_proxies, relay_table, relay_values
 from reidlib.explain.targets import Targets, retrieval_targets
+from reidlib.explain.toy import Toy, relay_toy
 from reidlib.explain.truth import factors, masks
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "ProbeResult",
     "Targets",
     "TooFewIdentities",
+    "Toy",
     "branch_embeddings",
     "cams",
     "centred_gaussian",
@@ -39,7 +42,9 @@ __all__ = [
     "probe_identity",
     "probe_table",
     "project",
+    "proxy_drift",
     "relay_table",
+    "relay_toy",
     "relay_values",
     "retrieval_targets",
     "sample_rows",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from reidlib.data.dataset import ReIDDataset
     from reidlib.evaluation.results import EvaluationResult
     from reidlib.evaluation.retrieval import Retrieval
+    from reidlib.recipes import Recipe
 
 GREY = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601 luma
 WHO = ["path", "pid", "camid", "modality"]
@@ -138,6 +139,27 @@ def differences(comparisons: Iterable["Comparison"], metric: str = "mAP") -> pd.
         pairs.insert(0, "comparison", " − ".join(comparison.names))
         rows.append(pairs.assign(low=low, high=high, verdict=verdict))
     return pd.concat(rows, ignore_index=True)
+
+
+def thinned(rows: pd.DataFrame, recipes: Mapping[str, "Recipe"], metric: str = "mAP") -> pd.DataFrame:
+    """Runs with fewer images or identities of one modality, for `plots.imbalance`.
+
+    Args:
+        rows: of the ledger, with the labels of the recipes in ``variant``.
+        recipes: variant → recipe. A method's runs without thinning are taken as share 1 of whatever else is thinned.
+
+    Returns:
+        ``method``, ``seed``, ``thinned`` ("visible images", "infrared identities", …), ``share`` and the metric.
+    """
+    records = []
+    for variant, recipe in recipes.items():
+        if thinning := recipe.thinning:
+            kind = "images" if thinning.identities == 1 else "identities"
+            records.append((variant, f"{('visible', 'infrared')[thinning.modality]} {kind}", getattr(thinning, kind)))
+    kinds = dict.fromkeys(kind for _, kind, _ in records)
+    records += [(variant, kind, 1.0) for variant, recipe in recipes.items() if not recipe.thinning for kind in kinds]
+    shares = pd.DataFrame(records, columns=["variant", "thinned", "share"])
+    return shares.merge(rows, on="variant")[["method", "seed", "thinned", "share", metric]]
 
 
 def affinities(features: Mapping[str, np.ndarray], frame: pd.DataFrame) -> pd.DataFrame:
