@@ -206,6 +206,26 @@ def equal_wall_clock(recipe: Recipe, ratio: float) -> Recipe:
     return recipe.replace(epochs=epochs, warmup=scale * recipe.warmup, milestones=tuple(milestones))
 
 
+def same_seeds(rows: pd.DataFrame, a: str, b: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of two variants in the splits and seeds that both have, for :func:`compare`.
+
+    Args:
+        rows: as :func:`reidlib.studies.results` gives them; one study often has more seeds of its reference.
+        a, b: labels in the column ``variant``.
+
+    Raises:
+        ValueError: a variant has no rows; the message lists those that have.
+    """
+    known = rows["variant"].unique().tolist()
+    if unknown := [variant for variant in (a, b) if variant not in known]:
+        raise ValueError(f"there is no row of {unknown[0]!r}; there are rows of: {', '.join(known)}")
+    of_a, of_b = (rows[rows["variant"] == variant] for variant in (a, b))
+    keys = [list(zip(part["split"].fillna(""), part["seed"], strict=True)) for part in (of_a, of_b)]
+    shared = set(keys[0]) & set(keys[1])
+    of_a, of_b = (part[[key in shared for key in own]] for part, own in zip((of_a, of_b), keys, strict=True))
+    return of_a, of_b
+
+
 def _one_recipe(name: str, rows: pd.DataFrame, allow: Sequence[str]) -> pd.DataFrame:
     """The rows, by split and seed, once they are known to be runs of one recipe."""
     if not len(rows):

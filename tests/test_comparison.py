@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from reidlib import evaluation, ledger, recipes, tables
-from reidlib.comparison import compare, equal_wall_clock, required_seeds
+from reidlib.comparison import compare, equal_wall_clock, required_seeds, same_seeds
 
 pytestmark = pytest.mark.usefixtures("own_ledger")
 
@@ -286,6 +286,19 @@ def test_recorded_runs_can_be_compared(finished: Callable, imageless) -> None:
 
 
 # ---- clocks
+
+
+def test_variants_meet_in_the_splits_and_seeds_that_both_have(add: Callable) -> None:
+    add("ours", SCORES + 0.1, first_seed=1, split="1")
+    add("ours", SCORES + 0.1, split="2")
+    add("theirs", SCORES, {"weight_decay": 0.0}, split="1")
+    rows = ledger.table()
+    a, b = same_seeds(rows, "ours", "theirs")
+    assert set(a["variant"]) == {"ours"} and set(b["variant"]) == {"theirs"}
+    assert [sorted(zip(part["split"], part["seed"], strict=True)) for part in (a, b)] == 2 * [[("1", 1), ("1", 2)]]
+    assert len(compare(a, b).pairs) == 2
+    with pytest.raises(ValueError, match="no row of 'mine'; there are rows of: ours, theirs"):
+        same_seeds(rows, "mine", "theirs")
 
 
 def test_equal_wall_clock_stretches_the_whole_schedule() -> None:
