@@ -220,7 +220,7 @@ def same_seeds(rows: pd.DataFrame, a: str, b: str) -> tuple[pd.DataFrame, pd.Dat
     if unknown := [variant for variant in (a, b) if variant not in known]:
         raise ValueError(f"there is no row of {unknown[0]!r}; there are rows of: {', '.join(known)}")
     of_a, of_b = (rows[rows["variant"] == variant] for variant in (a, b))
-    keys = [list(zip(part["split"].fillna(""), part["seed"], strict=True)) for part in (of_a, of_b)]
+    keys = [list(zip(part["split"].astype("str"), part["seed"], strict=True)) for part in (of_a, of_b)]
     shared = set(keys[0]) & set(keys[1])
     of_a, of_b = (part[[key in shared for key in own]] for part, own in zip((of_a, of_b), keys, strict=True))
     return of_a, of_b

@@ -289,13 +289,13 @@ def test_recorded_runs_can_be_compared(finished: Callable, imageless) -> None:
 
 
 def test_variants_meet_in_the_splits_and_seeds_that_both_have(add: Callable) -> None:
-    add("ours", SCORES + 0.1, first_seed=1, split="1")
-    add("ours", SCORES + 0.1, split="2")
-    add("theirs", SCORES, {"weight_decay": 0.0}, split="1")
+    add("ours", SCORES + 0.1, first_seed=1, split=1, data="split 1")
+    add("ours", SCORES + 0.1, split=2, data="split 2")
+    add("theirs", SCORES, OTHER, split=1, data="split 1")
     rows = ledger.table()
     a, b = same_seeds(rows, "ours", "theirs")
     assert set(a["variant"]) == {"ours"} and set(b["variant"]) == {"theirs"}
-    assert [sorted(zip(part["split"], part["seed"], strict=True)) for part in (a, b)] == 2 * [[("1", 1), ("1", 2)]]
+    assert [sorted(zip(part["split"], part["seed"], strict=True)) for part in (a, b)] == 2 * [[(1, 1), (1, 2)]]
     assert len(compare(a, b).pairs) == 2
     with pytest.raises(ValueError, match="no row of 'mine'; there are rows of: ours, theirs"):
         same_seeds(rows, "mine", "theirs")
