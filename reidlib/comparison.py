@@ -209,6 +209,8 @@ def equal_wall_clock(recipe: Recipe, ratio: float) -> Recipe:
 def same_seeds(rows: pd.DataFrame, a: str, b: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows of two variants in the splits and seeds that both have, for :func:`compare`.
 
+    Of each variant, only runs of one version of the code count: that of most rows, or the last one of several such.
+
     Args:
         rows: as :func:`reidlib.studies.results` gives them; one study often has more seeds of its reference.
         a, b: labels in the column ``variant``.
@@ -219,11 +221,16 @@ def same_seeds(rows: pd.DataFrame, a: str, b: str) -> tuple[pd.DataFrame, pd.Dat
     known = rows["variant"].unique().tolist()
     if unknown := [variant for variant in (a, b) if variant not in known]:
         raise ValueError(f"there is no row of {unknown[0]!r}; there are rows of: {', '.join(known)}")
-    of_a, of_b = (rows[rows["variant"] == variant] for variant in (a, b))
+    of_a, of_b = (_most_common_code(rows[rows["variant"] == variant]) for variant in (a, b))
     keys = [list(zip(part["split"].astype("str"), part["seed"], strict=True)) for part in (of_a, of_b)]
     shared = set(keys[0]) & set(keys[1])
     of_a, of_b = (part[[key in shared for key in own]] for part, own in zip((of_a, of_b), keys, strict=True))
     return of_a, of_b
+
+
+def _most_common_code(rows: pd.DataFrame) -> pd.DataFrame:
+    codes = rows.groupby("code")["date"].agg(["size", "max"]).sort_values(["size", "max"], kind="stable")
+    return rows[rows["code"] == codes.index[-1]]
 
 
 def _one_recipe(name: str, rows: pd.DataFrame, allow: Sequence[str]) -> pd.DataFrame:

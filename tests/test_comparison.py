@@ -292,6 +292,7 @@ def test_variants_meet_in_the_splits_and_seeds_that_both_have(add: Callable) -> 
     add("ours", SCORES + 0.1, first_seed=1, split=1, data="split 1")
     add("ours", SCORES + 0.1, split=2, data="split 2")
     add("theirs", SCORES, OTHER, split=1, data="split 1")
+    add("theirs", SCORES[:1], OTHER, first_seed=3, split=1, data="split 1", code="old")  # of fewer runs
     rows = ledger.table()
     a, b = same_seeds(rows, "ours", "theirs")
     assert set(a["variant"]) == {"ours"} and set(b["variant"]) == {"theirs"}
