@@ -53,6 +53,10 @@ STUDIES = {
         },
         measures=("relay",),
     ),
+    # Is a difference one of the methods, or of how far a short training takes them?
+    "maum-training-length": Study(
+        "baseline", {"baseline": {}, "MAUM-G": MAUM, "baseline, × 3": {"time": 3}, "MAUM-G, × 3": MAUM | {"time": 3}}
+    ),
     "maum-memory-length": Study("maum", {"as in the recipe": {}} | _other("memory_length", 0, 2, 32)),
     "maum-memory-interval": Study("maum", {"as in the recipe": {}} | _other("memory_interval", 1, 4, 68)),
     "maum-imbalance": Study("baseline", _thinned("images")),
