@@ -60,9 +60,9 @@ def relay_toy(table: pd.DataFrame, caption: str) -> Figure:
     columns = ["stage", "step", "kind", "pid", "modality", "age", "longitude", "latitude", "cosine"]
     style.require(table, columns)
     stages, steps = table["stage"].drop_duplicates().tolist(), sorted(table["step"].unique())
-    size = 2.55 * len(steps) + 0.7, 2.15 * len(stages) + 0.8
+    size = 2.15 * len(steps) + 0.7, 1.75 * len(stages) + 0.8
     figure, axes = plt.subplots(
-        len(stages), len(steps), figsize=size, sharex=True, sharey=True, layout="constrained", squeeze=False
+        len(stages), len(steps), figsize=size, dpi=85, sharex=True, sharey=True, layout="constrained", squeeze=False
     )
     for axis_row, stage in zip(axes, stages, strict=True):
         for axis, step in zip(axis_row, steps, strict=True):
@@ -76,7 +76,7 @@ def relay_toy(table: pd.DataFrame, caption: str) -> Figure:
     for axis in axes[-1]:
         axis.set_xticks(ticks, [f"id {pid + 1}" for pid in people])
     axes[0, 0].set(ylim=(-82, 82), yticks=[-60, -30, 0, 30, 60], yticklabels=[f"{d}°" for d in (-60, -30, 0, 30, 60)])
-    figure.legend(handles=_toy_legend(table), loc="outside upper center", ncols=6, handletextpad=0.3)
+    figure.legend(handles=_toy_legend(table), loc="outside upper center", ncols=6, handletextpad=0.2, columnspacing=1.2)
     style.caption(figure, caption, "toy: points that move freely", "cosine: of the centres of the two modalities")
     return figure
 
@@ -212,7 +212,7 @@ def imbalance(table: pd.DataFrame, caption: str, metric: str = "mAP") -> Figure:
     score = 100 * table[metric].to_numpy()
     table = table.assign(score=score, lost=100 - score / full.reindex(keys).to_numpy())
     kinds, looks = table["thinned"].unique(), style.looks(table["method"])
-    size = 3.6 * len(kinds) + 0.5, 5.2
+    size = 2.7 * len(kinds) + 0.5, 4.4
     figure, axes = plt.subplots(2, len(kinds), figsize=size, sharex=True, sharey="row", layout="constrained")
     for axis_column, kind in zip(np.reshape(axes, (2, -1)).T, kinds, strict=True):
         for axis, value in zip(axis_column, ("score", "lost"), strict=True):
