@@ -1,4 +1,4 @@
-"""Losses: pure functions from tensors to one unweighted scalar; weights live in the recipe.
+"""Losses: pure functions from tensors to unweighted scalars, one or several by name; weights live in the recipe.
 
 Shapes throughout: ``features`` (N, D) floating, ``pids`` (N,) integer, ``logits`` (N, C) floating. Sums run in float32
 or better, also inside autocast. Anchors without a positive or without a negative are left out of the mean; if no
@@ -8,8 +8,19 @@ anchor is left (a batch of one identity) the loss is 0, still attached to the gr
 """
 
 from reidlib.losses.alignment import symmetric_kl
+from reidlib.losses.center import center_cluster, hetero_center, hetero_center_triplet, identity_guided_center
 from reidlib.losses.circle import circle
 from reidlib.losses.proxy import proxy_metric
 from reidlib.losses.triplet import batch_hard_triplet, weighted_regularised_triplet
 
-__all__ = ["batch_hard_triplet", "circle", "proxy_metric", "symmetric_kl", "weighted_regularised_triplet"]
+__all__ = [
+    "batch_hard_triplet",
+    "center_cluster",
+    "circle",
+    "hetero_center",
+    "hetero_center_triplet",
+    "identity_guided_center",
+    "proxy_metric",
+    "symmetric_kl",
+    "weighted_regularised_triplet",
+]
