@@ -1,0 +1,376 @@
+import itertools
+
+import pytest
+import safetensors.torch
+import torch
+import torch.nn.functional as F
+
+from reidlib import losses, models
+from reidlib.explain import grad_cam
+from reidlib.models.fienet_modules import AGGREGATIONS, INTERACTIONS, MPIM, GatedStep, OneShot, TwoStep, attend
+
+MODALITY = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1])
+MIXED = torch.tensor([1, 0, 1, 0, 1, 0, 0, 1])
+PIDS = torch.tensor([0, 0, 1, 1, 0, 0, 1, 1])
+# Every option of the modules, each at least once.
+VARIANTS = [
+    *({"aggregation": kind, "mpim": False} for kind in AGGREGATIONS),
+    *({"pfam": False, "interaction": kind} for kind in INTERACTIONS),
+    {"interaction": "none", "dilations": [1]},
+    {"interaction": "gate", "dilations": [1, 2]},
+    {"mpim_stage": 4},
+    {"aggregation": "two_step", "interaction": "gate"},
+    {},
+]
+variants = pytest.mark.parametrize("variant", VARIANTS, ids=lambda v: "-".join(map(str, v.values())) or "full")
+
+
+def images(rows=8, seed=0):
+    return torch.randn(rows, 3, 64, 32, generator=torch.Generator().manual_seed(seed))
+
+
+def build(seed=0, name="fienet", **options):
+    torch.manual_seed(seed)
+    return models.build(name, num_ids=5, backbone="tiny", **options)
+
+
+def loss(model, seed=0, modality=MIXED):
+    return sum(model.losses(model(images(seed=seed), modality), PIDS, modality).values())
+
+
+def step(model, seed=0):
+    """A step of training: the residuals are zero no more."""
+    model.zero_grad()
+    loss(model, seed).backward()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter -= 0.05 * parameter.grad
+
+
+def trained(**options):
+    """A model in evaluation mode whose residuals count, and whose running statistics have seen a few batches."""
+    model = build(**options)
+    generator = torch.Generator().manual_seed(3)
+    for name, parameter in model.named_parameters():
+        if name.startswith(("pfam.", "mpim.")) and (parameter == 0).all():
+            parameter.data = torch.randn(parameter.shape, generator=generator)
+    with torch.no_grad():
+        for seed in range(5):
+            model(images(seed=seed), MODALITY)
+    return model.eval()
+
+
+@variants
+def test_starts_as_the_baseline_bit_by_bit(variant):
+    plain, model = build(name="baseline"), build(**variant)
+    weights = model.state_dict()
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in plain.state_dict().items())
+    assert all(name.startswith(("pfam.", "mpim.")) for name in weights.keys() - plain.state_dict().keys())
+    for mode in (True, True, False):  # twice in training, then with the running statistics of both
+        plain.train(mode), model.train(mode)
+        one, other = plain(images(), MIXED), model(images(), MIXED)
+        for kind in ("features", "embeddings", "logits"):
+            assert torch.equal(getattr(one, kind)["shared"], getattr(other, kind)["shared"])
+    with torch.inference_mode():
+        assert torch.equal(plain.embed(images(), MIXED), model.embed(images(), MIXED))
+
+
+def test_gradients_of_the_backbone_start_as_the_baseline_s():
+    plain, model = build(name="baseline"), build(igcl=False)
+    for network in (plain, model):
+        loss(network).backward()
+    for name, parameter in plain.named_parameters():
+        torch.testing.assert_close(model.get_parameter(name).grad, parameter.grad, rtol=1e-5, atol=1e-6)
+
+
+def test_without_ingredients_it_is_the_baseline():
+    plain, model = build(name="baseline"), build(pfam=False, mpim=False, igcl=False)
+    assert plain.state_dict().keys() == model.state_dict().keys()
+    for seed in range(2):
+        step(plain, seed), step(model, seed)
+    assert torch.equal(plain.eval().embed(images(), MIXED), model.eval().embed(images(), MIXED))
+
+
+@variants
+def test_every_parameter_has_a_gradient_at_once_and_moves_the_losses_after_one_step(variant):
+    """Behind a residual that is still zero the gradient is 0; it is there all the same, as several processes need."""
+    model = build(**variant)
+    loss(model).backward()
+    assert not [n for n, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
+    silent = {name for name, p in model.named_parameters() if (p.grad == 0).all()}
+    assert silent and all(name.startswith(("pfam.", "mpim.")) for name in silent)
+    outermost = [name for name, p in model.named_parameters() if name not in silent and name.startswith("pfam.")]
+    assert not variant.get("pfam", True) or outermost, "the zero scales themselves are told where to go"
+    step(model)
+    loss(model.train(), seed=1).backward()
+    assert [name for name, p in model.named_parameters() if (p.grad == 0).all()] == []
+
+
+@variants
+def test_nothing_stays_as_it_was(variant):
+    model = build(**variant)
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.01)
+    for seed in range(3):
+        optimiser.zero_grad()
+        loss(model, seed).backward()
+        optimiser.step()
+    assert [name for name, parameter in model.named_parameters() if torch.equal(parameter, before[name])] == []
+
+
+@pytest.mark.parametrize("modality", [MODALITY, MIXED])
+def test_terms_are_those_switched_on(modality):
+    for igcl, center, triplet in itertools.product((False, True), (None, "hetero_center"), ("batch-hard", "weighted")):
+        model = build(igcl=igcl, center=center, triplet=triplet)
+        terms = model.losses(model(images(), modality), PIDS, modality)
+        extra = {"intra": igcl, "inter": igcl, "center": center}
+        assert set(terms) == {"identity", "triplet"} | {name for name in extra if extra[name]}
+        sum(terms.values()).backward()
+
+
+def test_terms_are_their_equations():
+    options = {"margin": 1.3, "beta": 0.5, "temperature": 0.4}
+    model = build(**{f"center_{name}": value for name, value in options.items()}, triplet="weighted")
+    outputs = model(images(), MIXED)
+    features, logits = outputs.features["shared"], outputs.logits["shared"]
+    expected = {
+        "identity": F.cross_entropy(logits, PIDS, label_smoothing=0.1),
+        "triplet": losses.weighted_regularised_triplet(features, PIDS),
+        **losses.identity_guided_center(features, PIDS, MIXED, **options, logits=logits),
+    }
+    torch.testing.assert_close(model.losses(outputs, PIDS, MIXED), expected)
+    for name, loss_of in (
+        ("center_cluster", losses.center_cluster(features, PIDS)),
+        ("hetero_center", losses.hetero_center(features, PIDS, MIXED)),
+        ("hetero_center_triplet", losses.hetero_center_triplet(features, PIDS, MIXED)),
+    ):
+        torch.testing.assert_close(build(center=name).losses(outputs, PIDS, MIXED)["center"], loss_of)
+
+
+def test_a_batch_without_a_modality_is_refused_by_the_centres_alone():
+    infrared = torch.ones(8, dtype=torch.long)
+    outputs = build()(images(), infrared)
+    with pytest.raises(ValueError, match=r"no row of modality 0 \(visible\)"):
+        build().losses(outputs, PIDS, infrared)
+    build(igcl=False).losses(outputs, PIDS, infrared)
+    assert trained().embed(images(), infrared).shape == (8, 128)
+
+
+@variants
+def test_embeddings_are_unit_deterministic_and_follow_the_rows(variant):
+    model, plain = trained(**variant), build(name="baseline").eval()
+    with torch.inference_mode():
+        embeddings = model.embed(images(), MODALITY)
+        assert embeddings.shape == (8, 128) and embeddings.dtype == torch.float32
+        torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(8))
+        assert torch.equal(embeddings, model.embed(images(), MODALITY))
+        assert not torch.allclose(embeddings, plain.embed(images(), MODALITY), atol=1e-2), "the modules do something"
+        order = torch.tensor([5, 0, 7, 2, 6, 1, 4, 3])
+        shuffled = model.embed(images()[order], MODALITY[order])
+        torch.testing.assert_close(shuffled, embeddings[order], rtol=1e-4, atol=1e-5)
+        alone = model.embed(images()[5:6], MODALITY[5:6])
+        torch.testing.assert_close(alone, embeddings[5:6], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(embeddings, F.normalize(model(images(), MODALITY).embeddings["shared"], dim=1))
+
+
+@variants
+def test_any_size_of_image_and_memory_layout(variant):
+    model = trained(**variant)
+    with torch.inference_mode():
+        for height, width in ((32, 16), (70, 33), (96, 48)):
+            pictures = torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(0))
+            embeddings = model.embed(pictures, MODALITY[3:5])
+            assert embeddings.isfinite().all()
+            last = model.to(memory_format=torch.channels_last)
+            again = last.embed(pictures.contiguous(memory_format=torch.channels_last), MODALITY[3:5])
+            torch.testing.assert_close(again, embeddings, rtol=1e-4, atol=1e-5)
+            model.to(memory_format=torch.contiguous_format)
+
+
+def test_branches_and_the_map_that_is_pooled():
+    model = trained(mpim_stage=4)
+    assert model.branches == ("shared", "specific")
+    with torch.inference_mode():
+        outputs, maps = model(images(), MODALITY), model.branch_map(images(), MODALITY, "shared")
+        assert maps.shape == (8, 128, 4, 2)
+        torch.testing.assert_close(model.pool(maps), outputs.features["shared"])
+        assert torch.equal(model.branch_embedding(images(), MODALITY, "shared"), model.embed(images(), MODALITY))
+        stems = model.branch_map(images(), MODALITY, "specific")
+        torch.testing.assert_close(stems[4:], model.backbone.stems[1](images()[4:]))
+    for call in (model.branch_map, model.branch_embedding):
+        with pytest.raises(ValueError, match="no branch 'auxiliary'; choose one of: shared, specific"):
+            call(images(), MODALITY, "auxiliary")
+
+
+def test_grad_cam_explains_it():
+    model = trained()
+    targets = model.embed(images(seed=1), MODALITY)
+    shown = grad_cam(model, images(), MODALITY, targets)
+    assert shown.maps.shape == (8, 64, 32) and shown.maps.isfinite().all() and not shown.empty.all()
+    assert not torch.allclose(shown.maps, grad_cam(trained(pfam=False), images(), MODALITY, targets).maps, atol=0.1)
+
+
+@variants
+def test_autocast_keeps_embeddings_and_losses_in_float32(variant):
+    model = trained(**variant).train()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        outputs = model(images(), MODALITY)
+        assert outputs.features["shared"].dtype == torch.float32
+        terms = model.losses(outputs, PIDS, MODALITY)
+        assert {term.dtype for term in terms.values()} == {torch.float32}
+        assert model.embed(images(), MODALITY).dtype == torch.float32
+    sum(terms.values()).backward()
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+
+
+@variants
+def test_state_and_arguments_rebuild_it(variant, tmp_path):
+    model = trained(**variant)
+    assert model.arguments == {"name": "fienet", "num_ids": 5, "backbone": "tiny", **variant}
+    safetensors.torch.save_model(model, tmp_path / "weights.safetensors")
+    other = models.build(**model.arguments).eval()
+    assert safetensors.torch.load_model(other, tmp_path / "weights.safetensors") == (set(), [])
+    with torch.inference_mode():
+        assert torch.equal(other.embed(images(), MODALITY), model.embed(images(), MODALITY))
+
+
+def test_a_few_steps_learn_the_batch(learns):
+    learns(build(), images(), MODALITY, PIDS)
+
+
+def test_labels_out_of_range_are_named(names_labels_out_of_range):
+    names_labels_out_of_range(build(), images(), MODALITY, PIDS)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"aggregation": "sum"}, "unknown aggregation 'sum'; choose one of: gated, two_step, one_shot"),
+        ({"interaction": "mean"}, "unknown interaction 'mean'; choose one of: none, gate, attention"),
+        ({"dilations": []}, r"dilations must be whole numbers from 1, not \[\]"),
+        ({"dilations": [0, 1]}, r"dilations must be whole numbers from 1, not \[0, 1\]"),
+        ({"dilations": 3}, "dilations must be whole numbers from 1, not 3"),
+        ({"dilations": [2]}, r"a single perception, dilations=\[2\], has no other .*interaction='none'"),
+        ({"mpim_stage": 2}, "mpim_stage must be 3 or 4, not 2"),
+        ({"center": "igcl"}, "unknown center 'igcl'; choose one of: None, center_cluster, hetero_center, "),
+        ({"triplet": "soft"}, "unknown triplet 'soft'"),
+        ({"parts": 6}, "fienet has no option 'parts'; choose from: aggregation, .*weights"),
+    ],
+)
+def test_wrong_arguments_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        build(**options)
+
+
+def maps(channels, height, width, seed=0):
+    return torch.randn(2, channels, height, width, generator=torch.Generator().manual_seed(seed))
+
+
+def counting(module):
+    """The module in evaluation mode, its residual no longer zero."""
+    for parameter in module.parameters():
+        if (parameter == 0).all():
+            parameter.data.fill_(0.5)
+    return module.eval()
+
+
+def test_attention_is_its_equation():
+    query, key, value = maps(8, 4, 3), maps(8, 2, 2, 1), maps(8, 2, 2, 2)
+    expected = torch.empty_like(query)
+    for image, head in itertools.product(range(2), range(2)):
+        part = slice(4 * head, 4 * head + 4)
+        q, k, v = (tensor[image, part].reshape(4, -1) for tensor in (query, key, value))
+        expected[image, part] = (v @ (k.T @ q / 4**0.5).softmax(dim=0)).reshape(4, 4, 3)
+    torch.testing.assert_close(attend(query, key, value, heads=2), expected)
+
+
+def test_gated_step_is_its_equation():
+    torch.manual_seed(0)
+    module, high, low = counting(GatedStep(8, 16)), maps(16, 4, 2), maps(8, 8, 4, 1)
+    aligned = module.align(low)
+    gated = module.gate(torch.cat([aligned, high], dim=1)).sigmoid() * aligned
+    pooled = aligned.unflatten(2, (2, 2)).unflatten(4, (1, 2)).mean(dim=(3, 5))
+    q, k, v = module.query(high).flatten(2), module.key(pooled).flatten(2), module.value(pooled).flatten(2)
+    answer = (v @ (k.transpose(1, 2) @ q / 8**0.5).softmax(dim=1)).unflatten(2, (4, 2))
+    expected = high + module.detail(gated) + module.answer(answer)
+    torch.testing.assert_close(module(high, [maps(4, 9, 9), low]), expected)
+    assert not torch.allclose(expected, high)
+
+
+def test_two_step_is_its_equation():
+    torch.manual_seed(0)
+    module, high, low = counting(TwoStep(8, 16)), maps(16, 4, 2), maps(8, 8, 4, 1)
+    q = module.channel_query(high).flatten(2)
+    k, v = (layer(low).flatten(2) for layer in (module.channel_key, module.channel_value))
+    affinity = q @ k.transpose(1, 2) / 8  # (8, 8), of the channels
+    higher = high + module.channel_out((affinity @ v).unflatten(2, (4, 2)))
+    q, k, v = module.query(higher).flatten(2), module.key(low).flatten(2), module.value(low).flatten(2)
+    affinity = q.transpose(1, 2) @ k / 32  # (8, 32), of the positions
+    expected = higher + module.out((affinity @ v.transpose(1, 2)).transpose(1, 2).unflatten(2, (4, 2)))
+    torch.testing.assert_close(module(high, [low]), expected)
+
+
+def test_one_shot_is_its_equation():
+    torch.manual_seed(0)
+    module = counting(OneShot((4, 8, 16)))
+    first, second, third = maps(4, 16, 8), maps(8, 8, 4, 1), maps(16, 4, 2, 2)
+    sized = [F.adaptive_avg_pool2d(level, (4, 2)) for level in (first, second)]
+    expected = third + module.mix(torch.cat([*sized, third], dim=1))
+    torch.testing.assert_close(module(third, [first, second]), expected)
+
+
+@pytest.mark.parametrize("mpim_stage", [3, 4])
+@pytest.mark.parametrize("aggregation", AGGREGATIONS)
+def test_modules_stand_where_they_are_said_to(aggregation, mpim_stage):
+    model = trained(aggregation=aggregation, mpim_stage=mpim_stage)
+    assert list(model.pfam) == (["3"] if aggregation == "one_shot" else ["2", "3"])
+    with torch.inference_mode():
+        stage = model.backbone.stage
+        first = stage(1, model.backbone.stem(images(), MODALITY))
+        second = stage(2, first)
+        if aggregation != "one_shot":
+            second = model.pfam["2"](second, [first])
+        third = model.pfam["3"](stage(3, second), [first, second])
+        last = stage(4, model.mpim(third)) if mpim_stage == 3 else model.mpim(stage(4, third))
+        assert torch.equal(model.branch_map(images(), MODALITY, "shared"), last)
+
+
+@pytest.mark.parametrize("interaction", INTERACTIONS)
+@pytest.mark.parametrize("dilations", [(1, 2), (1, 2, 3)])
+def test_mpim_is_its_equation(interaction, dilations):
+    torch.manual_seed(0)
+    module, given = counting(MPIM(16, interaction=interaction, dilations=dilations)), maps(16, 6, 4)
+    seen = []
+    for rate, perceive in zip(dilations, module.perceptions, strict=True):
+        convolved = F.conv2d(given, perceive[0].weight, padding=rate, dilation=rate)
+        seen.append(perceive[1](convolved).relu())
+    interacted = []
+    for number, one in enumerate(seen):
+        others = torch.stack(seen[:number] + seen[number + 1 :]).mean(dim=0)
+        if interaction == "gate":
+            gate = module.gates(given).sigmoid()[:, 4 * number : 4 * number + 4]
+            interacted.append((1 - gate) * one + gate * others)
+        elif interaction == "attention":
+            interacted.append(one + attend(module.query(one), module.key(others), module.value(others), heads=4))
+        else:
+            interacted.append(one)
+    scores = module.selection[2](module.selection[0](sum(interacted).mean(dim=(2, 3))).relu())
+    shares = scores.reshape(2, len(seen), 4).softmax(dim=1)
+    fused = sum(shares[:, number, :, None, None] * one for number, one in enumerate(interacted))
+    torch.testing.assert_close(module(given), given + module.out(fused))
+
+
+def test_a_single_perception_is_taken_as_it_is():
+    torch.manual_seed(0)
+    module, given = counting(MPIM(16, interaction="none", dilations=[2])), maps(16, 6, 4)
+    torch.testing.assert_close(module(given), given + module.out(module.perceptions[0](given)))
+
+
+def test_modules_have_the_stated_size():
+    """Millions of parameters in ResNet-50, of which 36.8 with a classifier of 395 identities."""
+    model = models.build("fienet", num_ids=395, backbone="resnet50")
+
+    def millions(module):
+        return round(sum(parameter.numel() for parameter in module.parameters()) / 1e6, 1)
+
+    assert [millions(part) for part in (model.pfam["2"], model.pfam["3"], model.mpim, model)] == [1.0, 3.9, 7.6, 36.8]
