@@ -16,7 +16,7 @@ import torch
 
 from reidlib import devices, models, recipes, training
 
-METHODS = {"maum": ("maum", {}), "maum-parts": ("maum", {"parts": True})}
+METHODS = {"maum": ("maum", {}), "maum-parts": ("maum", {"parts": True}), "fienet": ("fienet", {})}
 
 
 def make_step(method: str, options: dict, arguments: argparse.Namespace, device: torch.device):

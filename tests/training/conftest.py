@@ -89,6 +89,12 @@ def maum(recipe: Recipe) -> Recipe:
 
 
 @pytest.fixture
+def fienet(recipe: Recipe) -> Recipe:
+    """The same with FIENet, all ingredients on."""
+    return recipe.replace(method="fienet", loss_weights={"intra": 1.0, "inter": 1.0})
+
+
+@pytest.fixture
 def fit(recipe: Recipe, dataset: ReIDDataset, tmp_path: Path) -> Callable:
     """``fit(folder="run", **changes of the recipe or options of training.fit)``."""
 

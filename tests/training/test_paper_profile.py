@@ -18,6 +18,7 @@ METHODS = {
     "baseline": ("baseline", {}),
     "MAUM-G": ("maum", {}),
     "MAUM-P": ("maum", {"parts": True}),
+    "FIENet": ("fienet", {}),
 }
 
 
