@@ -78,12 +78,12 @@ class TwoStep(nn.Module):
         below = lower[-1]
         across = self.channel_query(maps), self.channel_key(below), self.channel_value(below)
         with torch.autocast(maps.device.type, enabled=False):  # sums over positions leave the range of float16
-            query, key, value = (tensor.flatten(2).float() for tensor in across)
+            query, key, value = map(_flat, across)
             channels = (query @ key.transpose(1, 2) / key.shape[1] @ value).unflatten(2, maps.shape[2:])
         maps = maps + self.channel_out(channels)
         along = self.query(maps), self.key(below), self.value(below)
         with torch.autocast(maps.device.type, enabled=False):
-            query, key, value = (tensor.flatten(2).float() for tensor in along)
+            query, key, value = map(_flat, along)
             positions = (value @ key.transpose(1, 2) / key.shape[2] @ query).unflatten(2, maps.shape[2:])
         return maps + self.out(positions)
 
@@ -213,6 +213,11 @@ def attend(query: Tensor, key: Tensor, value: Tensor, *, heads: int = 1) -> Tens
     tokens = (maps.flatten(2).unflatten(1, (heads, -1)).transpose(2, 3) for maps in (query, key, value))
     gathered = F.scaled_dot_product_attention(*tokens)
     return gathered.transpose(2, 3).flatten(1, 2).unflatten(2, query.shape[2:])
+
+
+def _flat(maps: Tensor) -> Tensor:
+    """(B, C, h, w) -> (B, C, h · w), in float32 or better."""
+    return maps.flatten(2).to(torch.promote_types(maps.dtype, torch.float32))
 
 
 def _conv(entering: int, leaving: int, size: int = 1, **options: int) -> nn.Conv2d:

@@ -224,6 +224,15 @@ def test_autocast_keeps_embeddings_and_losses_in_float32(variant):
 
 
 @variants
+def test_double_precision_stays(variant):
+    model = trained(**variant).double()
+    with torch.inference_mode():
+        embeddings = model.embed(images().double(), MODALITY)
+        assert embeddings.dtype == torch.float64
+        torch.testing.assert_close(embeddings.float(), model.float().embed(images(), MODALITY), rtol=1e-4, atol=1e-5)
+
+
+@variants
 def test_state_and_arguments_rebuild_it(variant, tmp_path):
     model = trained(**variant)
     assert model.arguments == {"name": "fienet", "num_ids": 5, "backbone": "tiny", **variant}
