@@ -7,6 +7,7 @@ anchor is left (a batch of one identity) the loss is 0, still attached to the gr
 :func:`torch.nn.functional.cross_entropy`, which has label smoothing.
 """
 
+from reidlib.losses import idkl
 from reidlib.losses.alignment import symmetric_kl
 from reidlib.losses.center import center_cluster, hetero_center, hetero_center_triplet, identity_guided_center
 from reidlib.losses.circle import circle
@@ -20,6 +21,7 @@ __all__ = [
     "hetero_center",
     "hetero_center_triplet",
     "identity_guided_center",
+    "idkl",
     "proxy_metric",
     "symmetric_kl",
     "weighted_regularised_triplet",

@@ -5,9 +5,10 @@ import inspect
 from reidlib.models.base import Outputs, ReIDModel
 from reidlib.models.baseline import Baseline
 from reidlib.models.fienet import FIENet
+from reidlib.models.idkl import IDKL
 from reidlib.models.maum import MAUM
 
-MODELS: dict[str, type[ReIDModel]] = {"baseline": Baseline, "fienet": FIENet, "maum": MAUM}
+MODELS: dict[str, type[ReIDModel]] = {"baseline": Baseline, "fienet": FIENet, "idkl": IDKL, "maum": MAUM}
 
 __all__ = ["MODELS", "Outputs", "ReIDModel", "build"]
 
