@@ -9,7 +9,7 @@ each method has a file, whose ``RECIPES`` says so by data set.
 from typing import Any
 
 from reidlib import profiles
-from reidlib.recipes import baseline, fienet, maum, sizes
+from reidlib.recipes import baseline, fienet, idkl, maum, sizes
 from reidlib.recipes.recipe import Recipe
 
 __all__ = ["METHODS", "Recipe", "get"]
@@ -17,6 +17,7 @@ __all__ = ["METHODS", "Recipe", "get"]
 _METHODS = {
     "baseline": baseline.RECIPES,
     "fienet": fienet.RECIPES,
+    "idkl": idkl.RECIPES,
     "maum": maum.RECIPES,
 }
 # (method, data set) → what it changes in every profile ("all") or in one.
