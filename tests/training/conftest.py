@@ -95,6 +95,13 @@ def fienet(recipe: Recipe) -> Recipe:
 
 
 @pytest.fixture
+def idkl(recipe: Recipe) -> Recipe:
+    """The same with IDKL, all its components."""
+    own = recipes.get("idkl", dataset="sysu", profile="ci")
+    return recipe.replace(method="idkl", model=own.model, loss_weights=own.loss_weights)
+
+
+@pytest.fixture
 def fit(recipe: Recipe, dataset: ReIDDataset, tmp_path: Path) -> Callable:
     """``fit(folder="run", **changes of the recipe or options of training.fit)``."""
 

@@ -1,0 +1,156 @@
+"""IDKL in the training loop: it resumes, every component is a switch or a weight, recipes execute."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import reidlib
+from reidlib import evaluation, profiles, recipes, runs, training
+from reidlib.data import Augmentation, ReIDDataset
+from reidlib.losses.idkl import released_weights
+from reidlib.models.idkl import CONFUSERS
+from reidlib.recipes import Recipe
+from reidlib.recipes import idkl as own
+
+DATASETS = ("sysu", "regdb", "llcm")
+OF_STREAMS = ("specific_identity", "specific_triplet", "discriminator", "confuser", "purifier", "tgsa", "csa", "mdr")
+
+
+def test_stopped_and_resumed_equals_uninterrupted(idkl: Recipe, dataset: ReIDDataset, same_weights, tmp_path) -> None:
+    def fit(folder: str, **options) -> runs.Run:
+        return training.fit(idkl, dataset, tmp_path / folder, progress=False, **options)
+
+    whole, halfway = fit("whole"), fit("parts", stop_after=2)
+    counted = halfway.model.hinges[:, 1].tolist()
+    assert counted == [24 * 16, 24 * 4], "images and identities of two epochs of twelve steps"
+    resumed = fit("parts")
+    assert resumed.finished and same_weights(resumed.model, whole.model)
+    assert resumed.model.hinges[:, 1].tolist() == [2 * number for number in counted]
+    losses = [name for name in whole.history if name.startswith("loss")]
+    assert resumed.history[losses].equals(whole.history[losses]) and len(losses) == 11
+    assert same_weights(runs.load(tmp_path / "parts").model, whole.model)
+
+
+def test_released_preset_trains_on_the_batches_of_the_sampler(idkl: Recipe, dataset: ReIDDataset, tmp_path) -> None:
+    run = training.fit(own.released(idkl).replace(epochs=2), dataset, tmp_path / "run", progress=False)
+    assert run.model.preset == "released" and np.isfinite(run.history["loss"]).all()
+    assert run.model.confusion == "pseudo-label"
+
+
+# From the full method down to the baseline on its own layers, one component at a time.
+LADDER = {
+    "without MDR": {"loss_weights": {"mdr": 0.0}},
+    "without CSA": {"loss_weights": {"mdr": 0.0, "csa": 0.0}},
+    "without TGSA": {"loss_weights": {"mdr": 0.0, "csa": 0.0, "tgsa": 0.0}},
+    "without purifier": {
+        "model": {"purifier": False},
+        "loss_weights": {"mdr": 0.0, "csa": 0.0, "tgsa": 0.0, "purifier": None},
+    },
+    "one stream": {"model": {"dual": False}, "loss_weights": dict.fromkeys(OF_STREAMS)},
+}
+SWITCHES = [
+    *({"model": {"confuser": confuser}} for confuser in CONFUSERS),
+    {"model": {"detach_teacher": True}},
+    {"model": {"graph_alignment": 0.0}},
+    {"model": {"purifier_margin": 0.1}},
+    {"model": {"preset": "released"}},
+    {"model": {"preset": "released", "half_block": True}},
+]
+
+
+@pytest.mark.parametrize("changes", [*LADDER.values(), *SWITCHES], ids=[*LADDER, *map(str, SWITCHES)])
+def test_every_ablation_is_a_changed_weight_or_switch(idkl: Recipe, dataset: ReIDDataset, tmp_path, changes) -> None:
+    run = training.fit(idkl.replace(**changes, epochs=1), dataset, tmp_path / "run", progress=False)
+    assert run.finished and np.isfinite(run.history["loss"]).all()
+
+
+def test_an_idle_stream_changes_nothing_in_the_other(idkl: Recipe, dataset: ReIDDataset, tmp_path) -> None:
+    idle = idkl.replace(loss_weights=dict.fromkeys(OF_STREAMS, 0.0), epochs=1)
+    alone = idle.replace(**LADDER["one stream"])
+    with_it, without = (
+        training.fit(recipe, dataset, tmp_path / name, progress=False)
+        for name, recipe in (("idle", idle), ("alone", alone))
+    )
+    for name in ("loss.identity", "loss.triplet"):
+        np.testing.assert_allclose(with_it.history[name], without.history[name], rtol=1e-4)
+    kept = with_it.model.state_dict()
+    torch.testing.assert_close(
+        {name: kept[name] for name in without.model.state_dict()},
+        dict(without.model.state_dict()),
+        rtol=1e-3,
+        atol=1e-4,
+    )
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("profile", ["ci", "screen", "cpu", "gpu"])
+def test_budget_is_that_of_the_baseline(dataset: str, profile: str) -> None:
+    idkl, baseline = (recipes.get(method, dataset=dataset, profile=profile) for method in ("idkl", "baseline"))
+    shared = {name: value for name, value in idkl.to_dict().items() if name not in ("method", "model", "loss_weights")}
+    assert shared == {name: baseline.to_dict()[name] for name in shared}
+
+
+def test_paper_recipe_is_that_of_the_released_code() -> None:
+    expected = {
+        **{"backbone": "resnet50", "weights": "imagenet", "images": 5, "epochs": 160, "validation_share": 0},
+        **{"learning_rate": 3.5e-4, "weight_decay": 5e-3, "schedule": "step", "warmup": 0, "milestones": (55, 95)},
+        **{"augmentation": Augmentation(flip=0.5, pad=10, pad_value="mean", erase=0.5), "backbone_rate": 1},
+    }
+    sizes = {"sysu": (384, 144, 12), "regdb": (256, 128, 6), "llcm": (384, 144, 12)}
+    for dataset, size in sizes.items():
+        recipe = recipes.get("idkl", dataset=dataset, profile="paper")
+        assert {name: getattr(recipe, name) for name in expected} == expected
+        assert (recipe.height, recipe.width, recipe.identities) == size
+        weights = dict(recipe.loss_weights)
+        chosen = {name: weights.pop(name) for name in ("purifier", "tgsa", "csa", "mdr")}
+        assert len(weights) == 6 and set(weights.values()) == {1}
+        regdb = dataset == "regdb"
+        assert chosen == {"purifier": 0.1, "tgsa": 0 if regdb else 0.6, "csa": 0.3 if regdb else 0.8, "mdr": 1}
+        assert recipe.model == {"graph_alignment": 0 if regdb else 1}
+        assert own.released(recipe) == recipe.replace(model={"preset": "released"})
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("profile", profiles.PROFILES)
+def test_released_recipe_has_the_weights_of_its_batch(dataset: str, profile: str) -> None:
+    recipe = own.released(recipes.get("idkl", dataset=dataset, profile=profile))
+    weights, graphs = released_weights(2 * recipe.identities * recipe.images), dataset != "regdb"
+    assert recipe.model["preset"] == "released"
+    assert recipe.model["graph_alignment"] == graphs * weights.tgsa_intra
+    named = {"tgsa": graphs * weights.tgsa_distil, "csa": weights.csa_distil, "purifier": 0.1, "mdr": 1.0}
+    assert {name: recipe.loss_weights[name] for name in named} == named
+    assert weights.csa_intra == 1.0 and weights.purifier == 0.1
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("name", DATASETS)
+def test_notebook_profile_runs_on_the_twin(twin, name: str) -> None:
+    dataset = reidlib.data.open(name, root=twin(name), **({"split": 1} if name == "regdb" else {}))
+    run = training.fit(recipes.get("idkl", dataset=name, profile="ci"), dataset, progress=False)
+    assert run.finished and len(run.validation) == 3 and 0 <= run.model.active_hinges["entropy"] <= 1
+    result = evaluation.evaluate(run.model, dataset, evaluation.protocols.get(name))
+    assert result.is_twin and 0 < result.mean_average_precision <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+@pytest.mark.parametrize("preset", ["paper", "released"])
+def test_paper_recipe_takes_a_step_and_is_evaluated_at_its_size(
+    ci_twin: Path, monkeypatch: pytest.MonkeyPatch, preset: str
+) -> None:
+    dataset = reidlib.data.open("sysu", root=ci_twin)
+    smaller_batch = {"weights": None, "epochs": 1, "milestones": (), "identities": 2, "images": 2}
+    recipe = recipes.get("idkl", dataset="sysu", profile="paper").replace(**smaller_batch, model={"preset": preset})
+    monkeypatch.setattr(training.PKSampler, "__len__", lambda self: 1)
+    run = training.fit(recipe, dataset, progress=False)
+    assert list(run.history["step"]) == [1] and run.model.image_size == (384, 144)
+    assert np.isfinite(run.history["loss"]).all()
+    result = evaluation.evaluate(run.model, dataset, evaluation.protocols.get("sysu", num_trials=1), batch_size=32)
+    assert 0 < result.mean_average_precision <= 1
+    images = torch.randn(1, 3, 384, 144, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        for branch in run.model.branches:
+            maps = run.model.branch_map(images, torch.tensor([0]), branch)
+            assert maps.shape == (1, 2048, 24, 9) and run.model.embed_map(maps, branch).isfinite().all()
