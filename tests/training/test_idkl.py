@@ -1,21 +1,19 @@
 """IDKL in the training loop: it resumes, every component is a switch or a weight, recipes execute."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
 import reidlib
-from reidlib import evaluation, profiles, recipes, runs, training
+from reidlib import evaluation, profiles, recipes, runs, studies, training
 from reidlib.data import Augmentation, ReIDDataset
 from reidlib.losses.idkl import released_weights
 from reidlib.models.idkl import CONFUSERS
 from reidlib.recipes import Recipe
 from reidlib.recipes import idkl as own
+from reidlib.studies.idkl import OF_STREAMS
 
 DATASETS = ("sysu", "regdb", "llcm")
-OF_STREAMS = ("specific_identity", "specific_triplet", "discriminator", "confuser", "purifier", "tgsa", "csa", "mdr")
 
 
 def test_stopped_and_resumed_equals_uninterrupted(idkl: Recipe, dataset: ReIDDataset, same_weights, tmp_path) -> None:
@@ -39,16 +37,10 @@ def test_released_preset_trains_on_the_batches_of_the_sampler(idkl: Recipe, data
     assert run.model.confusion == "pseudo-label"
 
 
-# From the full method down to the baseline on its own layers, one component at a time.
 LADDER = {
-    "without MDR": {"loss_weights": {"mdr": 0.0}},
-    "without CSA": {"loss_weights": {"mdr": 0.0, "csa": 0.0}},
-    "without TGSA": {"loss_weights": {"mdr": 0.0, "csa": 0.0, "tgsa": 0.0}},
-    "without purifier": {
-        "model": {"purifier": False},
-        "loss_weights": {"mdr": 0.0, "csa": 0.0, "tgsa": 0.0, "purifier": None},
-    },
-    "one stream": {"model": {"dual": False}, "loss_weights": dict.fromkeys(OF_STREAMS)},
+    name: {part: value for part, value in changes.items() if part != "method"}
+    for name, changes in studies.STUDIES["idkl-ladder"].variants.items()
+    if changes and name != "+ MDR"
 }
 SWITCHES = [
     *({"model": {"confuser": confuser}} for confuser in CONFUSERS),
@@ -68,7 +60,7 @@ def test_every_ablation_is_a_changed_weight_or_switch(idkl: Recipe, dataset: ReI
 
 def test_an_idle_stream_changes_nothing_in_the_other(idkl: Recipe, dataset: ReIDDataset, tmp_path) -> None:
     idle = idkl.replace(loss_weights=dict.fromkeys(OF_STREAMS, 0.0), epochs=1)
-    alone = idle.replace(**LADDER["one stream"])
+    alone = idle.replace(**LADDER["B"])
     with_it, without = (
         training.fit(recipe, dataset, tmp_path / name, progress=False)
         for name, recipe in (("idle", idle), ("alone", alone))
@@ -132,25 +124,3 @@ def test_notebook_profile_runs_on_the_twin(twin, name: str) -> None:
     assert run.finished and len(run.validation) == 3 and 0 <= run.model.active_hinges["entropy"] <= 1
     result = evaluation.evaluate(run.model, dataset, evaluation.protocols.get(name))
     assert result.is_twin and 0 < result.mean_average_precision <= 1
-
-
-@pytest.mark.slow
-@pytest.mark.integration
-@pytest.mark.parametrize("preset", ["paper", "released"])
-def test_paper_recipe_takes_a_step_and_is_evaluated_at_its_size(
-    ci_twin: Path, monkeypatch: pytest.MonkeyPatch, preset: str
-) -> None:
-    dataset = reidlib.data.open("sysu", root=ci_twin)
-    smaller_batch = {"weights": None, "epochs": 1, "milestones": (), "identities": 2, "images": 2}
-    recipe = recipes.get("idkl", dataset="sysu", profile="paper").replace(**smaller_batch, model={"preset": preset})
-    monkeypatch.setattr(training.PKSampler, "__len__", lambda self: 1)
-    run = training.fit(recipe, dataset, progress=False)
-    assert list(run.history["step"]) == [1] and run.model.image_size == (384, 144)
-    assert np.isfinite(run.history["loss"]).all()
-    result = evaluation.evaluate(run.model, dataset, evaluation.protocols.get("sysu", num_trials=1), batch_size=32)
-    assert 0 < result.mean_average_precision <= 1
-    images = torch.randn(1, 3, 384, 144, generator=torch.Generator().manual_seed(0))
-    with torch.inference_mode():
-        for branch in run.model.branches:
-            maps = run.model.branch_map(images, torch.tensor([0]), branch)
-            assert maps.shape == (1, 2048, 24, 9) and run.model.embed_map(maps, branch).isfinite().all()

@@ -1,7 +1,7 @@
 """Recipes for the licensed data sets: one training step and one evaluation at their true size, on a twin.
 
 The batch, the network and the images are the recipe's; only ImageNet weights, which a test does not download, and the
-length of training are not. The twin is cut to a few test identities.
+length of training are not, nor the batch where it fits on a GPU alone. The twin is cut to a few test identities.
 """
 
 from pathlib import Path
@@ -19,7 +19,10 @@ METHODS = {
     "MAUM-G": ("maum", {}),
     "MAUM-P": ("maum", {"parts": True}),
     "FIENet": ("fienet", {}),
+    "IDKL": ("idkl", {}),
+    "IDKL as released": ("idkl", {"preset": "released"}),
 }
+SMALLER_BATCH = {"idkl": {"identities": 4, "images": 2}}
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +41,7 @@ def test_a_step_and_an_evaluation(few: ReIDDataset, monkeypatch: pytest.MonkeyPa
     recipe = recipes.get(method, dataset="sysu", profile="paper")
     assert (recipe.backbone, recipe.weights) == ("resnet50", "imagenet")
     monkeypatch.setattr(training.PKSampler, "__len__", lambda self: 1)
-    once = {"weights": None, "epochs": 1, "warmup": 1, "milestones": ()}
+    once = {"weights": None, "epochs": 1, "warmup": 1, "milestones": (), **SMALLER_BATCH.get(method, {})}
     run = training.fit(recipe.replace(**once, model=model), few, progress=False)
     assert list(run.history["step"]) == [1] and np.isfinite(run.history["loss"]).all()
     assert run.model.image_size == (recipe.height, recipe.width)
