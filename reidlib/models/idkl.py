@@ -231,7 +231,7 @@ class IDKL(ReIDModel):
         }
         if len(self.branches) == 1:
             return terms
-        last, labels = self.branches[-1], modality.to(pids.device)
+        last, labels = self.branches[-1], modality.to(pids.device).long()
         terms["specific_identity"] = F.cross_entropy(logits[last], pids)
         terms["specific_triplet"] = batch_hard_triplet(features[last], pids, margin=self.margin)
         terms["discriminator"] = F.cross_entropy(outputs.extra["discriminator"], labels)
