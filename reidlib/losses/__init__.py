@@ -11,6 +11,7 @@ from reidlib.losses import idkl
 from reidlib.losses.alignment import symmetric_kl
 from reidlib.losses.center import center_cluster, hetero_center, hetero_center_triplet, identity_guided_center
 from reidlib.losses.circle import circle
+from reidlib.losses.generator import mask_cross_entropy, structure_drift, style_distance
 from reidlib.losses.proxy import proxy_metric
 from reidlib.losses.triplet import batch_hard_triplet, weighted_regularised_triplet
 
@@ -23,6 +24,11 @@ __all__ = [
     "identity_guided_center",
     "idkl",
     "proxy_metric",
+    "circle",
+    "mask_cross_entropy",
+    "proxy_metric",
+    "structure_drift",
+    "style_distance",
     "symmetric_kl",
     "weighted_regularised_triplet",
 ]

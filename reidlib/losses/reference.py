@@ -1,5 +1,7 @@
 """The same losses as loops over anchors: slow, one line per line of the equation. Test oracles and lesson material."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -176,6 +178,37 @@ def _hinges(centres: list[Tensor], margin: float) -> list[Tensor]:
     count = len(centres)
     pairs = [(centres[i], centres[j]) for i in range(count) for j in range(count) if i != j]
     return [F.relu(margin - _distance_of(one, other)) for one, other in pairs]
+def style_distance(maps: Sequence[Tensor], donor_maps: Sequence[Tensor], usable: Tensor | None = None) -> Tensor:
+    """See :func:`reidlib.losses.style_distance`."""
+    losses = []
+    for i in range(len(maps[0])):
+        if usable is not None and not usable[i]:
+            continue
+        loss = 0.0
+        for layer, donor_layer in zip(maps, donor_maps, strict=True):
+            for own, donor in zip(layer[i], donor_layer[i], strict=True):
+                deviations = ((channel.var(correction=0) + 1e-5).sqrt() for channel in (own, donor))
+                one, other = deviations
+                loss = loss + ((own.mean() - donor.mean()) ** 2 + (one - other) ** 2) / layer.shape[1]
+        losses.append(loss)
+    return _mean(losses, maps[0])
+
+
+def structure_drift(drawings: Tensor, edges: Tensor, mask: Tensor) -> Tensor:
+    """See :func:`reidlib.losses.structure_drift`."""
+    losses = []
+    for drawing, edge, foreground in zip(drawings, edges, mask, strict=True):
+        losses.append((foreground * abs(drawing - edge)).sum() / foreground.sum())
+    return _mean(losses, drawings)
+
+
+def mask_cross_entropy(logits: Tensor, pseudo_masks: Tensor) -> Tensor:
+    """See :func:`reidlib.losses.mask_cross_entropy`."""
+    losses = []
+    for logit, target in zip(logits.flatten(), pseudo_masks.flatten(), strict=True):
+        probability = 1 / (1 + torch.exp(-logit))
+        losses.append(-target * torch.log(probability) - (1 - target) * torch.log(1 - probability))
+    return _mean(losses, logits)
 
 
 def _others(pids: Tensor, anchor: int, *, same: bool) -> list[int]:

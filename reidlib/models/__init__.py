@@ -9,6 +9,10 @@ from reidlib.models.idkl import IDKL
 from reidlib.models.maum import MAUM
 
 MODELS: dict[str, type[ReIDModel]] = {"baseline": Baseline, "fienet": FIENet, "idkl": IDKL, "maum": MAUM}
+from reidlib.models.dalnet import DALNet
+from reidlib.models.maum import MAUM
+
+MODELS: dict[str, type[ReIDModel]] = {"baseline": Baseline, "dalnet": DALNet, "maum": MAUM}
 
 __all__ = ["MODELS", "Outputs", "ReIDModel", "build"]
 

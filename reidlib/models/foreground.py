@@ -1,0 +1,75 @@
+"""Where in a photo the person is: a small network that learns it, and the guess it learns from."""
+
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class MaskNetwork(nn.Module):
+    """Where the foreground is: four convolutions of stride 2, back up by interpolation with skips to half the size.
+
+    Args:
+        width: channels after the first convolution; they double with each of the next.
+    """
+
+    def __init__(self, width: int):
+        super().__init__()
+        widths = [3, *(width * 2**level for level in range(4))]
+        self.down = nn.ModuleList(_block(*pair, stride=2) for pair in pairwise(widths))
+        self.up = nn.ModuleList(_block(fine + coarse, fine) for fine, coarse in pairwise(widths[1:]))
+        self.head = nn.Conv2d(width, 1, 1)
+
+    def forward(self, photos: Tensor) -> Tensor:
+        """(B, 3, H, W) -> logits (B, 1, H, W) float32."""
+        maps, skips = photos, []
+        for layer in self.down:
+            maps = layer(maps)
+            skips.append(maps)
+        for layer, skip in zip(reversed(self.up), skips[-2::-1], strict=True):
+            maps = F.interpolate(maps, skip.shape[2:], mode="bilinear")
+            maps = layer(torch.cat([maps, skip], dim=1))
+        return F.interpolate(self.head(maps).float(), photos.shape[2:], mode="bilinear")
+
+
+def _block(entering: int, leaving: int, stride: int = 1) -> nn.Sequential:
+    convolution = nn.Conv2d(entering, leaving, 3, stride, padding=1, bias=False)
+    return nn.Sequential(convolution, nn.InstanceNorm2d(leaving, affine=True), nn.ReLU())
+
+
+@torch.no_grad()
+def pseudo_mask(photos: Tensor, *, levels: int = 8, rounds: int = 2) -> Tensor:
+    """Guess where the person, or the thing, is: a centred ellipse, and the colours inside it against those outside.
+
+    The idea of GrabCut (Rother et al., SIGGRAPH 2004) with colour histograms in the place of Gaussian mixtures and of
+    the graph cut. The ellipse gives every pixel a first probability; each round weighs a histogram of the foreground by
+    it, one of the background by the cube of its complement (the surest places: the border), and applies Bayes' rule to
+    the pixel's colour. Reconstructed: a mask that needs no download, no network and no annotation. Its constants were
+    settled once, on twins; computed at half the size, vectorised, on the device of the photos.
+
+    Args:
+        photos: (B, 3, H, W) in 0-1.
+        levels: of each colour channel in the histograms.
+        rounds: at least 0; 0 gives the ellipse.
+
+    Returns:
+        (B, 1, H, W), probability of foreground.
+    """
+    small = F.avg_pool2d(photos.float(), 2)
+    batch, _, height, width = small.shape
+    y, x = (torch.linspace(-1, 1, size, device=photos.device) for size in (height, width))
+    ellipse = torch.sigmoid(2 * (1 - (x / 0.5).square() - (y[:, None] / 0.9).square())).flatten()
+    prior = 0.05 + 0.55 * ellipse  # never so sure that colour could not tell otherwise
+    digits = (small * levels).long().clamp(0, levels - 1).flatten(2)
+    colours = (digits[:, 0] * levels + digits[:, 1]) * levels + digits[:, 2]
+    foreground = ellipse.expand(batch, -1)
+    for _ in range(rounds):
+        likelihoods = []
+        for weights in (foreground, (1 - foreground) ** 3):
+            histogram = weights.new_zeros(batch, levels**3).scatter_add_(1, colours, weights)
+            likelihoods.append(histogram.div_(histogram.sum(dim=1, keepdim=True).clamp(min=1e-12)).gather(1, colours))
+        inside, outside = prior * likelihoods[0], (1 - prior) * likelihoods[1]
+        foreground = inside / (inside + outside).clamp(min=1e-12)
+    smooth = F.avg_pool2d(foreground.view(batch, 1, height, width), 3, 1, padding=1, count_include_pad=False)
+    return F.interpolate(smooth, photos.shape[2:], mode="bilinear")
