@@ -147,8 +147,9 @@ class Refiner(nn.Module):
             maps = maps + _restyle(second(F.relu(_restyle(first(maps), style))), style)
         height, width = edges.shape[2:]
         first, second, last = self.decoder
-        maps = F.interpolate(F.relu(first(maps)), ((height + 1) // 2, (width + 1) // 2))
-        added = F.pixel_shuffle(last(F.relu(second(maps))), 2)[:, :, :height, :width]
+        # Leaky: of the few channels here, all could fall silent for good.
+        maps = F.interpolate(F.leaky_relu(first(maps), 0.1), ((height + 1) // 2, (width + 1) // 2))
+        added = F.pixel_shuffle(last(F.leaky_relu(second(maps), 0.1)), 2)[:, :, :height, :width]
         return (edges + added.float()).clamp(0, 1)
 
 

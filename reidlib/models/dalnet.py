@@ -63,7 +63,7 @@ class DALNet(ReIDModel):
         pool: ``"gem"`` or ``"average"``.
         auxiliary: ``"dag"``, or cheaper: ``"conv"``, ``"xdog"``, ``"sobel"``, ``"grey"``.
         clean, refine: ``False`` leaves out the DAG's mask network, or its refiner.
-        width: channels of the DAG; default: a 64th of the backbone's, 32 for ResNet-50.
+        width: channels of the DAG; default: a 64th of the backbone's, at least 4; 32 for ResNet-50.
         attention: ``False`` leaves MIA out: there is no h.
         intra_metric: ``"circle"``, ``"batch-hard"`` or ``"weighted"``, what ``intra`` uses.
         triplet: ``"batch-hard"`` or ``"weighted"`` adds the term ``triplet``.
@@ -110,7 +110,7 @@ class DALNet(ReIDModel):
         self.pool = pooling(pool)
         self.neck = bn_neck(channels)
         self.classifier = classifier(channels, num_ids)
-        self.generator = generator(auxiliary, width or min(32, channels // 64), clean=clean, refine=refine)
+        self.generator = generator(auxiliary, width or max(4, channels // 64), clean=clean, refine=refine)
         self.attention = Interaction(channels) if attention else None
         for norm in self._shared_norms():
             norm.register_buffer("auxiliary_mean", norm.running_mean.clone())

@@ -10,6 +10,7 @@ from typing import Any
 
 from reidlib import profiles
 from reidlib.recipes import baseline, fienet, idkl, maum, sizes
+from reidlib.recipes import baseline, dalnet, maum, sizes
 from reidlib.recipes.recipe import Recipe
 
 __all__ = ["METHODS", "Recipe", "get"]
@@ -18,6 +19,7 @@ _METHODS = {
     "baseline": baseline.RECIPES,
     "fienet": fienet.RECIPES,
     "idkl": idkl.RECIPES,
+    "dalnet": dalnet.RECIPES,
     "maum": maum.RECIPES,
 }
 # (method, data set) → what it changes in every profile ("all") or in one.

@@ -1,0 +1,118 @@
+"""DALNet in the training loop: it resumes, its switches train, its recipes execute on twins of all shapes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import reidlib
+from reidlib import evaluation, profiles, recipes, runs, training
+from reidlib.data import Augmentation, PKSampler, ReIDDataset
+from reidlib.data.registry import READERS
+from reidlib.models.auxiliary import KINDS
+from reidlib.recipes import Recipe
+from reidlib.recipes.dalnet import RECIPES
+
+
+def open_twin(twin: Callable[..., Path], name: str) -> ReIDDataset:
+    return reidlib.data.open(name, root=twin(name), **({"split": 1} if READERS[name].splits else {}))
+
+
+def test_stopped_and_resumed_equals_uninterrupted(dalnet: Recipe, dataset: ReIDDataset, same_weights, tmp_path) -> None:
+    def fit(folder: str, **options) -> runs.Run:
+        return training.fit(dalnet.replace(epochs=2), dataset, tmp_path / folder, progress=False, **options)
+
+    whole, halfway = fit("whole"), fit("parts", stop_after=1)
+    assert halfway.epoch == 1
+    resumed = fit("parts")
+    assert resumed.finished and same_weights(resumed.model, whole.model), "weights and both sets of running statistics"
+    losses = [name for name in whole.history if name.startswith("loss")]
+    assert len(losses) == 7 and resumed.history[losses].equals(whole.history[losses])
+    loaded = runs.load(tmp_path / "parts").model
+    assert same_weights(loaded, whole.model) and loaded.generator.refiner.mean.abs().sum() > 0
+
+
+WITHOUT_GENERATOR = {"style": None, "structure": None, "mask": None}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"loss_weights": {name: 0.0}} for name in ("intra", "cross", "style", "structure", "mask")),
+        *({"model": {"auxiliary": kind}, "loss_weights": WITHOUT_GENERATOR} for kind in KINDS[1:]),
+        {"model": {"clean": False}, "loss_weights": {"mask": None}},
+        {"model": {"refine": False}, "loss_weights": {"style": None, "structure": None}},
+        {"model": {"attention": False}},
+        {"model": {"shared_from": 0}},
+        {"model": {"intra_metric": "batch-hard"}},
+        {"model": {"margin": 0.4, "gamma": 128.0}},
+        {"model": {"triplet": "weighted"}, "loss_weights": {"triplet": 1.0, "intra": 0.0}},
+    ],
+    ids=lambda changes: "-".join(map(str, [*changes.get("model", {}).values(), *changes.get("loss_weights", {})])),
+)
+def test_every_ablation_is_a_changed_weight_or_switch(dalnet: Recipe, dataset: ReIDDataset, tmp_path, changes) -> None:
+    run = training.fit(dalnet.replace(**changes, epochs=1), dataset, tmp_path / "run", progress=False)
+    assert run.finished and np.isfinite(run.history["loss"]).all()
+
+
+def test_recipes_have_the_budget_of_the_baseline_on_twins() -> None:
+    assert {dataset for method, dataset in recipes.METHODS if method == "dalnet"} == set(RECIPES)
+    for dataset in RECIPES:
+        for profile in profiles.PROFILES.keys() - {"paper"}:
+            own, other = (recipes.get(method, dataset=dataset, profile=profile) for method in ("dalnet", "baseline"))
+            same = {name: getattr(other, name) for name in ("method", "model", "loss_weights")}
+            assert Recipe.from_dict({**own.to_dict(), **same, "model": dict(same["model"])}) == other
+
+
+def test_paper_recipe_has_the_input_of_the_baseline() -> None:
+    for dataset in RECIPES:
+        own, other = (recipes.get(method, dataset=dataset, profile="paper") for method in ("dalnet", "baseline"))
+        shared = ("backbone", "weights", "height", "width", "identities", "images", "validation_share", "augmentation")
+        assert {name: getattr(own, name) for name in shared} == {name: getattr(other, name) for name in shared}
+        assert own.augmentation == Augmentation(flip=0.5, pad=10) and own.optimiser == "adamw"
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("name", ["pku-sketch", "shoe"])
+def test_notebook_profile_runs_on_the_twin(twin, name: str) -> None:
+    dataset = open_twin(twin, name)
+    run = training.fit(recipes.get("dalnet", dataset=name, profile="ci"), dataset, progress=False)
+    assert run.finished and np.isfinite(run.history["loss"]).all() and len(run.validation)
+    learned = dict(run.model.generator.named_parameters())
+    assert (learned["xdog.change"] != 0).all() and learned["refiner.decoder.2.weight"].abs().min() > 0
+    result = evaluation.evaluate(run.model, dataset, evaluation.protocols.get(name))
+    assert 0 < result.mean_average_precision <= 1
+    photos = dataset.images(*run.model.image_size).tensor(np.flatnonzero(dataset.frame["modality"] == 0)[:4])
+    panel = run.model.panel(reidlib.data.normalise(photos))
+    assert panel["auxiliary"].shape == (4, 1, *run.model.image_size) and panel["auxiliary"].isfinite().all()
+
+
+@pytest.mark.integration
+def test_one_sketch_of_each_identity_trains_stably(twin) -> None:
+    """PKU-Sketch has one sketch a person, so that no two sketches of a batch are a positive pair of their own."""
+    dataset = open_twin(twin, "pku-sketch")
+    sketches = dataset.frame[dataset.frame["modality"] == 1]
+    assert (sketches.groupby("pid").size() == 1).all()
+    recipe = recipes.get("dalnet", dataset="pku-sketch", profile="ci")
+    run = training.fit(recipe.replace(images=1, identities=8, validate_every=15), dataset, progress=False)
+    terms = run.history.filter(like="loss")
+    assert np.isfinite(terms).all(axis=None) and terms["loss.intra"].iloc[-1] < terms["loss.intra"].iloc[0]
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+@pytest.mark.parametrize("name", [*RECIPES])
+def test_paper_recipe_takes_a_step_and_is_evaluated(twin, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    dataset = open_twin(twin, name)
+    smaller_batch = {"weights": None, "epochs": 1, "warmup": 1, "milestones": (), "identities": 2, "images": 2}
+    recipe = recipes.get("dalnet", dataset=name, profile="paper").replace(**smaller_batch)
+    monkeypatch.setattr(PKSampler, "__len__", lambda self: 1)
+    run = training.fit(recipe, dataset, progress=False)
+    size = {"shoe": (256, 256), "chair": (256, 256), "cufsf": (250, 200)}.get(name, (288, 144))
+    assert list(run.history["step"]) == [1] and run.model.image_size == size
+    assert np.isfinite(run.history["loss"]).all()
+    result = evaluation.evaluate(run.model, dataset, evaluation.protocols.get(name), batch_size=32)
+    assert 0 < result.mean_average_precision <= 1
+    assert run.model.embed(torch.zeros(1, 3, *size), torch.tensor([1])).shape == (1, 2048)
