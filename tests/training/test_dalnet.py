@@ -96,7 +96,9 @@ def test_one_sketch_of_each_identity_trains_stably(twin) -> None:
     sketches = dataset.frame[dataset.frame["modality"] == 1]
     assert (sketches.groupby("pid").size() == 1).all()
     recipe = recipes.get("dalnet", dataset="pku-sketch", profile="ci")
-    run = training.fit(recipe.replace(images=1, identities=8, epochs=6, warmup=1, validate_every=6), dataset, progress=False)
+    run = training.fit(
+        recipe.replace(images=1, identities=8, epochs=6, warmup=1, validate_every=6), dataset, progress=False
+    )
     terms = run.history.filter(like="loss")
     assert np.isfinite(terms).all(axis=None) and terms["loss.intra"].iloc[-1] < terms["loss.intra"].iloc[0]
 
