@@ -23,8 +23,6 @@ __all__ = [
     "hetero_center_triplet",
     "identity_guided_center",
     "idkl",
-    "proxy_metric",
-    "circle",
     "mask_cross_entropy",
     "proxy_metric",
     "structure_drift",

@@ -178,6 +178,8 @@ def _hinges(centres: list[Tensor], margin: float) -> list[Tensor]:
     count = len(centres)
     pairs = [(centres[i], centres[j]) for i in range(count) for j in range(count) if i != j]
     return [F.relu(margin - _distance_of(one, other)) for one, other in pairs]
+
+
 def style_distance(maps: Sequence[Tensor], donor_maps: Sequence[Tensor], usable: Tensor | None = None) -> Tensor:
     """See :func:`reidlib.losses.style_distance`."""
     losses = []

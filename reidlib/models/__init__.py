@@ -4,15 +4,18 @@ import inspect
 
 from reidlib.models.base import Outputs, ReIDModel
 from reidlib.models.baseline import Baseline
+from reidlib.models.dalnet import DALNet
 from reidlib.models.fienet import FIENet
 from reidlib.models.idkl import IDKL
 from reidlib.models.maum import MAUM
 
-MODELS: dict[str, type[ReIDModel]] = {"baseline": Baseline, "fienet": FIENet, "idkl": IDKL, "maum": MAUM}
-from reidlib.models.dalnet import DALNet
-from reidlib.models.maum import MAUM
-
-MODELS: dict[str, type[ReIDModel]] = {"baseline": Baseline, "dalnet": DALNet, "maum": MAUM}
+MODELS: dict[str, type[ReIDModel]] = {
+    "baseline": Baseline,
+    "dalnet": DALNet,
+    "fienet": FIENet,
+    "idkl": IDKL,
+    "maum": MAUM,
+}
 
 __all__ = ["MODELS", "Outputs", "ReIDModel", "build"]
 

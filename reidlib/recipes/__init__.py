@@ -9,8 +9,7 @@ each method has a file, whose ``RECIPES`` says so by data set.
 from typing import Any
 
 from reidlib import profiles
-from reidlib.recipes import baseline, fienet, idkl, maum, sizes
-from reidlib.recipes import baseline, dalnet, maum, sizes
+from reidlib.recipes import baseline, dalnet, fienet, idkl, maum, sizes
 from reidlib.recipes.recipe import Recipe
 
 __all__ = ["METHODS", "Recipe", "get"]
