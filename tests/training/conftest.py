@@ -101,6 +101,7 @@ def idkl(recipe: Recipe) -> Recipe:
     return recipe.replace(method="idkl", model=own.model, loss_weights=own.loss_weights)
 
 
+@pytest.fixture
 def dalnet(recipe: Recipe) -> Recipe:
     """The same with DALNet."""
     weights = {"intra": 0.05, "cross": 0.05, "style": 0.1, "structure": 1.0, "mask": 1.0, "triplet": None}

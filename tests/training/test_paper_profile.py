@@ -22,7 +22,9 @@ METHODS = {
     "IDKL": ("idkl", {}),
     "IDKL as released": ("idkl", {"preset": "released"}),
 }
-SMALLER_BATCH = {"idkl": {"identities": 4, "images": 2}}
+SMALLER_BATCH = {  # 120 images want more memory than many machines have
+    "idkl": {"identities": 4, "images": 2},
+}
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +37,7 @@ def few(ci_twin: Path) -> ReIDDataset:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # minutes each, on a machine that has other things to do
 @pytest.mark.integration
 @pytest.mark.parametrize(("method", "model"), METHODS.values(), ids=METHODS)
 def test_a_step_and_an_evaluation(few: ReIDDataset, monkeypatch: pytest.MonkeyPatch, method: str, model: dict) -> None:

@@ -47,7 +47,7 @@ THINNINGS = [
 
 
 @pytest.mark.parametrize("thinning", THINNINGS)
-@pytest.mark.parametrize("name", ["recipe", "maum", "dalnet"])
+@pytest.mark.parametrize("name", ["recipe", "maum"])
 def test_thinned_training_has_the_budget_of_the_whole(
     name: str, thinning: dict, request, dataset: ReIDDataset, tmp_path: Path, monkeypatch
 ) -> None:
@@ -316,8 +316,7 @@ torch.save(record, f"{folder}.rank" + os.environ["RANK"])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["recipe", "maum", "fienet", "idkl"])
-@pytest.mark.parametrize("name", ["recipe", "maum", "dalnet"])
+@pytest.mark.parametrize("name", ["recipe", "maum", "fienet", "idkl", "dalnet"])
 @pytest.mark.parametrize("thinning", [None, {"modality": 1, "identities": 0.1}])
 def test_two_processes_train_one_model(name: str, thinning, request, dataset, tree, tmp_path: Path) -> None:
     recipe = request.getfixturevalue(name).replace(epochs=2, identities=4, thinning=thinning)
