@@ -16,7 +16,12 @@ import torch
 
 from reidlib import devices, models, recipes, training
 
-METHODS = {"maum": ("maum", {}), "maum-parts": ("maum", {"parts": True}), "fienet": ("fienet", {})}
+METHODS = {
+    "maum": ("maum", {}),
+    "maum-parts": ("maum", {"parts": True}),
+    "fienet": ("fienet", {}),
+    "idkl": ("idkl", {}),
+}
 
 
 def make_step(method: str, options: dict, arguments: argparse.Namespace, device: torch.device):
