@@ -33,7 +33,9 @@ def sensitivity(
     default: float | None = None,
     scale: str = "linear",
 ) -> Figure:
-    """Scores over the values of a weight or option: mean and interval over seeds, points for runs.
+    """Scores over the values of a weight or option: mean over seeds, points for runs.
+
+    Three seeds or more of each value also give an interval; that of two would say nothing, and hide the curve.
 
     Args:
         x: the column of the value.
@@ -43,7 +45,7 @@ def sensitivity(
     """
     style.require(table, [x, "seed", *metrics, *([series] if series else [])])
     table = table.assign(curve=table[series].astype("str") if series else "")
-    looks = style.looks(table["curve"])
+    looks, has_bars = style.looks(table["curve"]), table.groupby(["curve", x])["seed"].nunique().min() >= 3
     size = 3.9 * len(metrics) + 0.4, 3.5
     figure, axes = plt.subplots(1, len(metrics), figsize=size, layout="constrained", squeeze=False)
     for axis, metric in zip(axes[0], metrics, strict=True):
@@ -53,12 +55,12 @@ def sensitivity(
             mean, width = 100 * runs.mean(), 100 * runs.agg(style.interval)
             axis.scatter(part[x], 100 * part[metric], color=colour, s=11, alpha=0.45, linewidth=0, zorder=2)
             axis.errorbar(
-                mean.index, mean, width.fillna(0), color=colour, marker=marker, markersize=5.5, capsize=3,
+                mean.index, mean, width if has_bars else None, color=colour, marker=marker, markersize=5.5, capsize=3,
                 elinewidth=1.2, linewidth=1.6, label=style.label(name),
             )  # fmt: skip
         if default is not None:
             axis.axvline(default, color=style.NEUTRAL, linestyle="--", linewidth=1.2, zorder=1)
-        axis.set(xlabel=x, ylabel=f"{metric} in per cent", xscale=scale)
+        axis.set(xlabel=x.replace("_", " "), ylabel=f"{metric} in per cent", xscale=scale)
         values = sorted(table[x].unique())
         if scale == "log" or len(values) <= 8:
             axis.set_xticks(values, [f"{value:g}" for value in values])
@@ -66,7 +68,7 @@ def sensitivity(
     if series:
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=min(len(looks), 5))
     dashed = "" if default is None else "dashed: the recipe's value"
-    style.caption(figure, caption, _seeds(table), dashed)
+    style.caption(figure, caption, _seeds(table) if has_bars else "points: runs · lines: their means", dashed)
     return figure
 
 

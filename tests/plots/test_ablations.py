@@ -25,6 +25,13 @@ def test_sensitivity_draws_mean_interval_and_runs(runs):
     assert "interval" in figure.get_supxlabel()
 
 
+def test_sensitivity_of_two_seeds_has_no_interval(runs):
+    table = runs[runs["seed"] < 2].assign(memory_length=runs["variant"].map({"baseline": 0, "full": 8}))
+    figure = plots.sensitivity(table, "caption", x="memory_length")
+    assert not bars(figure.axes[1])[0].has_yerr and "interval" not in figure.get_supxlabel()
+    assert figure.axes[1].get_xlabel() == "memory length"
+
+
 def test_sensitivity_of_several_weights_has_a_legend(runs):
     table = runs.assign(weight=[1.0, 10.0, 100.0] * 2)
     figure = plots.sensitivity(table, "caption", series="variant", metrics=["mAP"], scale="log")
