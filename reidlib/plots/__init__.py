@@ -21,7 +21,7 @@ from reidlib.plots.dataset import (
 from reidlib.plots.diagrams import baseline_diagram, boxes_and_arrows
 from reidlib.plots.drawing import DRAWINGS, save
 from reidlib.plots.explain import cam_panel, localisation, probe_scores
-from reidlib.plots.maum import imbalance, maum_diagram, proxy_drift, relay_scores, relay_toy, toy_cosines
+from reidlib.plots.maum import imbalance, maum_diagram, proxy_drift, relay_scores, relay_toy
 from reidlib.plots.retrieval import affinity, cmc_curves, distance_histograms, embedding_map, ranked_strip
 from reidlib.plots.style import (
     BRANCH_COLOURS,
@@ -68,7 +68,6 @@ __all__ = [
     "sensitivity",
     "sheet",
     "tables",
-    "toy_cosines",
     "training_batch",
     "training_curves",
     "truth_panel",

@@ -123,27 +123,6 @@ def _toy_legend(table: pd.DataFrame) -> list[Line2D]:
 
 
 @drawing
-def toy_cosines(table: pd.DataFrame, caption: str) -> Figure:
-    """Cosines over the steps of the toy: of the centres of the modalities, and of centres and proxies.
-
-    ``table``: the cosines of `reidlib.explain.relay_toy`, of several stages one below the other.
-    """
-    style.require(table, ["stage", "step", "between", "own"])
-    figure, axes = plt.subplots(1, 2, figsize=(9.4, 3.3), sharey=True, layout="constrained")
-    titles = {"own": "a modality's centre and its own proxy", "between": "the centres of the two modalities"}
-    for axis, (name, title) in zip(axes, titles.items(), strict=True):
-        for stage, (colour, marker) in style.looks(table["stage"]).items():
-            part = table[table["stage"] == stage]
-            every = max(1, len(part) // 8)
-            axis.plot(part["step"], part[name], color=colour, marker=marker, markevery=every, markersize=5, label=stage)
-        axis.set(title=title, xlabel="step")
-    axes[0].set_ylabel("cosine, mean over identities")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
-    style.caption(figure, caption, "toy: points that move freely")
-    return figure
-
-
-@drawing
 def relay_scores(table: pd.DataFrame, caption: str) -> Figure:
     """Cosines of modality centres and proxies in trained models, method beside method.
 

@@ -54,14 +54,6 @@ def test_arrows_lead_to_the_proxies_that_pull(toys):
     assert sorted(dashed(memory)) == [False] * 6 + [True] * 6
 
 
-def test_cosines_of_the_toy_are_curves(toys):
-    _, cosines = toys
-    own, between = plots.toy_cosines(cosines, "caption").axes
-    expected = cosines.query("stage == '+ memory'")
-    assert between.lines[1].get_ydata().tolist() == expected["between"].tolist()
-    assert own.lines[1].get_ydata().tolist() == expected["own"].tolist()
-
-
 def test_relay_scores_put_different_people_into_the_same_row():
     name, way = "visible–infrared centres", "by way of the proxies"
     records = [
@@ -118,10 +110,8 @@ def test_imbalance_needs_a_full_run_beside_every_thinned_one(thinned):
         plots.imbalance(lacking, "caption")
 
 
-@pytest.mark.parametrize("name", ["relay_toy", "toy_cosines"])
-def test_figures_of_the_toy_are_drawn_again_from_what_was_saved(name, toys, tmp_path):
-    table = toys[0] if name == "relay_toy" else toys[1]
-    plots.save(drawing.DRAWINGS[name](table, "caption"), name, tmp_path)
-    origin = drawing.read_origin(name, tmp_path)
+def test_the_toy_is_drawn_again_from_what_was_saved(toys, tmp_path):
+    plots.save(plots.relay_toy(toys[0], "caption"), "toy", tmp_path)
+    origin = drawing.read_origin("toy", tmp_path)
     again = drawing.DRAWINGS[origin.function](origin.table, **origin.arguments)
-    assert len(again.axes) == {"relay_toy": 4, "toy_cosines": 2}[name]
+    assert len(again.axes) == 4
