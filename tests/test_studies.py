@@ -83,6 +83,8 @@ def test_results_are_found_by_recipe_not_by_label(finished, imageless, own_ledge
     assert rows["variant"].tolist() == ["baseline", "baseline", "baseline + inert module"]
     assert rows["seed"].tolist() == [0, 3, 0] and list(rows) == list(ledger.COLUMNS)
     assert rows.dtypes.to_dict() == ledger.table().dtypes.to_dict()
+    both = studies.results(control, paired=True)
+    assert both["variant"].tolist() == ["baseline", "baseline + inert module"] and both["seed"].tolist() == [0, 0]
     assert studies.results({"reference": plain.replace(seed=9)}, seed=0)["variant"].tolist() == ["reference"]
     assert studies.results(control, protocol="sysu-all-1shot-official").empty
 

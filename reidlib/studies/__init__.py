@@ -48,7 +48,9 @@ def get(name: str, *, dataset: str = "sysu", profile: str | None = None) -> dict
     return found
 
 
-def results(variants: Mapping[str, Recipe], path: str | Path | None = None, **filters: Any) -> pd.DataFrame:
+def results(
+    variants: Mapping[str, Recipe], path: str | Path | None = None, *, paired: bool = False, **filters: Any
+) -> pd.DataFrame:
     """What the ledger holds of labelled recipes: their rows with these labels, variant by variant, seed by seed.
 
     A row is found by its recipe, whatever it was called when it was recorded: a run that several studies share, such
@@ -57,13 +59,19 @@ def results(variants: Mapping[str, Recipe], path: str | Path | None = None, **fi
 
     Args:
         variants: as :func:`get` and :func:`grid` return them; their seed does not matter.
+        paired: keep only the seeds (of a split and protocol) that all variants have: means are then over the same.
         path, filters: as in :func:`reidlib.ledger.table`.
 
     Raises:
         ValueError: as :func:`reidlib.ledger.table`.
     """
-    rows = ledger.table(path, latest=True, **{"error": None, **filters})
-    return _labelled(rows, variants)
+    rows = _labelled(ledger.table(path, latest=True, **{"error": None, **filters}), variants)
+    if paired:
+        present = rows.groupby(["dataset", "split", "protocol", "reranking", "seed"], dropna=False)[
+            "variant"
+        ].transform("nunique")
+        rows = rows[present == len(variants)].reset_index(drop=True)
+    return rows
 
 
 def measures(variants: Mapping[str, Recipe], path: str | Path | None = None, **filters: Any) -> pd.DataFrame:
