@@ -10,9 +10,10 @@ from reidlib.recipes import Recipe
 @pytest.mark.parametrize("name", studies.STUDIES)
 @pytest.mark.parametrize("profile", ["screen", "paper"])
 def test_variants_differ_and_build(name: str, profile: str) -> None:
-    grid = studies.get(name, dataset="sysu", profile=profile)
+    dataset = "pku-sketch" if name.startswith("dalnet") else "sysu"
+    grid = studies.get(name, dataset=dataset, profile=profile)
     reference, *others = grid.values()
-    assert reference == recipes.get(studies.STUDIES[name].method, dataset="sysu", profile=profile)
+    assert reference == recipes.get(studies.STUDIES[name].method, dataset=dataset, profile=profile)
     assert others and len({recipe.digest for recipe in grid.values()}) == len(grid)
     for recipe in grid.values():
         assert recipe.seed == reference.seed

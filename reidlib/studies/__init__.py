@@ -18,10 +18,10 @@ from reidlib import ledger, models, recipes
 from reidlib import measures as measuring
 from reidlib.comparison import equal_wall_clock
 from reidlib.recipes import Recipe
-from reidlib.studies import baseline, idkl, maum
+from reidlib.studies import baseline, dalnet, fienet, idkl, maum
 from reidlib.studies.study import Study
 
-STUDIES: dict[str, Study] = {**baseline.STUDIES, **idkl.STUDIES, **maum.STUDIES}
+STUDIES: dict[str, Study] = {**baseline.STUDIES, **dalnet.STUDIES, **fienet.STUDIES, **idkl.STUDIES, **maum.STUDIES}
 
 
 def get(name: str, *, dataset: str = "sysu", profile: str | None = None) -> dict[str, Recipe]:

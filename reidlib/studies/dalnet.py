@@ -1,0 +1,75 @@
+"""Studies of DALNet: what its ingredients are worth, which auxiliary modality, few sketches; the comparison.
+
+Their data sets are those of sketches: ``get("dalnet-ladder", dataset="pku-sketch")``.
+"""
+
+from typing import Any
+
+from reidlib.studies.study import Study
+
+DALNET: dict[str, Any] = {"method": "dalnet"}
+OF_REFINER = ("style", "structure")
+
+
+def _auxiliary(kind: str) -> dict[str, Any]:
+    """A cheaper auxiliary modality, which has no generator losses."""
+    return {"model": {"auxiliary": kind}, "loss_weights": dict.fromkeys((*OF_REFINER, "mask"))}
+
+
+def _triplet(**model: Any) -> dict[str, Any]:
+    """DALNet with the baseline's triplet loss on the real images, and without circle losses."""
+    weights = {"triplet": 1.0, "intra": 0.0, "cross": 0.0}
+    return DALNET | {"model": {"triplet": "batch-hard", **model}, "loss_weights": weights}
+
+
+def _few(sketches: float) -> dict[str, dict[str, Any]]:
+    """DALNet with either intra-modality metric, and a share of the sketches of every identity."""
+    share = {"thinning": {"modality": 1, "images": sketches}} if sketches < 1 else {}
+    triplet = {"model": {"intra_metric": "batch-hard"}, "loss_weights": {"intra": 1.0}}
+    return {f"circle, {sketches:g} of the sketches": share, f"triplet, {sketches:g} of the sketches": triplet | share}
+
+
+STUDIES = {
+    "dalnet-ladder": Study(
+        "baseline",
+        {
+            "baseline": {},
+            "+ DAG": _triplet(attention=False),
+            "+ MIA": _triplet(),
+            "+ cross-modality circle": DALNET | {"loss_weights": {"intra": 0.0}},
+            "DALNet": DALNET,
+        },
+    ),
+    # Against the baseline of equal budget, and one that is trained for the time of DALNet: see the ratio of step times.
+    "dalnet-comparison": Study(
+        "baseline", {"baseline": {}, "baseline, trained longer": {"time": 2.5}, "DALNet": DALNET}
+    ),
+    "dalnet-auxiliary": Study(
+        "dalnet",
+        {
+            "DAG": {},
+            "without cleaning": {"model": {"clean": False}, "loss_weights": {"mask": None}},
+            "without refinement": {"model": {"refine": False}, "loss_weights": dict.fromkeys(OF_REFINER)},
+            "convolutions": _auxiliary("conv"),
+            "fixed XDoG": _auxiliary("xdog"),
+            "Sobel": _auxiliary("sobel"),
+            "grey": _auxiliary("grey"),
+        },
+    ),
+    "dalnet-few-sketches": Study("dalnet", _few(1.0) | _few(0.5) | _few(0.25)),
+    "dalnet-margin": Study(
+        "dalnet", {"as in the recipe": {}} | {f"m {value:g}": {"model": {"margin": value}} for value in (0.1, 0.4, 0.6)}
+    ),
+    "dalnet-scale": Study(
+        "dalnet",
+        {"as in the recipe": {}} | {f"γ {value:g}": {"model": {"gamma": value}} for value in (16.0, 32.0, 128.0)},
+    ),
+    "dalnet-intra": Study(
+        "dalnet",
+        {"as in the recipe": {}} | {f"λ1 {value:g}": {"loss_weights": {"intra": value}} for value in (0.0, 0.01, 0.2)},
+    ),
+    "dalnet-cross": Study(
+        "dalnet",
+        {"as in the recipe": {}} | {f"λ2 {value:g}": {"loss_weights": {"cross": value}} for value in (0.0, 0.01, 0.2)},
+    ),
+}

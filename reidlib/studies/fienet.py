@@ -1,0 +1,83 @@
+"""Studies of FIENet: what its ingredients are worth, in which form, with which weights; the comparison."""
+
+from typing import Any
+
+from reidlib.studies.study import Study
+
+FIENET: dict[str, Any] = {"method": "fienet"}
+OF_CENTRES = ("intra", "inter")
+
+
+def _with(*ingredients: str) -> dict[str, Any]:
+    """FIENet with these of its three ingredients; with none of them it is the baseline."""
+    changes = {"model": {name: name in ingredients for name in ("pfam", "mpim", "igcl")}}
+    return FIENET | changes | ({} if "igcl" in ingredients else {"loss_weights": dict.fromkeys(OF_CENTRES)})
+
+
+def _instead(center: str) -> dict[str, Any]:
+    """A relative of IGCL in its place."""
+    weights = {**dict.fromkeys(OF_CENTRES), "center": 1.0}
+    return {"model": {"igcl": False, "center": center}, "loss_weights": weights}
+
+
+STUDIES = {
+    "fienet-ladder": Study(
+        "baseline",
+        {
+            "baseline": {},
+            "+ PFAM": _with("pfam"),
+            "+ MPIM": _with("mpim"),
+            "+ PFAM + MPIM": _with("pfam", "mpim"),
+            "+ IGCL": _with("igcl"),
+            "FIENet": FIENET,
+        },
+    ),
+    # Against the baseline of equal budget, and one that is trained for the time of FIENet: see the ratio of step times.
+    "fienet-comparison": Study(
+        "baseline", {"baseline": {}, "baseline, trained longer": {"time": 1.25}, "FIENet": FIENET}
+    ),
+    # Is a difference one of the methods, or of how far a short training takes them?
+    "fienet-training-length": Study(
+        "baseline",
+        {"baseline": {}, "FIENet": FIENET, "baseline, × 3": {"time": 3}, "FIENet, × 3": FIENET | {"time": 3}},
+    ),
+    "fienet-interaction": Study(
+        "fienet",
+        {"attention": {}, "gate": {"model": {"interaction": "gate"}}, "none": {"model": {"interaction": "none"}}},
+    ),
+    "fienet-aggregation": Study(
+        "fienet",
+        {
+            "gated": {},
+            "two steps": {"model": {"aggregation": "two_step"}},
+            "one shot": {"model": {"aggregation": "one_shot"}},
+        },
+    ),
+    "fienet-terms": Study(
+        "fienet",
+        {
+            "both terms": {},
+            "intra only": {"loss_weights": {"inter": 0.0}},
+            "inter only": {"loss_weights": {"intra": 0.0}},
+            "neither": {"loss_weights": dict.fromkeys(OF_CENTRES, 0.0)},
+        },
+    ),
+    "fienet-centre-losses": Study(
+        "fienet",
+        {
+            "IGCL": {},
+            "centre cluster": _instead("center_cluster"),
+            "hetero-centre": _instead("hetero_center"),
+            "hetero-centre triplet": _instead("hetero_center_triplet"),
+        },
+    ),
+    "fienet-weight": Study(
+        "fienet",
+        {"as in the recipe": {}}
+        | {f"λ {value:g}": {"loss_weights": dict.fromkeys(OF_CENTRES, value)} for value in (0.1, 0.3, 3.0)},
+    ),
+    "fienet-margin": Study(
+        "fienet",
+        {"as in the recipe": {}} | {f"ρ {value:g}": {"model": {"center_margin": value}} for value in (0.3, 1.0, 1.3)},
+    ),
+}
