@@ -22,7 +22,7 @@ RELATIVES = {
 
 
 class FIENet(Baseline):
-    """The baseline with PFAM after stages 2 and 3, MPIM after stage 3, and IGCL on the features before the BNNeck.
+    """The baseline with PFAM after stages 2 and 3, MPIM after stage 3, and IGCL on its features.
 
     stem → stage 1 → stage 2 → PFAM → stage 3 → PFAM → MPIM → stage 4 → pooling → BNNeck → classifier. Each ingredient
     can be switched off; without all three this is :class:`reidlib.models.baseline.Baseline`, and with them it starts as
@@ -50,8 +50,11 @@ class FIENet(Baseline):
         mpim_stage: 3 or 4.
         igcl: ``False`` leaves IGCL and its terms out.
         center_margin, center_beta, center_temperature: of IGCL; p of the temperature is the classifier's.
+        center_after_neck: ``True`` takes the centres of IGCL and of its relatives from the features after the BNNeck.
+            Those before it are not negative, and lie in a narrow cone: their centres are hardly ever ``center_margin``
+            apart, and much of what tells people apart is a small part of their length.
         center: ``"center_cluster"``, ``"hetero_center"`` or ``"hetero_center_triplet"`` adds the term ``center``, that
-            relative of IGCL, with its own margin, on the features before the BNNeck.
+            relative of IGCL, with its own margin, on the same features.
 
     Raises:
         ValueError: an unknown name or a number out of range.
@@ -78,6 +81,7 @@ class FIENet(Baseline):
         center_margin: float = 0.7,
         center_beta: float = 0.0,
         center_temperature: float | None = None,
+        center_after_neck: bool = False,
         center: str | None = None,
     ):
         common = {"pool": pool, "triplet": triplet, "margin": margin, "label_smoothing": label_smoothing}
@@ -93,6 +97,7 @@ class FIENet(Baseline):
         self.mpim_stage = mpim_stage
         self.igcl = igcl
         self.center_options = {"margin": center_margin, "beta": center_beta, "temperature": center_temperature}
+        self.center_after_neck = center_after_neck
         self.center = center
 
     def forward(self, images: Tensor, modality: Tensor) -> Outputs:
@@ -106,7 +111,8 @@ class FIENet(Baseline):
         Raises:
             ValueError: as the baseline's, or the batch lacks a modality, which centres need.
         """
-        terms, features = super().losses(outputs, pids, modality), outputs.features["shared"]
+        terms = super().losses(outputs, pids, modality)
+        features = (outputs.embeddings if self.center_after_neck else outputs.features)["shared"]
         if self.igcl:
             logits = outputs.logits["shared"]
             terms |= identity_guided_center(features, pids, modality, **self.center_options, logits=logits)
