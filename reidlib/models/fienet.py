@@ -50,9 +50,9 @@ class FIENet(Baseline):
         mpim_stage: 3 or 4.
         igcl: ``False`` leaves IGCL and its terms out.
         center_margin, center_beta, center_temperature: of IGCL; p of the temperature is the classifier's.
-        center_after_neck: ``True`` takes the centres of IGCL and of its relatives from the features after the BNNeck.
-            Those before it are not negative, and lie in a narrow cone: their centres are hardly ever ``center_margin``
-            apart, and much of what tells people apart is a small part of their length.
+        center_after_neck: ``True`` takes the centres of IGCL and of its relatives from the features after the BNNeck,
+            ``False`` from those before it. These are never negative and lie in a narrow cone: with random initial
+            weights their centres are hardly a hundredth apart, far from any ``center_margin``.
         center: ``"center_cluster"``, ``"hetero_center"`` or ``"hetero_center_triplet"`` adds the term ``center``, that
             relative of IGCL, with its own margin, on the same features.
 
@@ -81,7 +81,7 @@ class FIENet(Baseline):
         center_margin: float = 0.7,
         center_beta: float = 0.0,
         center_temperature: float | None = None,
-        center_after_neck: bool = False,
+        center_after_neck: bool = True,
         center: str | None = None,
     ):
         common = {"pool": pool, "triplet": triplet, "margin": margin, "label_smoothing": label_smoothing}

@@ -128,23 +128,37 @@ def test_terms_are_those_switched_on(modality):
         sum(terms.values()).backward()
 
 
-def test_terms_are_their_equations():
+@pytest.mark.parametrize("after_neck", [True, False])
+def test_terms_are_their_equations(after_neck):
     options = {"margin": 1.3, "beta": 0.5, "temperature": 0.4}
-    model = build(**{f"center_{name}": value for name, value in options.items()}, triplet="weighted")
+    model = build(
+        **{f"center_{name}": value for name, value in options.items()},
+        center_after_neck=after_neck,
+        triplet="weighted",
+    )
     outputs = model(images(), MIXED)
     features, logits = outputs.features["shared"], outputs.logits["shared"]
+    centred = outputs.embeddings["shared"] if after_neck else features
     expected = {
         "identity": F.cross_entropy(logits, PIDS, label_smoothing=0.1),
         "triplet": losses.weighted_regularised_triplet(features, PIDS),
-        **losses.identity_guided_center(features, PIDS, MIXED, **options, logits=logits),
+        **losses.identity_guided_center(centred, PIDS, MIXED, **options, logits=logits),
     }
     torch.testing.assert_close(model.losses(outputs, PIDS, MIXED), expected)
     for name, loss_of in (
-        ("center_cluster", losses.center_cluster(features, PIDS)),
-        ("hetero_center", losses.hetero_center(features, PIDS, MIXED)),
-        ("hetero_center_triplet", losses.hetero_center_triplet(features, PIDS, MIXED)),
+        ("center_cluster", losses.center_cluster(centred, PIDS)),
+        ("hetero_center", losses.hetero_center(centred, PIDS, MIXED)),
+        ("hetero_center_triplet", losses.hetero_center_triplet(centred, PIDS, MIXED)),
     ):
-        torch.testing.assert_close(build(center=name).losses(outputs, PIDS, MIXED)["center"], loss_of)
+        relative = build(center=name, center_after_neck=after_neck)
+        torch.testing.assert_close(relative.losses(outputs, PIDS, MIXED)["center"], loss_of)
+
+
+def test_centres_are_those_of_the_test_feature_by_default():
+    outputs = build()(images(), MIXED)
+    terms = build().losses(outputs, PIDS, MIXED)
+    again = build(center_after_neck=True).losses(outputs, PIDS, MIXED)
+    assert terms["intra"] == again["intra"] != build(center_after_neck=False).losses(outputs, PIDS, MIXED)["intra"]
 
 
 def test_a_batch_without_a_modality_is_refused_by_the_centres_alone():
