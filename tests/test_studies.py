@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from reidlib import evaluation, ledger, measures, models, recipes, runs, studies
-from reidlib.recipes import Recipe
+from reidlib.models.idkl import CONFUSERS
+from reidlib.recipes import Recipe, idkl
 
 
 @pytest.mark.parametrize("name", studies.STUDIES)
@@ -56,6 +57,43 @@ def test_a_variant_is_trained_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(studies.STUDIES, "time", studies.Study("baseline", variants))
     full, longer = studies.get("time", profile="screen").values()
     assert longer == full.replace(epochs=9, warmup=1.5 * full.warmup, learning_rate=0.5) and full.epochs == 6
+
+
+def test_a_variant_may_read_the_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    twice = {"recipe": lambda recipe: recipe.replace(images=2 * recipe.images), "learning_rate": 0.5, "time": 2}
+    monkeypatch.setitem(studies.STUDIES, "twice", studies.Study("baseline", {"full": {}, "twice": twice}))
+    full, other = studies.get("twice", profile="screen").values()
+    expected = full.replace(images=2 * full.images, learning_rate=0.5)
+    assert other == expected.replace(epochs=2 * full.epochs, warmup=2 * full.warmup)
+
+
+@pytest.mark.parametrize(("dataset", "profile"), [("sysu", "screen"), ("regdb", "paper")])
+def test_comparison_of_idkl(dataset: str, profile: str) -> None:
+    grid = studies.get("idkl-comparison", dataset=dataset, profile=profile)
+    baseline, longer, wide, ours, released = grid.values()
+    assert (
+        longer.epochs == round(1.5 * baseline.epochs)
+        and longer.replace(**{name: getattr(baseline, name) for name in ("epochs", "warmup", "milestones")}) == baseline
+    )
+    assert wide.to_dict() == baseline.to_dict() | {"method": "wide-baseline"}
+    assert ours == recipes.get("idkl", dataset=dataset, profile=profile) and released == idkl.released(ours)
+
+
+@pytest.mark.parametrize("term", ["purifier", "tgsa", "csa", "mdr"])
+def test_weights_of_idkl_are_multiples_of_the_recipe(term: str) -> None:
+    usual, *others = studies.get(f"idkl-{term}", profile="screen").values()
+    weight = usual.loss_weights[term]
+    assert weight > 0 and [other.loss_weights[term] / weight for other in others] == pytest.approx([0, 0.1, 3])
+    assert all(other.replace(loss_weights={term: weight}) == usual for other in others)
+
+
+def test_confusers_of_idkl_are_all_there() -> None:
+    names = []
+    for variant, recipe in studies.get("idkl-confuser", profile="ci").items():
+        model = models.build("idkl", num_ids=2, backbone="tiny", **recipe.model)
+        names.append(model.confusion)
+        assert variant in (model.confusion, f"confuser {model.confusion}")
+    assert sorted(names) == sorted(CONFUSERS)
 
 
 def test_a_study_compares_methods(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from reidlib.models.dalnet import DALNet
 from reidlib.models.fienet import FIENet
 from reidlib.models.idkl import IDKL
 from reidlib.models.maum import MAUM
+from reidlib.models.wide import WideBaseline
 
 MODELS: dict[str, type[ReIDModel]] = {
     "baseline": Baseline,
@@ -15,6 +16,7 @@ MODELS: dict[str, type[ReIDModel]] = {
     "fienet": FIENet,
     "idkl": IDKL,
     "maum": MAUM,
+    "wide-baseline": WideBaseline,
 }
 
 __all__ = ["MODELS", "Outputs", "ReIDModel", "build"]

@@ -16,9 +16,13 @@ third modality is the auxiliary one between photos and sketches."""
 MODALITY_MARKERS = {0: "o", 1: "^", 2: "s"}
 RIGHT, WRONG = "#009E73", "#D55E00"
 NEUTRAL = "#7F7F7F"
-METHOD_NAMES = {"baseline": "baseline", "maum": "MAUM", "fienet": "FIENet", "idkl": "IDKL", "dalnet": "DALNet"}
+METHOD_NAMES = {
+    "baseline": "baseline", "maum": "MAUM", "fienet": "FIENet", "idkl": "IDKL", "dalnet": "DALNet",
+    "wide-baseline": "wider baseline",
+}  # fmt: skip
 METHOD_COLOURS = {
     "baseline": "#4D4D4D", "maum": "#E69F00", "fienet": "#56B4E9", "idkl": "#009E73", "dalnet": "#CC79A7",
+    "wide-baseline": "#A6A6A6",
 }  # fmt: skip
 """A method keeps its colour in every figure."""
 BRANCH_COLOURS = {

@@ -9,7 +9,7 @@ each method has a file, whose ``RECIPES`` says so by data set.
 from typing import Any
 
 from reidlib import profiles
-from reidlib.recipes import baseline, dalnet, fienet, idkl, maum, sizes
+from reidlib.recipes import baseline, dalnet, fienet, idkl, maum, sizes, wide
 from reidlib.recipes.recipe import Recipe
 
 __all__ = ["METHODS", "Recipe", "get"]
@@ -20,6 +20,7 @@ _METHODS = {
     "idkl": idkl.RECIPES,
     "dalnet": dalnet.RECIPES,
     "maum": maum.RECIPES,
+    "wide-baseline": wide.RECIPES,
 }
 # (method, data set) → what it changes in every profile ("all") or in one.
 METHODS: dict[tuple[str, str], dict[str, dict[str, Any]]] = {

@@ -41,7 +41,9 @@ def get(name: str, *, dataset: str = "sysu", profile: str | None = None) -> dict
     study, found = STUDIES[name], {}
     for variant, changes in study.variants.items():
         recipe = recipes.get(changes.get("method", study.method), dataset=dataset, profile=profile)
-        recipe = recipe.replace(**{part: value for part, value in changes.items() if part not in ("method", "time")})
+        fields = changes.keys() - {"method", "time", "recipe"}
+        recipe = recipe.replace(**{part: changes[part] for part in fields})
+        recipe = changes["recipe"](recipe) if "recipe" in changes else recipe
         recipe = equal_wall_clock(recipe, changes["time"]) if "time" in changes else recipe
         if not found or recipe != next(iter(found.values())):
             found[variant] = recipe

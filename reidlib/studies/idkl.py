@@ -1,7 +1,10 @@
-"""Studies of IDKL: what its components are worth."""
+"""Studies of IDKL: what its components are worth, how much depends on their weights; the comparison."""
 
+from functools import partial
 from typing import Any
 
+from reidlib.recipes import Recipe
+from reidlib.recipes.idkl import released
 from reidlib.studies.study import Study
 
 IDKL: dict[str, Any] = {"method": "idkl"}
@@ -10,6 +13,20 @@ OF_STREAMS = ("specific_identity", "specific_triplet", "discriminator", "confuse
 
 def _without(*terms: str, **weights: None) -> dict[str, Any]:
     return IDKL | {"loss_weights": {**dict.fromkeys(terms, 0.0), **weights}}
+
+
+def _times(recipe: Recipe, *, term: str, factor: float) -> Recipe:
+    return recipe.replace(loss_weights={term: factor * recipe.loss_weights[term]})
+
+
+def _weights(term: str) -> Study:
+    """The recipe's weight of a term, and multiples of it."""
+    others = {f"× {factor:g}": {"recipe": partial(_times, term=term, factor=factor)} for factor in (0, 0.1, 3)}
+    return Study("idkl", {"as in the recipe": {}} | others)
+
+
+def _options(option: str, *values: Any) -> dict[str, dict[str, Any]]:
+    return {f"{option.replace('_', ' ')} {value}": {"model": {option: value}} for value in values}
 
 
 STUDIES = {
@@ -26,4 +43,27 @@ STUDIES = {
             "+ MDR": IDKL,
         },
     ),
+    # Against the baseline of equal budget, one that has the time of IDKL, whose steps take longer, and one that has its
+    # parameters.
+    "idkl-comparison": Study(
+        "baseline",
+        {
+            "baseline": {},
+            "baseline, trained longer": {"time": 1.5},
+            "baseline, as many parameters": {"method": "wide-baseline"},
+            "IDKL": IDKL,
+            "IDKL, released": IDKL | {"recipe": released},
+        },
+    ),
+    # Is a difference one of the methods, or of how far a short training takes them?
+    "idkl-training-length": Study(
+        "baseline", {"baseline": {}, "IDKL": IDKL, "baseline, × 3": {"time": 3}, "IDKL, × 3": IDKL | {"time": 3}}
+    ),
+    "idkl-purifier": _weights("purifier"),  # λ1
+    "idkl-tgsa": _weights("tgsa"),  # λ2
+    "idkl-csa": _weights("csa"),  # λ3
+    "idkl-mdr": _weights("mdr"),
+    "idkl-purifier-margin": Study("idkl", {"as in the recipe": {}} | _options("purifier_margin", 0.1, 0.3, 1.0)),
+    "idkl-confuser": Study("idkl", {"uniform": {}} | _options("confuser", "pseudo-label", "gradient-reversal")),
+    "idkl-teacher": Study("idkl", {"as in the recipe": {}, "teacher detached": {"model": {"detach_teacher": True}}}),
 }
