@@ -105,6 +105,16 @@ def test_paper_recipe_is_that_of_the_released_code() -> None:
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
+def test_on_twins_predictions_are_pulled_together_less(dataset: str) -> None:
+    full, *others = (
+        recipes.get("idkl", dataset=dataset, profile=name) for name in ("paper", "ci", "screen", "cpu", "gpu")
+    )
+    expected = {**full.loss_weights, "csa": full.loss_weights["csa"] / 4, "mdr": full.loss_weights["mdr"] / 10}
+    for recipe in others:
+        assert dict(recipe.loss_weights) == pytest.approx(expected) and recipe.model == full.model
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
 @pytest.mark.parametrize("profile", profiles.PROFILES)
 def test_released_recipe_has_the_weights_of_its_batch(dataset: str, profile: str) -> None:
     recipe = own.released(recipes.get("idkl", dataset=dataset, profile=profile))
