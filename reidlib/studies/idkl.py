@@ -49,7 +49,7 @@ STUDIES = {
         "baseline",
         {
             "baseline": {},
-            "baseline, trained longer": {"time": 1.5},
+            "baseline, trained longer": {"time": 1.95},
             "baseline, as many parameters": {"method": "wide-baseline"},
             "IDKL": IDKL,
             "IDKL, released": IDKL | {"recipe": released},
