@@ -31,7 +31,15 @@ def relay(run: runs.Run, dataset: ReIDDataset) -> dict[str, float]:
     return explain.relay_values(explain.relay_table(run.model, dataset, run.pids, shared=shared))
 
 
+def focus(run: runs.Run, dataset: ReIDDataset) -> dict[str, float]:
+    """How much of its maps lies on the person, in each modality, beside controls: `reidlib.explain.focus_values`."""
+    from reidlib import explain
+
+    return explain.focus_values(explain.focus_table(run.model, dataset))
+
+
 MEASURES: dict[str, Callable[[runs.Run, ReIDDataset], dict[str, float]]] = {
+    "focus": focus,
     "relay": relay,
 }
 

@@ -5,7 +5,9 @@ whether a map lies on the person and whether a branch holds a factor, beside con
 """
 
 from reidlib.explain.cam import Cams, cams, grad_cam
+from reidlib.explain.centers import center_distances, center_toy
 from reidlib.explain.embedding import branch_embeddings, embedding_table, project, sample_rows
+from reidlib.explain.focus import focus_differences, focus_rows, focus_table, focus_values
 from reidlib.explain.localisation import (
     centred_gaussian,
     energy_inside,
@@ -14,8 +16,10 @@ from reidlib.explain.localisation import (
     pointing,
 )
 from reidlib.explain.memory import proxy_drift
+from reidlib.explain.occlusion import hidden_cosines, occlusion_maps
 from reidlib.explain.probes import ProbeResult, TooFewIdentities, probe, probe_identity, probe_table
 from reidlib.explain.relay import class_proxies, relay_table, relay_values
+from reidlib.explain.shapes import map_sizes
 from reidlib.explain.targets import Targets, retrieval_targets
 from reidlib.explain.toy import Toy, relay_toy
 from reidlib.explain.truth import factors, masks
@@ -28,14 +32,23 @@ __all__ = [
     "Toy",
     "branch_embeddings",
     "cams",
+    "center_distances",
+    "center_toy",
     "centred_gaussian",
     "class_proxies",
     "embedding_table",
     "energy_inside",
     "factors",
+    "focus_differences",
+    "focus_rows",
+    "focus_table",
+    "focus_values",
     "grad_cam",
+    "hidden_cosines",
     "localisation_table",
+    "map_sizes",
     "masks",
+    "occlusion_maps",
     "parts_covered",
     "pointing",
     "probe",

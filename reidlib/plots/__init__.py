@@ -21,6 +21,7 @@ from reidlib.plots.dataset import (
 from reidlib.plots.diagrams import baseline_diagram, boxes_and_arrows
 from reidlib.plots.drawing import DRAWINGS, save
 from reidlib.plots.explain import cam_panel, localisation, probe_scores
+from reidlib.plots.fienet import center_losses, fienet_diagram, focus_scores, map_sizes
 from reidlib.plots.maum import imbalance, maum_diagram, proxy_drift, relay_scores, relay_toy
 from reidlib.plots.retrieval import affinity, cmc_curves, distance_histograms, embedding_map, ranked_strip
 from reidlib.plots.style import (
@@ -46,16 +47,20 @@ __all__ = [
     "cam_panel",
     "camera_coverage",
     "caption",
+    "center_losses",
     "cmc_curves",
     "comparison",
     "contact_sheet",
     "counterfactuals",
     "distance_histograms",
     "embedding_map",
+    "fienet_diagram",
+    "focus_scores",
     "imbalance",
     "ladder",
     "ledger_caption",
     "localisation",
+    "map_sizes",
     "matcher_bars",
     "maum_diagram",
     "part_tones",
