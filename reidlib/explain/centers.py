@@ -30,7 +30,7 @@ LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 CLOUDS = (((60.0, 1.5), (38.0, 0.9)), ((86.0, 1.3), (72.0, 0.8)), ((175.0, 1.4), (150.0, 0.95)))
 
 
-def center_toy(*, images: int = 3, spread: float = 0.12, seed: int = 0) -> pd.DataFrame:
+def center_toy(*, images: int = 3, spread: float = 0.09, seed: int = 0) -> pd.DataFrame:
     """The same points under each loss: three identities with some images in either modality, in two dimensions.
 
     Args:

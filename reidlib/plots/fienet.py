@@ -73,8 +73,9 @@ def map_sizes(table: pd.DataFrame, caption: str) -> Figure:
             axis.add_patch(block)
             maps = f"{row.channels}\n{row.height}×{row.width}" if row.height > 1 else f"{row.channels}"
             axis.text(place, tall + 0.05, maps, ha="center", va="bottom", fontsize=8.5)
-            unit = f"{row.parameters / 1e6:.2f} M" if row.parameters >= 1e4 else f"{row.parameters:,}"
-            axis.text(place, -0.08, f"{row.module}\n{unit}", ha="center", va="top", fontsize=8.5, color=colour)
+            number = row.parameters
+            number = f"{number / 1e6:.2f} M" if number >= 1e6 else f"{number / 1e3:.0f} k" if number > 999 else number
+            axis.text(place, -0.08, f"{row.module}\n{number}", ha="center", va="top", fontsize=8.5, color=colour)
         axis.set(xlim=(-0.7, len(modules) - 0.4), ylim=(-0.42, 1.38))
         axis.set_ylabel(network, fontsize=10)
     style.caption(figure, caption, "above: channels, height × width", "below: parameters")
@@ -89,10 +90,15 @@ def center_losses(table: pd.DataFrame, caption: str) -> Figure:
     """
     style.require(table, ["loss", "value", "kind", "pid", "modality", "x", "y", "dx", "dy"])
     losses = table["loss"].drop_duplicates().tolist()
+    across = min(3, len(losses))
+    down = -(-len(losses) // across)
+    size = 3.5 * across + 0.3, 2.25 * down + 0.7
     figure, axes = plt.subplots(
-        1, len(losses), figsize=(2.5 * len(losses) + 0.3, 2.9), sharex=True, sharey=True, layout="constrained"
+        down, across, figsize=size, sharex=True, sharey=True, layout="constrained", squeeze=False
     )
-    for axis, loss in zip(np.atleast_1d(axes), losses, strict=True):
+    for axis in axes.flat[len(losses) :]:
+        axis.set_axis_off()
+    for axis, loss in zip(axes.flat, losses, strict=False):
         part = table[table["loss"] == loss]
         images, centres = part[part["kind"] == "image"], part[part["kind"] == "centre"]
         turn = np.linspace(0, np.pi, 90)
@@ -100,7 +106,7 @@ def center_losses(table: pd.DataFrame, caption: str) -> Figure:
         for m in (0, 1):
             colour, marker = style.MODALITY_COLOURS[m], style.MODALITY_MARKERS[m]
             of = images[images["modality"] == m]
-            axis.plot(of["x"], of["y"], marker, color=colour, markersize=4.5, alpha=0.6, linestyle="", zorder=3)
+            axis.plot(of["x"], of["y"], marker, color=colour, markersize=5, alpha=0.6, linestyle="", zorder=3)
             of = centres[centres["modality"] == m]
             axis.plot(of["x"], of["y"], marker, markersize=9, markerfacecolor="none", markeredgecolor=colour,
                       linestyle="", zorder=2)  # fmt: skip
@@ -108,18 +114,17 @@ def center_losses(table: pd.DataFrame, caption: str) -> Figure:
         lengths = np.linalg.norm(arrows, axis=1)
         moved = lengths > 1e-9
         if moved.any():
-            shown = 0.5 * arrows[moved] / lengths.max()
+            shown = 0.4 * arrows[moved] / lengths.max()
             axis.quiver(images["x"][moved], images["y"][moved], *shown.T, angles="xy", scale_units="xy", scale=1,
-                        width=0.009, color="#333333", zorder=4)  # fmt: skip
+                        width=0.006, color="#333333", zorder=4)  # fmt: skip
         for pid, of in images.groupby("pid"):
             middle = of[["x", "y"]].mean()
-            where = middle + 0.48 * middle / np.linalg.norm(middle)
+            where = middle + 0.7 * middle / np.linalg.norm(middle)
             axis.text(*where, f"id {pid + 1}", ha="center", va="center", fontsize=8, color=style.NEUTRAL)
         axis.set_title(f"{loss}: {part['value'].iloc[0]:.2f}", fontsize=10)
         axis.set_aspect("equal")
         axis.grid(False)
-    first = np.atleast_1d(axes)[0]
-    first.set(xlim=(-1.95, 1.65), ylim=(-0.25, 2.15), xticks=[-1, 0, 1], yticks=[0, 1, 2])
+    axes[0, 0].set(xlim=(-2.0, 1.6), ylim=(-0.2, 1.95), xticks=[-1, 0, 1], yticks=[0, 1])
     style.modality_legend(figure, ("visible", "infrared"))
     style.caption(figure, caption, "large and hollow: centres of a modality", "dotted: unit circle",
                   "arrows: minus the gradient, the longest of each panel equally long")  # fmt: skip
@@ -147,22 +152,24 @@ def focus_scores(table: pd.DataFrame, caption: str) -> Figure:
     figure, axes = plt.subplots(
         len(maps), len(_SCORES), figsize=size, sharex=True, sharey=True, layout="constrained", squeeze=False
     )
+    for axis, title in zip(axes[0], _SCORES.values(), strict=True):
+        axis.set_title(title)
     for axis_row, name in zip(axes, maps, strict=True):
-        for axis, (score, title) in zip(axis_row, _SCORES.items(), strict=True):
+        for axis, score in zip(axis_row, _SCORES, strict=True):
             shown = table[(table["score"] == score) & table["map"].isin([name, *_FIXED])]
             shown = shown.assign(row=np.where(shown["map"].isin(_FIXED), shown["map"], shown["method"]))
             for (label, modality, is_other), part in shown.groupby(["row", "modality", "other"]):
                 # A control that sees no image is the same for every method and seed.
                 values = 100 * (part["value"] if label in methods else part.groupby("seed")["value"].mean())
                 m = int(modality == "infrared")
-                fill = {"markerfacecolor": "white"} if is_other else {}
-                axis.errorbar(
-                    [values.mean()], [rows.index(label) + (0.13 if m else -0.13)],
-                    xerr=[np.nan_to_num(style.interval(values))], marker=style.MODALITY_MARKERS[m], markersize=6,
-                    color=style.MODALITY_COLOURS[m], linewidth=1.8, alpha=0.55 if label in _FIXED else 1, **fill,
-                )  # fmt: skip
+                width, fill = np.nan_to_num(style.interval(values)), {}
+                if is_other:
+                    width, fill = 0, {"markerfacecolor": "white"}
+                look = {"marker": style.MODALITY_MARKERS[m], "markersize": 6, "color": style.MODALITY_COLOURS[m]}
+                place = rows.index(label) + (0.13 if m else -0.13)
+                faint = 0.55 if label in _FIXED else 1
+                axis.errorbar([values.mean()], [place], xerr=[width], linewidth=1.8, alpha=faint, **look, **fill)
             axis.axhline(len(methods) - 0.5, color=style.NEUTRAL, linewidth=0.8)
-            axis.set_title(title if axis_row is axes[0] else "")
         axis_row[0].set_ylabel(name)
     axes[0, 0].set_yticks(range(len(rows)), [style.label(row) for row in rows])
     axes[0, 0].set(xlim=(0, 100), ylim=(len(rows) - 0.5, -0.5))

@@ -2,7 +2,8 @@
 
 ``get("baseline-ingredients", profile="screen")``, a study with a name, and ``grid("baseline", model={"neck": [True,
 False]})``, every combination of values, both return ``{variant: recipe}``, which :func:`reidlib.sweep.run` takes.
-``results`` finds what the ledger holds of them, ``measures`` what else was measured on them.
+``results`` finds what the ledger holds of them, ``measures`` what else was measured on them, ``trained`` the models
+that lie on this machine.
 """
 
 import inspect
@@ -14,9 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reidlib import ledger, models, recipes
+from reidlib import checkpoints, ledger, models, recipes, runs
 from reidlib import measures as measuring
 from reidlib.comparison import equal_wall_clock
+from reidlib.data import ReIDDataset
 from reidlib.recipes import Recipe
 from reidlib.studies import baseline, dalnet, fienet, idkl, maum
 from reidlib.studies.study import Study
@@ -89,6 +91,29 @@ def measures(variants: Mapping[str, Recipe], path: str | Path | None = None, **f
         ValueError, FileNotFoundError: as :func:`reidlib.measures.table`.
     """
     return _labelled(measuring.table(path, latest=True, **filters), variants)
+
+
+def trained(variants: Mapping[str, Recipe], dataset: ReIDDataset, *, seed: int = 0) -> dict[str, runs.Run]:
+    """The finished runs of labelled recipes that lie on this machine, wherever a sweep put them; nothing is trained.
+
+    Of several runs of a recipe, made with different versions of the code, the one that was finished last.
+
+    Args:
+        variants: as :func:`get` and :func:`grid` return them.
+        dataset: what they were trained on.
+        seed: takes the place of the recipes' own.
+
+    Raises:
+        ValueError: as :func:`reidlib.runs.load`.
+    """
+    found = {}
+    for variant, recipe in variants.items():
+        usual = runs.default_folder(recipe.replace(seed=seed), dataset)
+        folders = [usual, *usual.parent.glob(f"{usual.name}-*")]
+        finished = [weights for folder in folders if (weights := folder / checkpoints.WEIGHTS).is_file()]
+        if finished:
+            found[variant] = runs.load(max(finished, key=lambda weights: weights.stat().st_mtime).parent)
+    return found
 
 
 def grid(
