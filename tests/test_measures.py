@@ -91,6 +91,13 @@ def test_relay_asks_for_the_proxies_that_are_learned(finished, imageless, recipe
     assert asked["arguments"] == (run.model, imageless, run.pids) and asked["options"] == {"shared": shared}
 
 
+def test_focus_is_that_of_the_model(finished, imageless, recipe, monkeypatch) -> None:
+    run, _ = finished(recipe, imageless, PROTOCOL)
+    monkeypatch.setattr(explain, "focus_table", lambda model, dataset: (model, dataset))
+    monkeypatch.setattr(explain, "focus_values", lambda table: {"same": float(table == (run.model, imageless))})
+    assert measures.take(run, imageless, ["focus"]) == {"focus": {"same": 1.0}}
+
+
 # ---- rows
 
 

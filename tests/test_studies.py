@@ -1,5 +1,7 @@
 """Studies: grids in which every variant differs from the reference by what its name says."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -126,6 +128,28 @@ def test_results_are_found_by_recipe_not_by_label(finished, imageless, own_ledge
     assert both["variant"].tolist() == ["baseline", "baseline + inert module"] and both["seed"].tolist() == [0, 0]
     assert studies.results({"reference": plain.replace(seed=9)}, seed=0)["variant"].tolist() == ["reference"]
     assert studies.results(control, protocol="sysu-all-1shot-official").empty
+
+
+def test_trained_are_the_finished_runs_on_this_machine(imageless, own_ledger, monkeypatch) -> None:
+    variants = studies.get("null-control", profile="screen")
+    (first, recipe), (second, other) = list(variants.items())[:2]
+    loaded = []
+    monkeypatch.setattr(runs, "load", lambda folder: loaded.append(folder) or f"run in {folder.name}")
+    assert studies.trained(variants, imageless) == {}
+    usual = runs.default_folder(recipe.replace(seed=3), imageless)
+    beside = usual.with_name(f"{usual.name}-01234567")  # of other code
+    unfinished = runs.default_folder(other.replace(seed=3), imageless)
+    for number, folder in enumerate((usual, beside)):
+        folder.mkdir(parents=True)
+        (folder / "weights.safetensors").write_bytes(b"")
+        os.utime(folder / "weights.safetensors", (number, number))
+    unfinished.mkdir(parents=True)
+    assert studies.trained(variants, imageless, seed=3) == {first: f"run in {beside.name}"}, "the last to be finished"
+    os.utime(usual / "weights.safetensors", (5, 5))
+    assert studies.trained(variants, imageless, seed=3) == {first: f"run in {usual.name}"}
+    assert studies.trained(variants, imageless) == {} and len(loaded) == 2, "another seed"
+    (unfinished / "weights.safetensors").write_bytes(b"")
+    assert list(studies.trained(variants, imageless, seed=3)) == [first, second]
 
 
 def test_measures_are_found_by_recipe_not_by_label(finished, imageless, own_ledger, monkeypatch, tmp_path) -> None:

@@ -125,7 +125,7 @@ def measured() -> pd.DataFrame:
 def test_differences_are_paired_by_seed(measured: pd.DataFrame) -> None:
     table = explain.focus_differences(measured, "FIENet", "baseline")
     assert len(table) == 2 * 3 * 2 * 4 and set(table["seeds"]) == {3}
-    lines = table.set_index(["map", "score", "modality", "against"])
+    lines = table.set_index(["map", "score", "modality", "against"]).sort_index()
     one = lines.loc[("Grad-CAM", "energy", "visible")]
     assert one["difference"].to_dict() == pytest.approx(
         {"baseline": 0.1, "another image": 0.31, "centred Gaussian": 0.06, "uniform": 0.06}
