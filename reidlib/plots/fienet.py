@@ -62,7 +62,7 @@ def map_sizes(table: pd.DataFrame, caption: str) -> Figure:
     style.require(table, ["network", "module", "kind", "channels", "height", "width", "parameters"])
     networks, modules = (table[name].drop_duplicates().tolist() for name in ("network", "module"))
     size = 1.06 * len(modules) + 0.9, 2.05 * len(networks) + 0.4
-    figure, axes = plt.subplots(len(networks), 1, figsize=size, layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(len(networks), 1, figsize=size, dpi=85, layout="constrained", squeeze=False)
     style.blank(axes[:, 0])
     for axis, network in zip(axes[:, 0], networks, strict=True):
         part = table[table["network"] == network]
@@ -94,7 +94,7 @@ def center_losses(table: pd.DataFrame, caption: str) -> Figure:
     down = -(-len(losses) // across)
     size = 3.5 * across + 0.3, 2.25 * down + 0.7
     figure, axes = plt.subplots(
-        down, across, figsize=size, sharex=True, sharey=True, layout="constrained", squeeze=False
+        down, across, figsize=size, dpi=85, sharex=True, sharey=True, layout="constrained", squeeze=False
     )
     for axis in axes.flat[len(losses) :]:
         axis.set_axis_off()
@@ -150,7 +150,7 @@ def focus_scores(table: pd.DataFrame, caption: str) -> Figure:
     rows = [*methods, *_FIXED]
     size = 2.9 * len(_SCORES) + 1.5, len(maps) * (0.34 * len(rows) + 0.75) + 0.8
     figure, axes = plt.subplots(
-        len(maps), len(_SCORES), figsize=size, sharex=True, sharey=True, layout="constrained", squeeze=False
+        len(maps), len(_SCORES), figsize=size, dpi=85, sharex=True, sharey=True, layout="constrained", squeeze=False
     )
     for axis, title in zip(axes[0], _SCORES.values(), strict=True):
         axis.set_title(title)
