@@ -18,7 +18,7 @@ _OTHER = " of another image"
 
 
 @drawing
-def fienet_diagram(center_after_neck: bool = False) -> Figure:
+def fienet_diagram(center_after_neck: bool = True) -> Figure:
     """The trunk of the baseline, PFAM after stages 2 and 3, MPIM after stage 3, IGCL before or after the neck."""
     visible, infrared, loss = style.MODALITY_COLOURS[0], style.MODALITY_COLOURS[1], style.NEUTRAL
     trunk, pfam, mpim = _KINDS["stage"], _KINDS["PFAM"], _KINDS["MPIM"]

@@ -20,7 +20,6 @@ VARIANTS = [
     {"interaction": "gate", "dilations": [1, 2]},
     {"mpim_stage": 4},
     {"aggregation": "two_step", "interaction": "gate"},
-    {"center_after_neck": True},
     {},
 ]
 variants = pytest.mark.parametrize("variant", VARIANTS, ids=lambda v: "-".join(map(str, v.values())) or "full")
@@ -160,23 +159,6 @@ def test_centres_are_those_of_the_test_feature_by_default():
     terms = build().losses(outputs, PIDS, MIXED)
     again = build(center_after_neck=True).losses(outputs, PIDS, MIXED)
     assert terms["intra"] == again["intra"] != build(center_after_neck=False).losses(outputs, PIDS, MIXED)["intra"]
-
-
-def test_centres_may_be_taken_after_the_neck():
-    """IGCL and its relatives look at the other feature, and nothing else changes: no weight, no other term."""
-    options = {"center": "hetero_center", "center_margin": 1.3}
-    before, after = build(**options), build(center_after_neck=True, **options)
-    assert all(torch.equal(tensor, after.state_dict()[name]) for name, tensor in before.state_dict().items())
-    outputs = after(images(), MIXED)
-    features, embeddings = outputs.features["shared"], outputs.embeddings["shared"]
-    for model, rows in ((before, features), (after, embeddings)):
-        terms = model.losses(outputs, PIDS, MIXED)
-        expected = losses.identity_guided_center(rows, PIDS, MIXED, margin=1.3)
-        expected["center"] = losses.hetero_center(rows, PIDS, MIXED)
-        torch.testing.assert_close({name: terms[name] for name in expected}, expected)
-        torch.testing.assert_close(terms["triplet"], losses.batch_hard_triplet(features, PIDS))
-    names = ("intra", "inter", "center")
-    assert not any(torch.isclose(before.losses(outputs, PIDS, MIXED)[n], terms[n]) for n in names)
 
 
 @pytest.mark.parametrize("after", [False, True])
