@@ -4,8 +4,8 @@
                                        [--identities 8 --images 4] [--num-ids 395] [--pairs 5] [--device cpu]
 
 Forward, losses, backward and AdamW's update on random images, with the options of the ``paper`` recipe for SYSU-MM01;
-MAUM with its memory full; FIENet also with each module alone, all with IGCL. Pairs of steps, one of the baseline and one of the method back to back, because a shared
-machine drifts: the ratio, a median over pairs, is the result.
+MAUM with its memory full; FIENet also with each module alone, all with IGCL. Pairs of steps, one of the baseline and
+one of the method back to back, because a shared machine drifts: the ratio, a median over pairs, is the result.
 """
 
 import argparse
