@@ -5,6 +5,7 @@ number is a row of ``runs/measures.csv`` (:func:`record`), which is published wi
 ``figures/measures.csv`` (:func:`reidlib.ledger.publish`); :func:`table` reads both.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,23 @@ def focus(run: runs.Run, dataset: ReIDDataset) -> dict[str, float]:
 
 MEASURES: dict[str, Callable[[runs.Run, ReIDDataset], dict[str, float]]] = {
     "focus": focus,
+def probes(run: runs.Run, dataset: ReIDDataset) -> dict[str, float]:
+    """What linear probes read from every branch on test images: see `reidlib.explain.knowledge_values`."""
+    from reidlib import explain
+
+    return explain.knowledge_values(explain.knowledge_table(run.model, dataset))
+
+
+def hinges(run: runs.Run, dataset: ReIDDataset) -> dict[str, float]:
+    """Shares (0-1) of the hinges of IDKL's purifier that were above zero in training; NaN for a model without it."""
+    if getattr(run.model, "hinges", None) is None:
+        return {"entropy": math.nan, "centroid": math.nan}
+    return run.model.active_hinges
+
+
+MEASURES: dict[str, Callable[[runs.Run, ReIDDataset], dict[str, float]]] = {
+    "hinges": hinges,
+    "probes": probes,
     "relay": relay,
 }
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from reidlib import data, evaluation, explain, ledger, measures, recipes, runs, training
+from reidlib import data, evaluation, explain, ledger, measures, models, recipes, runs, training
 from reidlib.data import ReIDDataset
 from reidlib.recipes import Recipe
 
@@ -61,6 +62,7 @@ def test_what_cannot_be_measured_is_said(finished, imageless: ReIDDataset, recip
     run, _ = finished(recipe, imageless, PROTOCOL)
     for arguments, message in [
         ((run, imageless, ["sizes", "beauty"]), "unknown measure 'beauty'; choose from: focus, relay"),
+        ((run, imageless, ["sizes", "beauty"]), "unknown measure 'beauty'; choose from: hinges, probes, relay"),
         ((replace(run, epoch=1), imageless, ["sizes"]), "has not finished"),
         ((run, replace(imageless, twin_version="2"), ["sizes"]), "was trained on other data than SYSU-MM01"),
     ]:
@@ -96,6 +98,23 @@ def test_focus_is_that_of_the_model(finished, imageless, recipe, monkeypatch) ->
     monkeypatch.setattr(explain, "focus_table", lambda model, dataset: (model, dataset))
     monkeypatch.setattr(explain, "focus_values", lambda table: {"same": float(table == (run.model, imageless))})
     assert measures.take(run, imageless, ["focus"]) == {"focus": {"same": 1.0}}
+def test_hinges_are_those_of_a_purifier(finished, imageless, recipe: Recipe) -> None:
+    run, _ = finished(recipe, imageless, PROTOCOL)
+    model = models.build("idkl", num_ids=2, backbone="tiny")
+    model.hinges += torch.tensor([[3, 4], [0, 2]])
+    assert measures.take(replace(run, model=model), imageless, ["hinges"]) == {
+        "hinges": {"entropy": 0.75, "centroid": 0.0}
+    }
+    for other in (run.model, models.build("idkl", num_ids=2, backbone="tiny", purifier=False)):
+        values = measures.take(replace(run, model=other), imageless, ["hinges"])["hinges"]
+        assert list(values) == ["entropy", "centroid"] and all(map(math.isnan, values.values()))
+
+
+def test_probes_are_the_values_of_a_table(finished, imageless, recipe: Recipe, monkeypatch) -> None:
+    monkeypatch.setattr(explain, "knowledge_table", lambda model, dataset: (model, dataset))
+    monkeypatch.setattr(explain, "knowledge_values", lambda table: {"asked": float(table == (run.model, imageless))})
+    run, _ = finished(recipe, imageless, PROTOCOL)
+    assert measures.take(run, imageless, ["probes"]) == {"probes": {"asked": 1.0}}
 
 
 # ---- rows

@@ -22,7 +22,7 @@ def _times(recipe: Recipe, *, term: str, factor: float) -> Recipe:
 def _weights(term: str) -> Study:
     """The recipe's weight of a term, and multiples of it."""
     others = {f"× {factor:g}": {"recipe": partial(_times, term=term, factor=factor)} for factor in (0, 0.1, 3)}
-    return Study("idkl", {"as in the recipe": {}} | others)
+    return Study("idkl", {"as in the recipe": {}} | others, measures=("hinges",) if term == "purifier" else ())
 
 
 def _options(option: str, *values: Any) -> dict[str, dict[str, Any]]:
@@ -42,6 +42,7 @@ STUDIES = {
             "+ CSA": _without("mdr"),
             "+ MDR": IDKL,
         },
+        measures=("probes", "hinges"),
     ),
     # Against the baseline of equal budget, one that has the time of IDKL, whose steps take longer, and one that has its
     # parameters.
@@ -54,6 +55,7 @@ STUDIES = {
             "IDKL": IDKL,
             "IDKL, released": IDKL | {"recipe": released},
         },
+        measures=("probes", "hinges"),
     ),
     # Is a difference one of the methods, or of how far a short training takes them?
     "idkl-training-length": Study(
@@ -63,7 +65,9 @@ STUDIES = {
     "idkl-tgsa": _weights("tgsa"),  # λ2
     "idkl-csa": _weights("csa"),  # λ3
     "idkl-mdr": _weights("mdr"),
-    "idkl-purifier-margin": Study("idkl", {"as in the recipe": {}} | _options("purifier_margin", 0.1, 0.3, 1.0)),
+    "idkl-purifier-margin": Study(
+        "idkl", {"as in the recipe": {}} | _options("purifier_margin", 0.1, 0.3, 1.0), measures=("hinges",)
+    ),
     "idkl-confuser": Study("idkl", {"uniform": {}} | _options("confuser", "pseudo-label", "gradient-reversal")),
     "idkl-teacher": Study("idkl", {"as in the recipe": {}, "teacher detached": {"model": {"detach_teacher": True}}}),
 }
