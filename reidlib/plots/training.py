@@ -8,6 +8,9 @@ from reidlib.plots import style
 from reidlib.plots.drawing import drawing
 
 
+FEW = 5  # terms whose names have room among their curves
+
+
 @drawing
 def training_curves(table: pd.DataFrame, caption: str) -> Figure:
     """Loss terms, validation scores and learning rate over the steps of a run's history (`reidlib.runs.Run`)."""
@@ -17,7 +20,10 @@ def training_curves(table: pd.DataFrame, caption: str) -> Figure:
     for name in terms:
         axes[0].plot(table["step"], table[name], label=name.removeprefix("loss."))
     axes[0].set(title="losses, unweighted", ylabel="mean since the point before")
-    axes[0].legend()
+    if len(terms) <= FEW:
+        axes[0].legend()
+    else:
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=-(-len(terms) // 2))
     measured = table.dropna(subset=scores) if scores else table.iloc[:0]
     for name in scores:
         axes[1].plot(measured["step"], 100 * measured[name], marker="o", label=name.removeprefix("validation."))

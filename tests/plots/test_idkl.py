@@ -49,7 +49,7 @@ def test_probes_are_means_over_seeds_beside_chance():
     assert [axis.get_title() for axis in figure.axes] == ["balanced accuracy", "R²"]
     assert [label.get_text() for label in accuracy.get_yticklabels()] == ["modality", "hair"]
     line, _, (ends,) = bars(accuracy)["specific"]
-    np.testing.assert_allclose(line.get_xdata(), [0.6, 0.6])
+    np.testing.assert_allclose(line.get_xdata(orig=False), [0.6, 0.6])
     half = style.interval([0.5, 0.6, 0.7])
     np.testing.assert_allclose(ends.get_segments()[0][:, 0], [0.6 - half, 0.6 + half])
     ends_of_chance = [segment[0, 0] for lines in accuracy.collections for segment in lines.get_segments()]
@@ -80,7 +80,7 @@ def test_weights_stand_equally_far_apart():
     assert len(figure.axes) == 4
     (container,) = (each for each in figure.axes[0].containers if isinstance(each, ErrorbarContainer))
     assert container[0].get_xdata().tolist() == [0, 1, 2, 3]
-    np.testing.assert_allclose(container[0].get_ydata(), [30, 30.1, 31, 33])
+    np.testing.assert_allclose(container[0].get_ydata(orig=False), [30, 30.1, 31, 33])
     assert [label.get_text() for label in figure.axes[3].get_xticklabels()] == ["0", "0.06", "0.6", "1.8"]
     dashed = [line for line in figure.axes[0].lines if line.get_linestyle() == "--"]
     assert dashed[0].get_xdata()[0] == 2, "the recipe's value"
