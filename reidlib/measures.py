@@ -39,8 +39,6 @@ def focus(run: runs.Run, dataset: ReIDDataset) -> dict[str, float]:
     return explain.focus_values(explain.focus_table(run.model, dataset))
 
 
-MEASURES: dict[str, Callable[[runs.Run, ReIDDataset], dict[str, float]]] = {
-    "focus": focus,
 def probes(run: runs.Run, dataset: ReIDDataset) -> dict[str, float]:
     """What linear probes read from every branch on test images: see `reidlib.explain.knowledge_values`."""
     from reidlib import explain
@@ -56,6 +54,7 @@ def hinges(run: runs.Run, dataset: ReIDDataset) -> dict[str, float]:
 
 
 MEASURES: dict[str, Callable[[runs.Run, ReIDDataset], dict[str, float]]] = {
+    "focus": focus,
     "hinges": hinges,
     "probes": probes,
     "relay": relay,

@@ -7,7 +7,6 @@ from matplotlib.figure import Figure
 from reidlib.plots import style
 from reidlib.plots.drawing import drawing
 
-
 FEW = 5  # terms whose names have room among their curves
 
 
