@@ -60,7 +60,7 @@ def test_distances_are_those_of_a_loop(dataset: ReIDDataset, trained) -> None:
     table = explain.center_distances(trained, dataset, per_modality=2, seed=1)
     rows = explain.sample_rows(dataset, per_modality=2, seed=1)
     frame = dataset.frame.iloc[rows].reset_index(drop=True)
-    modality = torch.from_numpy(frame["modality"].to_numpy())
+    modality = torch.tensor(frame["modality"].tolist())
     images = normalise(dataset.images(64, 32, progress=False).tensor(rows))
     with torch.no_grad():
         outputs = trained(images, modality)
