@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reidlib.losses.generator import channel_statistics
+from reidlib.losses.generator import EPSILON, channel_statistics
 from reidlib.models.foreground import MaskNetwork
 
 KINDS = ("dag", "conv", "xdog", "sobel", "grey")
@@ -155,9 +155,8 @@ class Refiner(nn.Module):
 
 def _restyle(maps: Tensor, style: tuple[Tensor, Tensor]) -> Tensor:
     """AdaIN: (B, C, h, w) with mean and deviation (B, C) of the style instead of its own."""
-    mean, deviation = channel_statistics(maps)
-    scale = style[1] / deviation
-    return maps * scale[:, :, None, None] + (style[0] - mean * scale)[:, :, None, None]
+    mean, deviation = (statistic[:, :, None, None] for statistic in style)
+    return torch.addcmul(mean, F.instance_norm(maps.float(), eps=EPSILON), deviation)
 
 
 class DAG(nn.Module):

@@ -7,12 +7,9 @@ across them (MMCL). Everything else is reconstructed (ours; no code was released
 pooling, the test feature.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from reidlib.losses.circle import circle
 from reidlib.losses.generator import mask_cross_entropy, structure_drift, style_distance
@@ -23,6 +20,7 @@ from reidlib.models.baseline import TRIPLETS
 from reidlib.models.foreground import pseudo_mask
 from reidlib.models.heads import bn_neck, classifier, pooling
 from reidlib.models.interaction import Interaction, partners
+from reidlib.models.statistics import add_auxiliary_statistics, auxiliary_statistics, held_still
 
 PHOTO, SKETCH, AUXILIARY = range(3)
 # What images were normalised with before they came here: the ImageNet statistics, see ReIDModel.
@@ -112,9 +110,7 @@ class DALNet(ReIDModel):
         self.classifier = classifier(channels, num_ids)
         self.generator = generator(auxiliary, width or max(4, channels // 64), clean=clean, refine=refine)
         self.attention = Interaction(channels) if attention else None
-        for norm in self._shared_norms():
-            norm.register_buffer("auxiliary_mean", norm.running_mean.clone())
-            norm.register_buffer("auxiliary_var", norm.running_var.clone())
+        add_auxiliary_statistics(self.backbone)
         for name, values in (("image_mean", MEAN), ("image_deviation", DEVIATION)):
             self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
         self.intra_metric, self.triplet = intra_metric, triplet
@@ -215,7 +211,7 @@ class DALNet(ReIDModel):
         return images.contiguous(memory_format=torch.channels_last)
 
     def _auxiliary_maps(self, pictures: Tensor) -> Tensor:
-        with self._auxiliary_statistics():
+        with auxiliary_statistics(self.backbone):
             return self.backbone(self._normalised(pictures), torch.full((len(pictures),), AUXILIARY))
 
     def _identity(self, outputs: Outputs, pids: Tensor, spread: list[list[Tensor]], labels: tuple) -> Tensor:
@@ -265,7 +261,7 @@ class DALNet(ReIDModel):
             return 0 * drawn.sum()
         chosen = torch.randperm(len(drawn), device=drawn.device)[: -(-len(drawn) // 4)]
         donors = donors[chosen]
-        with _held_still(self.backbone):
+        with held_still(self.backbone):
             maps = self._style_maps(drawn[chosen])
             with torch.no_grad():
                 donor_maps = self._style_maps(sketches[donors.clamp(min=0)])
@@ -280,38 +276,6 @@ class DALNet(ReIDModel):
             if number in STYLE_STAGES:
                 found.append(maps)
         return found
-
-    def _shared_norms(self) -> list[nn.BatchNorm2d]:
-        """The normalisations of the stages that are not one modality's own."""
-        named = self.backbone.named_modules()
-        return [part for name, part in named if isinstance(part, nn.BatchNorm2d) and not name.startswith("stems.")]
-
-    @contextmanager
-    def _auxiliary_statistics(self) -> Iterator[None]:
-        """Running statistics of auxiliary images in the place of those of the real ones."""
-        self._exchange_statistics()
-        try:
-            yield
-        finally:
-            self._exchange_statistics()
-
-    def _exchange_statistics(self) -> None:
-        for norm in self._shared_norms():
-            norm.running_mean, norm.auxiliary_mean = norm.auxiliary_mean, norm.running_mean
-            norm.running_var, norm.auxiliary_var = norm.auxiliary_var, norm.running_var
-
-
-@contextmanager
-def _held_still(module: nn.Module) -> Iterator[None]:
-    """No gradient for its parameters, no change of its running statistics; gradients still pass through it."""
-    was_training, learning = module.training, [p for p in module.parameters() if p.requires_grad]
-    module.eval().requires_grad_(False)
-    try:
-        yield
-    finally:
-        module.train(was_training)
-        for parameter in learning:
-            parameter.requires_grad_(True)
 
 
 def _rows(modality: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -39,15 +39,21 @@ def _block(entering: int, leaving: int, stride: int = 1) -> nn.Sequential:
 
 
 @torch.no_grad()
-def pseudo_mask(photos: Tensor, *, levels: int = 8, rounds: int = 2) -> Tensor:
+def pseudo_mask(photos: Tensor, *, levels: int = 12, rounds: int = 2) -> Tensor:
     """Guess where the person, or the thing, is: a centred ellipse, and the colours inside it against those outside.
 
     The idea of GrabCut (Rother et al., SIGGRAPH 2004) with colour histograms in the place of Gaussian mixtures and of
     the graph cut. The ellipse gives every pixel a first probability; each round weighs a histogram of the foreground by
     it, one of the background by the cube of its complement (the surest places: the border), and applies Bayes' rule to
-    the pixel's colour. Reconstructed: a mask that needs no download, no network and no annotation. Its constants were
-    settled by overlap with the true masks of some photos of twins, test people among them: to be settled anew on
-    training people before a claim about masks is measured. Computed at half the size, vectorised, on the device.
+    the pixel's colour. Reconstructed: a mask that needs no download, no network and no annotation. Computed at half the
+    size, vectorised, on the device.
+
+    Its constants were settled by the overlap with true masks on people whom no protocol tests, in twins of profile
+    ``cpu``: 240 training photos of Market-Sketch-1K, and all 16 photos of people who are training people in each of the
+    ten splits of PKU-Sketch. Mean intersection over union there is 0.75 and 0.74; of the ellipse alone 0.66 and 0.65.
+    Other values near them (size and softness of the ellipse, prior, power) change that by less than 0.02 either way. On
+    240 training photos each, for which nothing was settled: shoes 0.64 (ellipse 0.31), chairs 0.57 (0.36), faces 0.57
+    (0.61: there the colours do not help).
 
     Args:
         photos: (B, 3, H, W) in 0-1.

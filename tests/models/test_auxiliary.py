@@ -222,7 +222,7 @@ def test_pseudo_masks_are_nearer_the_truth_than_their_ellipse(twin, name, monkey
     """The true mask is here to judge; no model has seen it."""
     monkeypatch.setenv("REIDLIB_CACHE", str(tmp_path))
     dataset = reidlib.data.open(name, root=twin(name), **({"split": 1} if name == "pku-sketch" else {}))
-    rows = np.flatnonzero(dataset.frame["modality"] == 0)[:20]
+    rows = dataset.rows("train", modality=0)[:20]
     images = dataset.images(*((64, 32) if name == "pku-sketch" else (48, 48))).tensor(rows).float() / 255
     masks = [torch.from_numpy(dataset.truth(row).person_mask.astype(np.float32))[None, None] for row in rows]
     true = torch.cat([F.interpolate(mask, images.shape[2:], mode="area") for mask in masks])[:, 0] > 0.5

@@ -6,6 +6,7 @@ from reidlib import losses, models
 from reidlib.models import dalnet
 from reidlib.models.auxiliary import KINDS
 from reidlib.models.interaction import Interaction, partners
+from reidlib.models.statistics import auxiliary_statistics
 
 MODALITY = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1])
 MIXED = torch.tensor([1, 0, 1, 0, 1, 0, 0, 1])
@@ -101,7 +102,7 @@ def test_recognition_terms_are_their_equations(modality, with_attention):
         rows = [(modality == m).nonzero()[:, 0] for m in (0, 1)]
         pids = [PIDS[rows[0]], PIDS[rows[1]], PIDS[rows[0]]]
         drawn = model.panel(images()[rows[0]])["auxiliary"]
-        with model._auxiliary_statistics():
+        with auxiliary_statistics(model.backbone):
             maps = model.backbone((drawn - model.image_mean) / model.image_deviation, torch.full((4,), 2))
         g = [outputs.features["shared"][rows[0]], outputs.features["shared"][rows[1]], model.pool(maps)]
         h = [torch.empty(0, 128)] * 3
@@ -233,7 +234,7 @@ def test_branches():
         assert not torch.allclose(auxiliary[:4], shared[:4], atol=0.01)
         drawn = model.panel(images()[:4])["auxiliary"].expand(-1, 3, -1, -1)
         other = warmed_up()
-        with other._auxiliary_statistics():
+        with auxiliary_statistics(other.backbone):
             maps = other.backbone((drawn - other.image_mean) / other.image_deviation, torch.full((4,), 2))
         torch.testing.assert_close(F.normalize(other.neck(other.pool(maps))), auxiliary[:4], rtol=1e-4, atol=1e-5)
     with pytest.raises(ValueError, match="no branch 'specific'; choose one of: shared, auxiliary"):
