@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from reidlib import ledger, runs, tables
@@ -51,6 +52,19 @@ def hinges(run: runs.Run, dataset: ReIDDataset) -> dict[str, float]:
     if getattr(run.model, "hinges", None) is None:
         return {"entropy": math.nan, "centroid": math.nan}
     return run.model.active_hinges
+def auxiliary(run: runs.Run, dataset: ReIDDataset) -> dict[str, float]:
+    """What auxiliary images show, and whether they lie between photos and sketches: `reidlib.explain.auxiliary_values`.
+
+    On test identities: distances on all their images, gradients (of a twin) on up to 100 of their photos, evenly drawn.
+    A model that draws nothing has the values that need no drawing: for comparison.
+    """
+    from reidlib import explain
+
+    gradients, photos = None, dataset.rows("test", modality=0)
+    if dataset.is_twin:
+        some = photos[np.linspace(0, len(photos) - 1, min(100, len(photos))).round().astype(int)]
+        gradients = explain.gradient_table(run.model, dataset, some)
+    return explain.auxiliary_values(explain.distance_table(run.model, dataset), gradients)
 
 
 MEASURES: dict[str, Callable[[runs.Run, ReIDDataset], dict[str, float]]] = {
@@ -58,6 +72,7 @@ MEASURES: dict[str, Callable[[runs.Run, ReIDDataset], dict[str, float]]] = {
     "hinges": hinges,
     "probes": probes,
     "relay": relay,
+    "auxiliary": auxiliary,
 }
 
 

@@ -274,3 +274,20 @@ def test_relay_of_a_trained_run(ci_twin: Path, method: str, tmp_path_factory, mo
     assert values["people"] == len(run.pids) < len(dataset.train_labels()[1]), "those held out do not take part"
     assert values.drop(["people", "unseen people", "relay gap"]).between(-1, 1).all()
     assert values["visible–infrared centres"] > values["visible–infrared centres, different people"]
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("method", ["baseline", "dalnet"])
+def test_auxiliary_of_a_trained_run(twin, method: str, tmp_path_factory, monkeypatch) -> None:
+    monkeypatch.setenv("REIDLIB_CACHE", str(tmp_path_factory.getbasetemp() / "measures-cache"))
+    dataset = data.open("pku-sketch", root=twin("pku-sketch"), split=1)
+    recipe = recipes.get(method, dataset="pku-sketch", profile="ci").replace(epochs=1, warmup=0)
+    run = training.fit(recipe, dataset, progress=False)
+    values = measures.take(run, dataset, ["auxiliary"])["auxiliary"]
+    assert values == measures.take(run, dataset, ["auxiliary"])["auxiliary"], "nothing is drawn at random"
+    images = ["photo", "fixed XDoG", *(["auxiliary"] if method == "dalnet" else []), "chance"]
+    assert [name for name in values if name.startswith("gradient")] == [f"gradient inside, {name}" for name in images]
+    assert all(0 <= values[f"gradient inside, {name}"] <= 1 for name in images)
+    assert ("between" in values) == (method == "dalnet")
+    assert values["photos"] == min(100, len(dataset.rows("test", modality=0)))
+    assert 0 <= values["sketch–photo"] <= 2 and 0 <= values["sketch–photo, different identities"] <= 2

@@ -4,6 +4,14 @@ Everything works on ``model.branches``. Truth (masks, factors) is known for synt
 whether a map lies on the person and whether a branch holds a factor, beside controls that know nothing.
 """
 
+from reidlib.explain.auxiliary import (
+    auxiliary_values,
+    distance_table,
+    drawings,
+    embedded_modalities,
+    gradient_magnitude,
+    gradient_table,
+)
 from reidlib.explain.cam import Cams, cams, grad_cam
 from reidlib.explain.centers import center_distances, center_toy
 from reidlib.explain.embedding import branch_embeddings, embedding_table, project, sample_rows
@@ -31,12 +39,16 @@ __all__ = [
     "Targets",
     "TooFewIdentities",
     "Toy",
+    "auxiliary_values",
     "branch_embeddings",
     "cams",
     "center_distances",
     "center_toy",
     "centred_gaussian",
     "class_proxies",
+    "distance_table",
+    "drawings",
+    "embedded_modalities",
     "embedding_table",
     "energy_inside",
     "factors",
@@ -49,6 +61,8 @@ __all__ = [
     "knowledge_scores",
     "knowledge_table",
     "knowledge_values",
+    "gradient_magnitude",
+    "gradient_table",
     "localisation_table",
     "map_sizes",
     "masks",
