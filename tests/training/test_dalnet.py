@@ -5,11 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 import reidlib
 from reidlib import evaluation, profiles, recipes, runs, training
-from reidlib.data import Augmentation, PKSampler, ReIDDataset
+from reidlib.data import Augmentation, ReIDDataset
 from reidlib.data.registry import READERS
 from reidlib.models.auxiliary import KINDS
 from reidlib.recipes import Recipe
@@ -101,20 +100,3 @@ def test_one_sketch_of_each_identity_trains_stably(twin) -> None:
     )
     terms = run.history.filter(like="loss")
     assert np.isfinite(terms).all(axis=None) and terms["loss.intra"].iloc[-1] < terms["loss.intra"].iloc[0]
-
-
-@pytest.mark.slow
-@pytest.mark.integration
-@pytest.mark.parametrize("name", [*RECIPES])
-def test_paper_recipe_takes_a_step_and_is_evaluated(twin, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    dataset = open_twin(twin, name)
-    smaller_batch = {"weights": None, "epochs": 1, "warmup": 1, "milestones": (), "identities": 2, "images": 2}
-    recipe = recipes.get("dalnet", dataset=name, profile="paper").replace(**smaller_batch)
-    monkeypatch.setattr(PKSampler, "__len__", lambda self: 1)
-    run = training.fit(recipe, dataset, progress=False)
-    size = {"shoe": (256, 256), "chair": (256, 256), "cufsf": (250, 200)}.get(name, (288, 144))
-    assert list(run.history["step"]) == [1] and run.model.image_size == size
-    assert np.isfinite(run.history["loss"]).all()
-    result = evaluation.evaluate(run.model, dataset, evaluation.protocols.get(name), batch_size=32)
-    assert 0 < result.mean_average_precision <= 1
-    assert run.model.embed(torch.zeros(1, 3, *size), torch.tensor([1])).shape == (1, 2048)

@@ -1,17 +1,21 @@
 """Recipes for the licensed data sets: one training step and one evaluation at their true size, on a twin.
 
 The batch, the network and the images are the recipe's; only ImageNet weights, which a test does not download, and the
-length of training are not, nor the batch where it fits on a GPU alone. The twin is cut to a few test identities.
+length of training are not, nor the batch where it fits on a GPU alone. Where it is large, the twin is cut to a few test
+identities.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import reidlib
 from reidlib import evaluation, recipes, training
 from reidlib.data import ReIDDataset, sysu
+from reidlib.data.registry import READERS
 
 TEST_IDENTITIES = 3
 METHODS = {
@@ -52,3 +56,35 @@ def test_a_step_and_an_evaluation(few: ReIDDataset, monkeypatch: pytest.MonkeyPa
     assert len(result.trials) == 10
     assert all(trial.gallery_size > 0 and trial.ranking.valid_queries > 0 for trial in result.trials)
     assert np.isfinite(list(result.mean.values())).all()
+
+
+SKETCHES = {
+    "pku-sketch": (288, 144),
+    "market-sketch-1k": (288, 144),
+    "shoe": (256, 256),
+    "chair": (256, 256),
+    "cufsf": (250, 200),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.integration
+@pytest.mark.parametrize("name", SKETCHES)
+@pytest.mark.parametrize("method", ["baseline", "dalnet"])
+def test_a_step_and_an_evaluation_on_sketches(
+    twin: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, method: str, name: str
+) -> None:
+    dataset = reidlib.data.open(name, root=twin(name), **({"split": 1} if READERS[name].splits else {}))
+    recipe = recipes.get(method, dataset=name, profile="paper")
+    assert (recipe.backbone, recipe.weights) == ("resnet50", "imagenet")
+    assert (recipe.height, recipe.width) == SKETCHES[name]
+    monkeypatch.setattr(training.PKSampler, "__len__", lambda self: 1)
+    once = {"weights": None, "epochs": 1, "warmup": 1, "milestones": (), "identities": 2, "images": 2}
+    run = training.fit(recipe.replace(**once), dataset, progress=False)
+    assert list(run.history["step"]) == [1] and np.isfinite(run.history["loss"]).all()
+    assert run.model.image_size == SKETCHES[name]
+    protocol = evaluation.protocols.get(name)
+    result = evaluation.evaluate(run.model, dataset, protocol, batch_size=32)
+    assert 0 < result.mean_average_precision <= 1
+    assert run.model.embed(torch.zeros(1, 3, *SKETCHES[name]), torch.tensor([1])).shape == (1, 2048)
