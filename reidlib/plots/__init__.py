@@ -8,6 +8,13 @@
 
 from reidlib.plots import tables
 from reidlib.plots.ablations import comparison, ladder, sensitivity, weight_map
+from reidlib.plots.dalnet import (
+    dalnet_diagram,
+    generation,
+    generation_table,
+    gradient_shares,
+    modality_distances,
+)
 from reidlib.plots.dataset import (
     camera_coverage,
     contact_sheet,
@@ -54,12 +61,16 @@ __all__ = [
     "comparison",
     "contact_sheet",
     "counterfactuals",
+    "dalnet_diagram",
     "distance_histograms",
     "embedding_map",
     "fienet_diagram",
     "focus_scores",
     "hinge_shares",
     "idkl_diagram",
+    "generation",
+    "generation_table",
+    "gradient_shares",
     "imbalance",
     "ladder",
     "ledger_caption",
@@ -68,6 +79,7 @@ __all__ = [
     "map_sizes",
     "matcher_bars",
     "maum_diagram",
+    "modality_distances",
     "part_tones",
     "probe_scores",
     "proxy_drift",
