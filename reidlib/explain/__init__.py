@@ -17,6 +17,7 @@ from reidlib.explain.centers import center_distances, center_toy
 from reidlib.explain.embedding import branch_embeddings, embedding_table, project, sample_rows
 from reidlib.explain.focus import focus_differences, focus_rows, focus_table, focus_values
 from reidlib.explain.knowledge import knowledge_scores, knowledge_table, knowledge_values
+from reidlib.explain.foreground import foreground_maps, overlaps
 from reidlib.explain.localisation import (
     centred_gaussian,
     energy_inside,
@@ -56,6 +57,7 @@ __all__ = [
     "focus_rows",
     "focus_table",
     "focus_values",
+    "foreground_maps",
     "grad_cam",
     "hidden_cosines",
     "knowledge_scores",
@@ -67,6 +69,7 @@ __all__ = [
     "map_sizes",
     "masks",
     "occlusion_maps",
+    "overlaps",
     "parts_covered",
     "pointing",
     "probe",

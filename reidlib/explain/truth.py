@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 
-from reidlib.data import ReIDDataset
+from reidlib.data import ReIDDataset, cufsf
 
 CHROMA = 0.15
 """Least chroma (largest less smallest of red, green and blue, 0–1) at which a colour has a hue worth the name."""
@@ -52,6 +52,7 @@ def factors(dataset: ReIDDataset, rows: np.ndarray) -> pd.DataFrame:
 def masks(dataset: ReIDDataset, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """True masks of images of a twin: person (N, H, W) bool, parts (N, H, W) uint8 (0 is background).
 
+    They lie as the image does that the reader gives: those of a face are cut out and turned with it, by its points.
     Each image is rendered again to get them, which takes milliseconds an image: keep the result.
 
     Raises:
@@ -60,7 +61,12 @@ def masks(dataset: ReIDDataset, rows: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
     def of(row: int) -> tuple[np.ndarray, np.ndarray]:
         truth = dataset.truth(row)
-        return truth.person_mask, truth.part_mask
+        found = truth.person_mask, truth.part_mask
+        if dataset.name != "cufsf":
+            return found
+        points = cufsf.read_points(dataset.root / cufsf.files(dataset.frame["path"].iloc[row])[1])
+        person, parts = (cufsf.align(mask.astype(np.uint8), points, order=0) for mask in found)
+        return person.astype(bool), parts
 
     with ThreadPoolExecutor() as pool:
         person, parts = zip(*pool.map(of, np.asarray(rows).tolist()), strict=True)

@@ -30,6 +30,7 @@ from reidlib.plots.drawing import DRAWINGS, save
 from reidlib.plots.explain import cam_panel, localisation, probe_scores
 from reidlib.plots.fienet import center_losses, fienet_diagram, focus_scores, map_sizes
 from reidlib.plots.idkl import branch_probes, hinge_shares, idkl_diagram, loss_weights
+from reidlib.plots.generalisation import against_chance
 from reidlib.plots.maum import imbalance, maum_diagram, proxy_drift, relay_scores, relay_toy
 from reidlib.plots.retrieval import affinity, cmc_curves, distance_histograms, embedding_map, ranked_strip
 from reidlib.plots.style import (
@@ -50,6 +51,7 @@ __all__ = [
     "METHOD_NAMES",
     "MODALITY_COLOURS",
     "affinity",
+    "against_chance",
     "baseline_diagram",
     "boxes_and_arrows",
     "branch_probes",

@@ -20,6 +20,7 @@ _SCORES = {
     "categorical": "balanced accuracy", "identity": "balanced accuracy", "continuous": "R²", "circular": "R²",
 }  # fmt: skip
 _MEASURES = {"energy": "energy on the person", "pointing": "maximum on the person", "parts": "parts covered"}
+_THING = {"person": "person", "square": "thing", "face": "head"}  # by the shape of the images
 _CONTROLS = ("centred Gaussian", "uniform", "another image")
 
 
@@ -59,8 +60,9 @@ def cam_panel(table: pd.DataFrame, dataset: "ReIDDataset | Photos", caption: str
     scale = plt.cm.ScalarMappable(cmap="inferno")
     bar = figure.colorbar(scale, ax=axes[1:, :], shrink=0.6, aspect=30, pad=0.02, ticks=[0, 1])
     bar.set_label("share of the largest value", fontsize=8)
-    inside = "under each map: how much of it lies inside the person" if table["energy"].notna().any() else ""
-    style.caption(figure, caption, inside, "white: edge of the person" if outline else "")
+    thing = _THING[dataset.reader.shape]
+    inside = f"under each map: how much of it lies inside the {thing}" if table["energy"].notna().any() else ""
+    style.caption(figure, caption, inside, f"white: edge of the {thing}" if outline else "")
     return figure
 
 

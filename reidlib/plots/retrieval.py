@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 def ranked_strip(table: pd.DataFrame, dataset: "ReIDDataset | Photos", caption: str) -> Figure:
     """One row a query: the query, then the gallery images it brings up, nearest first (`tables.ranked_list`).
 
-    Frames tell right (green, solid) from wrong (vermilion, dashed), so that they differ without colour, too.
+    Frames tell right (green, solid) from wrong (vermilion, dashed), so that they differ without colour, too. A column
+    ``model`` is written beside each query: the same query may come once for each of several models.
     """
     style.require(table, ["query", "rank", *tables.WHO, "correct"])
     queries, depth = table["query"].nunique(), int(table["rank"].max())
@@ -43,6 +44,7 @@ def ranked_strip(table: pd.DataFrame, dataset: "ReIDDataset | Photos", caption: 
         if record.rank == 0:
             name = dataset.reader.modalities[record.modality]
             text = f"id {record.pid}\n{name if name == 'sketch' else f'camera {record.camid}'}"
+            text = f"{style.label(record.model)}\n{text}" if "model" in table else text
             axis.set_ylabel(text, rotation=0, ha="right", va="center", fontsize=9)
             continue
         colour, line = (RIGHT, "-") if record.correct else (WRONG, (0, (1.6, 1.0)))

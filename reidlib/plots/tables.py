@@ -141,6 +141,63 @@ def differences(comparisons: Iterable["Comparison"], metric: str = "mAP") -> pd.
     return pd.concat(rows, ignore_index=True)
 
 
+def against_chance(
+    results: Mapping[str, "EvaluationResult"], rows: pd.DataFrame, identities: pd.DataFrame
+) -> pd.DataFrame:
+    """Rank-1 of models on one data set, where every query has one match, with intervals and beside chance.
+
+    Args:
+        results: model → its result, at least one: of a run or of what was not trained.
+        rows: of the ledger, of the same data and protocol, as `reidlib.studies.results` gives them; may be empty.
+        identities: their scores by identity, as ``ledger.identities(rows)`` gives them.
+
+    Returns:
+        A line a model, results first, variants after: ``dataset`` (its title), ``model``, ``rank-1`` (0–1), ``low`` and
+        ``high`` (ends of the 95 % interval, see `reidlib.uncertainty`, over query identities and, where there are
+        several, over runs), ``runs`` and ``chance`` (one over the images of the gallery: the expected rank-1 of a
+        random order).
+
+    Raises:
+        ValueError: no result, results or rows of several protocols or data sets, or rows without scores by identity.
+    """
+    from reidlib.data.registry import READERS
+    from reidlib.ledger import KEY
+
+    protocols = {(result.dataset, result.protocol.name) for result in results.values()}
+    protocols |= set(rows[["dataset", "protocol"]].itertuples(index=False, name=None))
+    if not results or len(protocols) != 1:
+        raise ValueError(f"give one result or more, and all of one data set and protocol, not of {sorted(protocols)}")
+    scores = []
+    for name, result in results.items():
+        for trial in result.trials:
+            right = trial.ranking.first_match_rank == 1
+            columns = {"model": name, "run": 0, "pid": trial.query_pids, "queries": 1, "rank-1": right}
+            scores.append(pd.DataFrame(columns)[trial.ranking.valid])
+    labelled = rows.reset_index(drop=True).reset_index(names="run")[[*KEY, "run", "variant"]]
+    recorded = labelled.rename(columns={"variant": "model"}).merge(identities, on=KEY)
+    if missing := sorted(set(labelled["run"]) - set(recorded["run"])):
+        raise ValueError(f"the scores by identity of {len(missing)} runs are not known: evaluate their folders again")
+    scores.append(recorded.sort_values("run", kind="stable")[["model", "run", "pid", "queries", "rank-1"]])
+    lines = [(model, *_mean_and_interval(part)) for model, part in pd.concat(scores).groupby("model", sort=False)]
+    table = pd.DataFrame(lines, columns=["model", "rank-1", "low", "high", "runs"])
+    trials = next(iter(results.values())).trials
+    table["chance"] = np.mean([1 / trial.gallery_size for trial in trials])
+    table.insert(0, "dataset", READERS[next(iter(results.values())).dataset].title)
+    return table
+
+
+def _mean_and_interval(scores: pd.DataFrame) -> tuple[float, float, float, int]:
+    """Rank-1 of all queries of all runs, the ends of its interval, the number of runs."""
+    from reidlib.uncertainty import interval
+
+    scores = scores.assign(right=scores["rank-1"] * scores["queries"])
+    sums = scores.groupby(["run", "pid"])[["right", "queries"]].sum().unstack(fill_value=0)
+    right, queries = sums["right"].to_numpy(np.float64), sums["queries"].to_numpy(np.float64)
+    values = np.divide(right, queries, out=np.zeros_like(right), where=queries > 0)
+    weights = queries / queries.sum(axis=1, keepdims=True)
+    return float((values * weights).sum(axis=1).mean()), *interval(values, weights), len(values)
+
+
 def thinned(rows: pd.DataFrame, recipes: Mapping[str, "Recipe"], metric: str = "mAP") -> pd.DataFrame:
     """Runs with fewer images or identities of one modality, for `plots.imbalance`.
 

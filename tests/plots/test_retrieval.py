@@ -77,3 +77,11 @@ def test_embedding_map_keeps_every_point(number):
     same = circles.get_facecolors()[3]  # row 6, as row 0 of identity 0
     np.testing.assert_array_equal(same, circles.get_facecolors()[0])
     assert len(np.unique(np.r_[circles.get_facecolors(), triangles.get_facecolors()], axis=0)) == 3
+
+
+@pytest.mark.integration
+def test_ranked_strip_names_the_model_beside_its_query(dataset):
+    table = dataset.frame.loc[dataset.rows("test")[:2], tables.WHO].reset_index(drop=True)
+    table = table.assign(query=0, rank=range(2), correct=pd.array([None, True], dtype="boolean"))
+    plain, named = plots.ranked_strip(table, dataset, ""), plots.ranked_strip(table.assign(model="dalnet"), dataset, "")
+    assert named.axes[0].get_ylabel() == f"DALNet\n{plain.axes[0].get_ylabel()}"

@@ -188,3 +188,49 @@ def test_thinned_runs_are_put_beside_those_with_all_images():
         ("maum", 0, "infrared identities", 1.0, 0.4),
         ("maum", 0, "infrared identities", 0.25, 0.2),
     }
+
+
+def sketches_and_photos(photos: int) -> ReIDDataset:
+    """As many shoes, each with a photo and two sketches."""
+    rows = [(pid, modality, modality) for pid in range(photos) for modality in (0, 1, 1)]
+    frame = invented(rows).frame
+    return ReIDDataset("shoe", "nowhere", frame, READERS["shoe"])
+
+
+def half_right(photos: int) -> tuple[ReIDDataset, object]:
+    """Every second shoe is found by both of its sketches, the others by none; and a result that says so."""
+    dataset = sketches_and_photos(photos)
+    pids, sketch = (dataset.frame[name].to_numpy() for name in ("pid", "modality"))
+    wanted = np.where((sketch == 1) & (pids % 2 == 1), pids - 1, pids)
+    return dataset, score(np.eye(photos, dtype=np.float32)[wanted], dataset, protocols.get("shoe"))
+
+
+def ledger_rows(result, seeds: int, right: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows of a ledger, and of identities: in each run all are right in a share of their two queries."""
+    key = {"code": "c", "data": "d", "protocol": result.protocol.name, "reranking": "none"}
+    rows = pd.DataFrame([{"recipe": f"r{seed}", **key} for seed in range(seeds)])
+    pids = pd.DataFrame({"pid": np.unique(result.trials[0].query_pids), "queries": 2, "rank-1": right, "mAP": right})
+    return rows.assign(variant="DALNet", dataset="shoe"), rows.merge(pids, how="cross")
+
+
+def test_scores_against_chance_have_intervals_over_identities_and_runs():
+    _, result = half_right(40)
+    table = tables.against_chance({"pixels": result}, *ledger_rows(result, seeds=3, right=0.75))
+    assert table["model"].tolist() == ["pixels", "DALNet"] and table["runs"].tolist() == [1, 3]
+    assert table["rank-1"].tolist() == pytest.approx([0.5, 0.75]) and set(table["dataset"]) == {"QMUL-ShoeV2"}
+    assert table["chance"].tolist() == [1 / 40] * 2
+    pixels, method = table.to_dict("records")
+    assert pixels["low"] == pytest.approx(0.5 - 1.96 * 0.5 / 40**0.5, abs=0.03)
+    assert pixels["high"] == pytest.approx(0.5 + 1.96 * 0.5 / 40**0.5, abs=0.03)
+    assert (method["low"], method["high"]) == pytest.approx((0.75, 0.75))  # all identities and runs are alike
+
+
+def test_scores_against_chance_are_of_one_protocol_and_complete():
+    _, result = half_right(6)
+    rows, identities = ledger_rows(result, seeds=2, right=1.0)
+    with pytest.raises(ValueError, match="one data set and protocol"):
+        tables.against_chance({"pixels": result}, rows.assign(dataset="chair"), identities)
+    with pytest.raises(ValueError, match="one result or more"):
+        tables.against_chance({}, rows, identities)
+    with pytest.raises(ValueError, match="of 1 runs are not known"):
+        tables.against_chance({"pixels": result}, rows, identities[identities["recipe"] == "r0"])
