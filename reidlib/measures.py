@@ -52,6 +52,8 @@ def hinges(run: runs.Run, dataset: ReIDDataset) -> dict[str, float]:
     if getattr(run.model, "hinges", None) is None:
         return {"entropy": math.nan, "centroid": math.nan}
     return run.model.active_hinges
+
+
 def auxiliary(run: runs.Run, dataset: ReIDDataset) -> dict[str, float]:
     """What auxiliary images show, and whether they lie between photos and sketches: `reidlib.explain.auxiliary_values`.
 
@@ -68,11 +70,11 @@ def auxiliary(run: runs.Run, dataset: ReIDDataset) -> dict[str, float]:
 
 
 MEASURES: dict[str, Callable[[runs.Run, ReIDDataset], dict[str, float]]] = {
+    "auxiliary": auxiliary,
     "focus": focus,
     "hinges": hinges,
     "probes": probes,
     "relay": relay,
-    "auxiliary": auxiliary,
 }
 
 

@@ -93,7 +93,7 @@ def environment() -> dict[str, str]:
         ("evaluate absent", "absent holds no run: there is no recipe.json"),
         ("sweep nothing", "unknown study 'nothing'; choose one of: baseline-ingredients, null-control"),
         ("sweep null-control --profile ci --root absent", "there is no folder absent"),
-        ("sweep null-control --profile ci --measures beauty", "unknown measure 'beauty'; choose from: focus, "),
+        ("sweep null-control --profile ci --measures beauty", "unknown measure 'beauty'; choose from: auxiliary, "),
         ("figures nothing", "unknown figure 'nothing'; choose from: "),
         ("check market", "unknown data set 'market'; choose one of: sysu"),
         ("check sysu --root absent", "there is no folder absent"),

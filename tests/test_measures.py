@@ -61,7 +61,7 @@ def test_measures_are_taken_in_the_order_asked_for(finished, imageless, recipe: 
 def test_what_cannot_be_measured_is_said(finished, imageless: ReIDDataset, recipe: Recipe, record, tmp_path) -> None:
     run, _ = finished(recipe, imageless, PROTOCOL)
     for arguments, message in [
-        ((run, imageless, ["sizes", "beauty"]), "unknown measure 'beauty'; choose from: focus, hinges, probes, relay"),
+        ((run, imageless, ["sizes", "beauty"]), "unknown measure 'beauty'; choose from: auxiliary, "),
         ((replace(run, epoch=1), imageless, ["sizes"]), "has not finished"),
         ((run, replace(imageless, twin_version="2"), ["sizes"]), "was trained on other data than SYSU-MM01"),
     ]:
@@ -97,6 +97,8 @@ def test_focus_is_that_of_the_model(finished, imageless, recipe, monkeypatch) ->
     monkeypatch.setattr(explain, "focus_table", lambda model, dataset: (model, dataset))
     monkeypatch.setattr(explain, "focus_values", lambda table: {"same": float(table == (run.model, imageless))})
     assert measures.take(run, imageless, ["focus"]) == {"focus": {"same": 1.0}}
+
+
 def test_hinges_are_those_of_a_purifier(finished, imageless, recipe: Recipe) -> None:
     run, _ = finished(recipe, imageless, PROTOCOL)
     model = models.build("idkl", num_ids=2, backbone="tiny")

@@ -243,7 +243,7 @@ def test_two_protocols_share_what_is_measured(grid, imageless, trained, measured
 
 
 def test_an_unknown_measure_is_said_before_anything_is_trained(grid, imageless, trained) -> None:
-    with pytest.raises(ValueError, match="unknown measure 'beauty'; choose from: focus, "):
+    with pytest.raises(ValueError, match="unknown measure 'beauty'; choose from: auxiliary, "):
         sweep.run(grid, imageless, PROTOCOL, measures=["beauty"])
     assert not trained
 

@@ -16,8 +16,8 @@ from reidlib.explain.cam import Cams, cams, grad_cam
 from reidlib.explain.centers import center_distances, center_toy
 from reidlib.explain.embedding import branch_embeddings, embedding_table, project, sample_rows
 from reidlib.explain.focus import focus_differences, focus_rows, focus_table, focus_values
-from reidlib.explain.knowledge import knowledge_scores, knowledge_table, knowledge_values
 from reidlib.explain.foreground import foreground_maps, overlaps
+from reidlib.explain.knowledge import knowledge_scores, knowledge_table, knowledge_values
 from reidlib.explain.localisation import (
     centred_gaussian,
     energy_inside,
@@ -59,12 +59,12 @@ __all__ = [
     "focus_values",
     "foreground_maps",
     "grad_cam",
+    "gradient_magnitude",
+    "gradient_table",
     "hidden_cosines",
     "knowledge_scores",
     "knowledge_table",
     "knowledge_values",
-    "gradient_magnitude",
-    "gradient_table",
     "localisation_table",
     "map_sizes",
     "masks",

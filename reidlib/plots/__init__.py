@@ -29,8 +29,8 @@ from reidlib.plots.diagrams import baseline_diagram, boxes_and_arrows
 from reidlib.plots.drawing import DRAWINGS, save
 from reidlib.plots.explain import cam_panel, localisation, probe_scores
 from reidlib.plots.fienet import center_losses, fienet_diagram, focus_scores, map_sizes
-from reidlib.plots.idkl import branch_probes, hinge_shares, idkl_diagram, loss_weights
 from reidlib.plots.generalisation import against_chance
+from reidlib.plots.idkl import branch_probes, hinge_shares, idkl_diagram, loss_weights
 from reidlib.plots.maum import imbalance, maum_diagram, proxy_drift, relay_scores, relay_toy
 from reidlib.plots.retrieval import affinity, cmc_curves, distance_histograms, embedding_map, ranked_strip
 from reidlib.plots.style import (
@@ -68,11 +68,11 @@ __all__ = [
     "embedding_map",
     "fienet_diagram",
     "focus_scores",
-    "hinge_shares",
-    "idkl_diagram",
     "generation",
     "generation_table",
     "gradient_shares",
+    "hinge_shares",
+    "idkl_diagram",
     "imbalance",
     "ladder",
     "ledger_caption",

@@ -54,10 +54,10 @@ class OfChannels(torch.nn.Module):
     """Test features set by the modality alone; draws a square in the place where the person is told to be."""
 
     image_size, branches = SIZE, ("shared", "auxiliary")
-    angles = {"shared": (0.0, 1.2), "auxiliary": (0.5, 1.2)}
 
     def __init__(self) -> None:
         super().__init__()
+        self.angles = {"shared": (0.0, 1.2), "auxiliary": (0.5, 1.2)}
         self.weight = torch.nn.Parameter(torch.zeros(1))
 
     def check_branch(self, branch: str) -> None:
