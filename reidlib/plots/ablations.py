@@ -17,10 +17,16 @@ from reidlib.plots.drawing import drawing
 METRICS = ("rank-1", "mAP")
 
 
-def _seeds(table: pd.DataFrame) -> str:
+def _has_bars(table: pd.DataFrame, by: Sequence[str]) -> bool:
+    """Whether everything has three seeds or more: the interval of two would say nothing, and hide what there is."""
+    return bool(table.groupby(list(by))["seed"].nunique().min() >= 3)
+
+
+def _explained(table: pd.DataFrame, has_bars: bool, means: str) -> str:
     """What a caption says about points and bars, if there is more than one seed to speak of."""
-    several = table["seed"].nunique() > 1
-    return "points: runs · bars: 95 % interval of the mean (Student t)" if several else ""
+    if has_bars:
+        return "points: runs · bars: 95 % interval of the mean (Student t)"
+    return f"points: runs · {means}: their means" if table["seed"].nunique() > 1 else ""
 
 
 @drawing
@@ -35,7 +41,7 @@ def sensitivity(
 ) -> Figure:
     """Scores over the values of a weight or option: mean over seeds, points for runs.
 
-    Three seeds or more of each value also give an interval; that of two would say nothing, and hide the curve.
+    Three seeds or more of each value also give an interval.
 
     Args:
         x: the column of the value.
@@ -45,7 +51,7 @@ def sensitivity(
     """
     style.require(table, [x, "seed", *metrics, *([series] if series else [])])
     table = table.assign(curve=table[series].astype("str") if series else "")
-    looks, has_bars = style.looks(table["curve"]), table.groupby(["curve", x])["seed"].nunique().min() >= 3
+    looks, has_bars = style.looks(table["curve"]), _has_bars(table, ["curve", x])
     size = 3.9 * len(metrics) + 0.4, 3.5
     figure, axes = plt.subplots(1, len(metrics), figsize=size, layout="constrained", squeeze=False)
     for axis, metric in zip(axes[0], metrics, strict=True):
@@ -68,7 +74,7 @@ def sensitivity(
     if series:
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=min(len(looks), 5))
     dashed = "" if default is None else "dashed: the recipe's value"
-    style.caption(figure, caption, _seeds(table) if has_bars else "points: runs · lines: their means", dashed)
+    style.caption(figure, caption, _explained(table, has_bars, "lines"), dashed)
     return figure
 
 
@@ -102,7 +108,9 @@ def ladder(
     components: Sequence[str] = (),
     metrics: Sequence[str] = METRICS,
 ) -> Figure:
-    """Variants of a method from top to bottom: which components are on, and the scores with their interval.
+    """Variants of a method from top to bottom: which components are on, and the scores.
+
+    Three seeds or more of each variant also give an interval.
 
     Args:
         table: with ``variant`` and ``seed``; variants are drawn in the order they appear in.
@@ -114,7 +122,7 @@ def ladder(
     reference = variants[0] if reference is None else reference
     if reference not in variants:
         raise ValueError(f"no variant is called {reference!r}; the table has {variants}")
-    rows, dots = np.arange(len(variants)), len(components)
+    rows, dots, has_bars = np.arange(len(variants)), len(components), _has_bars(table, ["variant"])
     ratios = [max(0.34 * dots, 0.01), *[3.6] * len(metrics)]
     size = 2.3 + sum(ratios), 0.4 * len(variants) + (1.2 if not dots else 1.9)
     figure, axes = plt.subplots(
@@ -127,14 +135,14 @@ def ladder(
         mean, width = scores.mean().reindex(variants), scores.agg(style.interval).reindex(variants)
         axis.axvline(mean[reference], color=style.NEUTRAL, linestyle="--", linewidth=1.2, zorder=1)
         axis.errorbar(
-            mean, rows, xerr=width.fillna(0), linestyle="", marker="o", markersize=7, linewidth=2.2,
+            mean, rows, xerr=width if has_bars else None, linestyle="", marker="o", markersize=7, linewidth=2.2,
             color=style.MODALITY_COLOURS[1],
         )  # fmt: skip
         below = table["variant"].map(variants.index) + 0.28
         axis.scatter(100 * table[metric], below, s=13, color="black", alpha=0.6, linewidth=0)
         axis.set(xlabel=f"{metric} in per cent", ylim=(len(variants) - 0.5, -0.5))
         axis.tick_params(axis="y", length=0, labelleft=False)
-    style.caption(figure, caption, _seeds(table), f"dashed: {style.label(reference)}")
+    style.caption(figure, caption, _explained(table, has_bars, "circles"), f"dashed: {style.label(reference)}")
     return figure
 
 

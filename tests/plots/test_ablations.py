@@ -46,6 +46,12 @@ def test_one_seed_needs_no_interval(runs):
     assert bars(figure.axes[1])[0].lines[0].get_xdata().tolist() == pytest.approx([29, 39])
 
 
+def test_ladder_of_two_seeds_has_no_interval(runs):
+    for seeds, expected in (([0, 1], False), ([0, 1, 2], True)):
+        figure = plots.ladder(runs[runs["seed"].isin(seeds)], "caption")
+        assert bars(figure.axes[1])[0].has_xerr == expected == ("interval" in figure.get_supxlabel())
+
+
 def test_weight_map_writes_means_where_they_belong(runs):
     table = runs.assign(a=[0.0, 0.0, 1.0] * 2, b=[0.5] * 3 + [2.0] * 3)
     figure = plots.weight_map(table, "caption", "a", "b")
