@@ -14,10 +14,19 @@ def _with(*ingredients: str) -> dict[str, Any]:
     return FIENET | changes | ({} if "igcl" in ingredients else {"loss_weights": dict.fromkeys(OF_CENTRES)})
 
 
-def _instead(center: str) -> dict[str, Any]:
-    """A relative of IGCL in its place."""
+def _losses_on_centres() -> dict[str, dict[str, Any]]:
+    """IGCL and, in its place, its relatives; after the BNNeck and before it, where the relatives were proposed."""
+    relatives = {
+        "centre cluster": "center_cluster",
+        "hetero-centre": "hetero_center",
+        "hetero-centre triplet": "hetero_center_triplet",
+    }
     weights = {**dict.fromkeys(OF_CENTRES), "center": 1.0}
-    return {"model": {"igcl": False, "center": center}, "loss_weights": weights}
+    found: dict[str, dict[str, Any]] = {"IGCL": {"model": {}}}
+    for name, center in relatives.items():
+        found[name] = {"model": {"igcl": False, "center": center}, "loss_weights": weights}
+    before = {"center_after_neck": False}
+    return found | {f"{name}, before": each | {"model": each["model"] | before} for name, each in found.items()}
 
 
 STUDIES = {
@@ -65,15 +74,7 @@ STUDIES = {
             "neither": {"loss_weights": dict.fromkeys(OF_CENTRES, 0.0)},
         },
     ),
-    "fienet-centre-losses": Study(
-        "fienet",
-        {
-            "IGCL": {},
-            "centre cluster": _instead("center_cluster"),
-            "hetero-centre": _instead("hetero_center"),
-            "hetero-centre triplet": _instead("hetero_center_triplet"),
-        },
-    ),
+    "fienet-centre-losses": Study("fienet", _losses_on_centres()),
     "fienet-weight": Study(
         "fienet",
         {"as in the recipe": {}}
