@@ -99,7 +99,7 @@ def embed(
         ValueError: only one of height and width is given, no row or batch, or ``model.embed`` returns another shape.
     """
     height, width = _image_size(model, dataset, height, width)
-    rows = np.asarray(rows)
+    rows = np.array(rows)  # a copy: those of a frame cannot be written, which torch warns of
     if len(rows) == 0 or batch_size < 1:
         raise ValueError(
             f"embed needs at least one row and a batch_size of 1 or more, got {len(rows)} and {batch_size}"

@@ -120,9 +120,9 @@ def cams(
     size = {"height": height, "width": width}
     targets = retrieval_targets(model, dataset, rows, kind=target, branch=branch, seed=seed, **size).embeddings
     images, modality = dataset.images(height, width), torch.from_numpy(dataset.frame["modality"].to_numpy(copy=True))
-    parts = []
+    rows, parts = np.array(rows), []  # a copy: those of a frame cannot be written, which torch warns of
     for start in range(0, len(rows), batch_size):
-        batch = np.asarray(rows)[start : start + batch_size]
+        batch = rows[start : start + batch_size]
         wanted = targets[start : start + batch_size]
         pixels = normalise(images.tensor(batch, targets.device))
         part = grad_cam(model, pixels, modality[batch], wanted, branch=branch, library=library)

@@ -82,7 +82,7 @@ class _Cosines:
     """Called with a mask (N or 1, 1, H, W) of what is hidden: the cosines (N,) of the images with their targets."""
 
     def __init__(self, model, dataset, rows, target, branch, seed, batch_size):
-        self.model, self.rows, self.batch_size = model, np.asarray(rows), batch_size
+        self.model, self.rows, self.batch_size = model, np.array(rows), batch_size  # a copy, see `cams`
         self.branch = model.branches[0] if branch is None else branch
         self.targets = retrieval_targets(model, dataset, self.rows, kind=target, branch=branch, seed=seed).embeddings
         self.images = dataset.images(*model.image_size)

@@ -219,6 +219,7 @@ def test_without_the_package_the_error_says_what_to_install(network, monkeypatch
 @pytest.mark.parametrize("target", ["other modality", "centroid"])
 def test_images_of_a_data_set(dataset, trained, target):
     rows = dataset.rows("test")[::40]
+    rows.flags.writeable = False  # as the positions in a frame are
     for branch in trained.branches:
         own = cams(trained, dataset, rows, target=target, branch=branch, batch_size=5)
         package = cams(trained, dataset, rows, target=target, branch=branch, library="package")
