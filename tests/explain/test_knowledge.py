@@ -47,7 +47,7 @@ def test_answers_are_those_of_the_probes(dataset: ReIDDataset, trained: ReIDMode
     assert scores["shared", "identity across modalities"] == across
     infrared = (frame["modality"] == 1).to_numpy()
     nir = explain.factors(dataset, rows[infrared])["bottom_nir"]
-    specific = features["specific"][torch.from_numpy(infrared)]
+    specific = features["specific"][torch.tensor(infrared)]
     expected = explain.probe(specific, nir, frame["pid"].to_numpy()[infrared]).score
     assert scores["specific", "bottom NIR albedo, infrared images"] == pytest.approx(expected)
     joint = explain.probe(torch.cat([features["shared"], features["specific"]], dim=1), frame["modality"], frame["pid"])
