@@ -10,7 +10,7 @@ from reidlib.recipes.baseline import AGW
 # epochs, the channel exchange and the erasing of CAJ (Ye et al., ICCV 2021), which sees each visible image twice, as it
 # is and with channels exchanged; here half of them are exchanged. PFAM and MPIM learn at the full rate, as all that
 # lies outside the backbone. That centres lie after the BNNeck, and their weight, was chosen on validation identities
-# of the twin of SYSU-MM01, profile screen, one seed, of seven trials.
+# of the twin of SYSU-MM01, profile screen, one seed, of eight trials.
 PAPER: dict[str, Any] = AGW | dict(epochs=100, augmentation=Augmentation(flip=0.5, pad=10, exchange=0.5, erase=0.5))
 ALIKE: dict[str, dict[str, Any]] = {
     "all": dict(loss_weights={"identity": 1.0, "triplet": 1.0, "intra": 1.0, "inter": 1.0}),
