@@ -68,6 +68,16 @@ STUDIES = {
     "idkl-purifier-margin": Study(
         "idkl", {"as in the recipe": {}} | _options("purifier_margin", 0.1, 0.3, 1.0), measures=("hinges",)
     ),
+    # In training from random weights the features shrink until the triplet stays at its margin; TGSA compares their
+    # distances. Is there more to align, and more to gain, without the triplet?
+    "idkl-triplet": Study(
+        "idkl",
+        {
+            "as in the recipe": {},
+            "no triplet": {"loss_weights": {"triplet": 0.0, "specific_triplet": 0.0}},
+            "no triplet, no TGSA": {"loss_weights": {"triplet": 0.0, "specific_triplet": 0.0, "tgsa": 0.0}},
+        },
+    ),
     "idkl-confuser": Study("idkl", {"uniform": {}} | _options("confuser", "pseudo-label", "gradient-reversal")),
     "idkl-teacher": Study("idkl", {"as in the recipe": {}, "teacher detached": {"model": {"detach_teacher": True}}}),
 }
