@@ -161,6 +161,37 @@ def test_purifier_is_its_equation():
     assert purifier.gate[0].out_channels == 128 // 16 and purifier.gate[0].bias is None
 
 
+def test_heads_have_the_sizes_of_the_released_code():
+    """But for biases in front of a normalisation, which takes them off again: 100 in each hidden layer."""
+    with torch.device("meta"):
+        model = models.build("idkl", num_ids=395, backbone="resnet50")
+
+    def count(module):
+        return sum(parameter.numel() for parameter in module.parameters())
+
+    assert count(model.discriminator) == count(model.confuser) == 215_602 - 2 * 100
+    assert count(model.purifier.gate) == count(model.purifier.gate_normed) == 524_288
+    heads = model.classifier, model.specific_classifier, model.purifier.classifier
+    assert [(head.in_features, head.out_features, head.bias) for head in heads] == [(2048, 395, None)] * 3
+    for layers in (model.discriminator, model.confuser):
+        kinds = [type(layer).__name__ for layer in layers]
+        assert kinds == [*["Linear", "BatchNorm1d", "ReLU", "Dropout"] * 2, "Linear"]
+        assert [layer.p for layer in layers if isinstance(layer, torch.nn.Dropout)] == [0.5, 0.5]
+    assert not {id(p) for p in model.discriminator.parameters()} & {id(p) for p in model.confuser.parameters()}
+
+
+def test_instance_normalisation_keeps_running_statistics_as_the_released_code_does():
+    """Each image is normalised by itself in training, by what training has seen afterwards."""
+    purifier = build().purifier
+    maps = 3 + 2 * torch.rand(4, 128, 4, 2, generator=torch.Generator().manual_seed(0))
+    own = purifier(maps)["raw_normed"].mean((2, 3))
+    torch.testing.assert_close(own, torch.zeros_like(own), rtol=0, atol=1e-4)
+    norm = purifier.norm
+    torch.testing.assert_close(norm.running_mean, 0.1 * maps.mean((0, 2, 3)), rtol=1e-4, atol=1e-5)
+    expected = (maps - norm.running_mean[:, None, None]) / (norm.running_var[:, None, None] + norm.eps).sqrt()
+    torch.testing.assert_close(purifier.eval()(maps)["raw_normed"], expected, rtol=1e-4, atol=1e-4)
+
+
 def test_pooling_is_the_cubic_mean_and_survives_dead_channels():
     pool = build().pool
     maps = torch.rand(2, 4, 3, 2, generator=torch.Generator().manual_seed(0))
