@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reidlib.data import ReIDDataset, normalise
+from reidlib.explain.embedding import instance_statistics
 from reidlib.explain.targets import retrieval_targets
 from reidlib.models import ReIDModel
 
@@ -205,7 +206,8 @@ def _untouched(model: nn.Module, device: torch.device) -> Iterator[None]:
     learned = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     try:
         model.eval().requires_grad_(False)
-        with torch.inference_mode(False), torch.enable_grad(), torch.autocast(device.type, enabled=False):
+        full_precision = torch.autocast(device.type, enabled=False)
+        with torch.inference_mode(False), torch.enable_grad(), full_precision, instance_statistics(model):
             yield
     finally:
         for module, training in modes:

@@ -1,10 +1,12 @@
 """Embeddings of any branch of a model, and high-dimensional features as points on a page."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
+import torch.nn.functional as F
 from sklearn.decomposition import PCA
 from torch import Tensor, nn
 
@@ -17,6 +19,8 @@ def branch_embeddings(
     model: ReIDModel, dataset: ReIDDataset, rows: np.ndarray, branches: Sequence[str] | None = None, **options: object
 ) -> dict[str, Tensor]:
     """Branch → embeddings (len(rows), D) float32 of unit length; D differs from branch to branch.
+
+    Instance normalisation works as in training, see `instance_statistics`.
 
     Args:
         rows: frame positions.
@@ -40,7 +44,29 @@ class _Branch(nn.Module):
         self.model, self.branch, self.image_size = model, branch, model.image_size
 
     def embed(self, images: Tensor, modality: Tensor) -> Tensor:
-        return self.model.branch_embedding(images, modality, self.branch)
+        with instance_statistics(self.model):
+            return self.model.branch_embedding(images, modality, self.branch)
+
+
+@contextmanager
+def instance_statistics(model: nn.Module) -> Iterator[None]:
+    """Instance normalisation with the statistics of each image, as in training, also in evaluation mode.
+
+    Torch's evaluates with running means over the images of both modalities, if it keeps any. That leaves every image
+    its style, which is what IDKL's purifier is there to take off; the released code never evaluates that branch.
+    Reconstructed (ours, for that reason). The model's state stays as it is, and so do layers of other kinds.
+    """
+
+    def normalise(layer: nn.Module, inputs: tuple[Tensor], _: Tensor) -> Tensor:
+        return F.instance_norm(*inputs, weight=layer.weight, bias=layer.bias, eps=layer.eps)
+
+    layers = [layer for layer in model.modules() if isinstance(layer, nn.InstanceNorm2d) and layer.track_running_stats]
+    hooks = [layer.register_forward_hook(normalise) for layer in layers]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def sample_rows(

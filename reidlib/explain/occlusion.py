@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reidlib.data import ReIDDataset, normalise
+from reidlib.explain.embedding import instance_statistics
 from reidlib.explain.targets import retrieval_targets
 from reidlib.explain.truth import masks
 from reidlib.models import ReIDModel
@@ -98,6 +99,8 @@ class _Cosines:
             images = normalise(self.images.tensor(self.rows[part], wanted.device))
             place = (hidden if len(hidden) == 1 else hidden[part]).to(wanted.device)
             images = torch.where(place, images.mean(dim=(2, 3), keepdim=True), images)
-            found.append((self.model.branch_embedding(images, self.modality[part], self.branch) * wanted).sum(dim=1))
+            with instance_statistics(self.model):
+                embeddings = self.model.branch_embedding(images, self.modality[part], self.branch)
+            found.append((embeddings * wanted).sum(dim=1))
         self.model.train(mode)
         return torch.cat(found).float().cpu()

@@ -108,16 +108,20 @@ def distance_histograms(table: pd.DataFrame, caption: str, xlabel: str = "cosine
 
 @drawing
 def affinity(table: pd.DataFrame, caption: str, modalities: Sequence[str] = ("visible", "infrared")) -> Figure:
-    """Cosine similarities of images ordered by modality, then identity, one matrix a panel (`tables.affinities`).
+    """Cosine similarities of images ordered by modality, then identity, three matrices a row (`tables.affinities`).
 
     Lines part the modalities; the coloured edge names them. A model that closes the gap shows the diagonal of the
     block within a modality again in the blocks across.
     """
     style.require(table, ["panel", "pid", "modality", "0"])
     panels = table["panel"].unique()
-    size = 3.4 * len(panels) + 1.0, 4.1
-    figure, axes = plt.subplots(1, len(panels), figsize=size, layout="constrained", squeeze=False)
-    for axis, panel in zip(axes[0], panels, strict=True):
+    columns = min(3, len(panels))
+    lines = -(-len(panels) // columns)
+    size = 3.4 * columns + 1.0, 3.7 * lines + 0.4
+    figure, axes = plt.subplots(lines, columns, figsize=size, layout="constrained", squeeze=False)
+    for axis in axes.flat[len(panels) :]:
+        axis.set_axis_off()
+    for axis, panel in zip(axes.flat, panels, strict=False):
         part = table[table["panel"] == panel]
         number = len(part)
         similarities = part[[str(column) for column in range(number)]].to_numpy()
@@ -146,7 +150,7 @@ def affinity(table: pd.DataFrame, caption: str, modalities: Sequence[str] = ("vi
             text = {"color": colour, "fontsize": 9, "ha": "center", "va": "center", "transform": axis.transAxes}
             axis.text((begin + end) / 2, -0.07, name, **text)
             axis.text(-0.07, 1 - (begin + end) / 2, name, rotation=90, **text)
-    figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02, extend="min", label="cosine similarity")
+    figure.colorbar(image, ax=axes, shrink=0.8 / lines, pad=0.02, extend="min", label="cosine similarity")
     style.caption(figure, caption, "rows and columns ordered by identity")
     return figure
 

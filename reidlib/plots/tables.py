@@ -219,11 +219,12 @@ def thinned(rows: pd.DataFrame, recipes: Mapping[str, "Recipe"], metric: str = "
     return shares.merge(rows, on="variant")[["method", "seed", "thinned", "share", metric]]
 
 
-def affinities(features: Mapping[str, np.ndarray], frame: pd.DataFrame) -> pd.DataFrame:
+def affinities(features: Mapping[str, np.ndarray | tuple[np.ndarray, np.ndarray]], frame: pd.DataFrame) -> pd.DataFrame:
     """Cosine similarities of images, ordered by modality and then by identity.
 
     Args:
-        features: panel → (N, D), in the order of the rows of ``frame``.
+        features: panel → (N, D), in the order of the rows of ``frame``; or two kinds of them, to compare one (the rows
+            of the matrix) with the other (its columns).
         frame: rows of ``dataset.frame``, as many as an eye can tell apart (say 100).
 
     Returns:
@@ -231,10 +232,11 @@ def affinities(features: Mapping[str, np.ndarray], frame: pd.DataFrame) -> pd.Da
     """
     order = np.lexsort((frame["pid"], frame["modality"]))
     tables = []
-    for panel, values in features.items():
-        values = np.asarray(values, np.float64)[order]
-        values = values / np.linalg.norm(values, axis=1, keepdims=True)
-        similarities = pd.DataFrame(np.round(values @ values.T, 3)).rename(columns=str)
+    for panel, kinds in features.items():
+        kinds = kinds if isinstance(kinds, tuple) else (kinds, kinds)
+        a, b = (np.asarray(values, np.float64)[order] for values in kinds)
+        a, b = (values / np.linalg.norm(values, axis=1, keepdims=True) for values in (a, b))
+        similarities = pd.DataFrame(np.round(a @ b.T, 3)).rename(columns=str)
         who = frame[["pid", "modality"]].iloc[order].reset_index(drop=True)
         tables.append(pd.concat([pd.DataFrame({"panel": panel}, index=who.index), who, similarities], axis=1))
     return pd.concat(tables, ignore_index=True)

@@ -7,9 +7,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from reidlib import evaluation
+from reidlib import evaluation, models
 from reidlib.data import normalise
 from reidlib.explain import branch_embeddings, embedding, embedding_table, project, sample_rows
+from reidlib.explain.embedding import instance_statistics
 
 
 @pytest.mark.slow
@@ -117,3 +118,33 @@ def test_the_table_with_real_coordinates(dataset, trained):
     assert np.isfinite(table[["x", "y"]]).all(axis=None)
     separate = F.mse_loss(*(torch.tensor(part[["x", "y"]].to_numpy()) for _, part in table.groupby("branch")))
     assert separate > 0
+
+
+def test_purified_features_are_normalised_image_by_image_as_in_training():
+    model = models.build("idkl", num_ids=3, backbone="tiny").eval()
+    with torch.no_grad():  # running statistics that fit no image
+        model.purifier.norm.running_mean.fill_(3.0)
+        model.purifier.norm.running_var.fill_(9.0)
+    state = {name: values.clone() for name, values in model.state_dict().items()}
+    maps = torch.rand(4, model.purifier.norm.num_features, 5, 3, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        running = model.purifier(maps)["raw_normed"]
+        with instance_statistics(model):
+            own = model.purifier(maps)["raw_normed"]
+        again = model.purifier(maps)["raw_normed"]
+    spread = maps.var(dim=(2, 3), correction=0, keepdim=True) + model.purifier.norm.eps
+    torch.testing.assert_close(own, (maps - maps.mean(dim=(2, 3), keepdim=True)) / spread.sqrt())
+    assert not torch.allclose(own, running, atol=0.1) and torch.equal(running, again)
+    assert all(torch.equal(values, state[name]) for name, values in model.state_dict().items())
+
+
+@pytest.mark.integration
+def test_branches_are_embedded_with_the_statistics_of_each_image(dataset):
+    model = models.build("idkl", num_ids=3, backbone="tiny").eval()
+    model.image_size = (64, 32)
+    rows = dataset.rows("test")[:3]
+    before = branch_embeddings(model, dataset, rows)
+    with torch.no_grad():
+        model.purifier.norm.running_mean.fill_(3.0)
+    after = branch_embeddings(model, dataset, rows)
+    assert all(torch.equal(before[branch], after[branch]) for branch in model.branches)

@@ -60,6 +60,9 @@ def test_affinity_parts_the_modalities():
     border = next(line for line in figure.axes[0].lines if line.get_color() == "white")
     assert border.get_ydata()[0] == 2.5
     assert [text.get_text() for text in figure.axes[0].texts] == ["photo", "photo", "sketch", "sketch"]
+    four = plots.affinity(tables.affinities(dict.fromkeys("abcd", np.eye(5)), frame), "caption")
+    assert [axis.get_title() for axis in four.axes[:4]] == list("abcd")
+    assert len({round(axis.get_position().y0, 3) for axis in four.axes[:4]}) == 2  # two lines of panels
 
 
 @pytest.mark.parametrize("number", [1, 2, 4, 5])

@@ -140,6 +140,8 @@ def test_affinities_are_cosines_ordered_by_modality_and_identity():
     assert table[["pid", "modality"]].iloc[:3].to_numpy().tolist() == [[1, 0], [2, 0], [1, 1]]
     expected = [[1, 0.6, 0.8], [0.6, 1, 0], [0.8, 0, 1]]
     np.testing.assert_allclose(table.loc[table["panel"] == "b", ["0", "1", "2"]], expected, atol=1e-12)
+    turned = tables.affinities({"a to b": (features, features[:, ::-1])}, frame)  # the second kind: axes swapped
+    np.testing.assert_allclose(turned[["0", "1", "2"]], [[0.96, 0.8, 0.6], [0.8, 0, 1], [0.6, 1, 0]], atol=1e-12)
 
 
 def test_attention_is_scaled_and_large_maps_are_averaged(imageless):
