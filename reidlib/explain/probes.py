@@ -6,6 +6,7 @@ training side. Categories are read by logistic regression with balanced classes 
 recall; chance 1 / classes); numbers by ridge regression, scored by R² (chance 0, and less for a probe that overfits).
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -149,7 +150,10 @@ def probe_identity(
     for camera in np.unique(camids):
         asked = camids == camera
         for record, truth in ((scores, pids), (controls, random.permutation(pids))):
-            reader = make_pipeline(StandardScaler(), NearestCentroid()).fit(features[~asked], truth[~asked])
+            with warnings.catch_warnings():
+                # With few images of each person, sklearn takes their numbers for a regression, and says so.
+                warnings.filterwarnings("ignore", message="The number of unique classes")
+                reader = make_pipeline(StandardScaler(), NearestCentroid()).fit(features[~asked], truth[~asked])
             record.append(_balanced_accuracy(truth[asked], reader.predict(features[asked])))
     score, std, shuffled = float(np.mean(scores)), float(np.std(scores)), float(np.mean(controls))
     return ProbeResult("identity", score, std, 1 / len(known), shuffled, len(known), len(pids), len(known))
