@@ -17,18 +17,6 @@ from reidlib.plots.drawing import drawing
 METRICS = ("rank-1", "mAP")
 
 
-def _has_bars(table: pd.DataFrame, by: Sequence[str]) -> bool:
-    """Whether everything has three seeds or more: the interval of two would say nothing, and hide what there is."""
-    return bool(table.groupby(list(by))["seed"].nunique().min() >= 3)
-
-
-def _explained(table: pd.DataFrame, has_bars: bool, means: str) -> str:
-    """What a caption says about points and bars, if there is more than one seed to speak of."""
-    if has_bars:
-        return "points: runs · bars: 95 % interval of the mean (Student t)"
-    return f"points: runs · {means}: their means" if table["seed"].nunique() > 1 else ""
-
-
 @drawing
 def sensitivity(
     table: pd.DataFrame,
@@ -51,7 +39,7 @@ def sensitivity(
     """
     style.require(table, [x, "seed", *metrics, *([series] if series else [])])
     table = table.assign(curve=table[series].astype("str") if series else "")
-    looks, has_bars = style.looks(table["curve"]), _has_bars(table, ["curve", x])
+    looks, has_bars = style.looks(table["curve"]), style.has_bars(table, ["curve", x])
     size = 3.9 * len(metrics) + 0.4, 3.5
     figure, axes = plt.subplots(1, len(metrics), figsize=size, layout="constrained", squeeze=False)
     for axis, metric in zip(axes[0], metrics, strict=True):
@@ -74,7 +62,7 @@ def sensitivity(
     if series:
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=min(len(looks), 5))
     dashed = "" if default is None else "dashed: the recipe's value"
-    style.caption(figure, caption, _explained(table, has_bars, "lines"), dashed)
+    style.caption(figure, caption, style.explained(table, has_bars, "lines"), dashed)
     return figure
 
 
@@ -122,7 +110,7 @@ def ladder(
     reference = variants[0] if reference is None else reference
     if reference not in variants:
         raise ValueError(f"no variant is called {reference!r}; the table has {variants}")
-    rows, dots, has_bars = np.arange(len(variants)), len(components), _has_bars(table, ["variant"])
+    rows, dots, has_bars = np.arange(len(variants)), len(components), style.has_bars(table, ["variant"])
     ratios = [max(0.34 * dots, 0.01), *[3.6] * len(metrics)]
     size = 2.3 + sum(ratios), 0.4 * len(variants) + (1.2 if not dots else 1.9)
     figure, axes = plt.subplots(
@@ -142,7 +130,7 @@ def ladder(
         axis.scatter(100 * table[metric], below, s=13, color="black", alpha=0.6, linewidth=0)
         axis.set(xlabel=f"{metric} in per cent", ylim=(len(variants) - 0.5, -0.5))
         axis.tick_params(axis="y", length=0, labelleft=False)
-    style.caption(figure, caption, _explained(table, has_bars, "circles"), f"dashed: {style.label(reference)}")
+    style.caption(figure, caption, style.explained(table, has_bars, "circles"), f"dashed: {style.label(reference)}")
     return figure
 
 

@@ -92,12 +92,14 @@ def branch_probes(table: pd.DataFrame, caption: str, series: str = "branch") -> 
 def loss_weights(table: pd.DataFrame, caption: str, metrics: Sequence[str] = ("rank-1", "mAP")) -> Figure:
     """Scores over multiples of the recipe's weights: a column for each weight, a row for each metric.
 
+    Three seeds or more of each value also give an interval.
+
     Args:
         table: a row a run: ``weight`` (its name), ``value``, ``factor`` (of the recipe's value), ``seed`` and the
             metrics, fractions. Values are equally far apart, as their steps are no even ones.
     """
     style.require(table, ["weight", "value", "factor", "seed", *metrics])
-    weights = table["weight"].drop_duplicates().tolist()
+    weights, has_bars = table["weight"].drop_duplicates().tolist(), style.has_bars(table, ["weight", "value"])
     size = 2.35 * len(weights) + 0.8, 2.0 * len(metrics) + 0.9
     figure, axes = plt.subplots(
         len(metrics), len(weights), figsize=size, sharey="row", sharex="col", layout="constrained", squeeze=False
@@ -113,7 +115,8 @@ def loss_weights(table: pd.DataFrame, caption: str, metrics: Sequence[str] = ("r
                 axis.axvline(factors.index(1), color=style.NEUTRAL, linestyle="--", linewidth=1.2, zorder=1)
             axis.scatter(place, 100 * part[metric], color="black", s=11, alpha=0.5, linewidth=0, zorder=2)
             colour = style.METHOD_COLOURS["idkl"]
-            axis.errorbar(mean.index, mean, width.fillna(0), color=colour, marker="o", capsize=3, linewidth=1.5)
+            width = width if has_bars else None
+            axis.errorbar(mean.index, mean, width, color=colour, marker="o", capsize=3, linewidth=1.5)
         values = part.groupby("factor")["value"].first()
         axis_column[-1].set_xticks(range(len(factors)), [f"{values[factor]:g}" for factor in factors])
         axis_column[-1].set_xlim(-0.4, len(factors) - 0.6)
@@ -121,14 +124,13 @@ def loss_weights(table: pd.DataFrame, caption: str, metrics: Sequence[str] = ("r
         axis_column[-1].set_xlabel("weight")
     for axis, metric in zip(axes[:, 0], metrics, strict=True):
         axis.set_ylabel(f"{metric} in per cent")
-    several = "points: runs · bars: 95 % interval of the mean (Student t)" if table["seed"].nunique() > 1 else ""
-    style.caption(figure, caption, several, "dashed: the recipe's value")
+    style.caption(figure, caption, style.explained(table, has_bars, "line"), "dashed: the recipe's value")
     return figure
 
 
 @drawing
 def hinge_shares(table: pd.DataFrame, caption: str) -> Figure:
-    """How many of the purifier's hinges were above zero in training, variant by variant.
+    """How many of the purifier's hinges were above zero in training, variant by variant, and run by run.
 
     ``table``: ``variant``, ``seed``, ``name`` (``entropy`` or ``centroid``) and ``value`` (0–1), as
     `reidlib.studies.measures` gives the measure ``hinges``; variants without a purifier are left out.
@@ -139,15 +141,11 @@ def hinge_shares(table: pd.DataFrame, caption: str) -> Figure:
     variants = table["variant"].drop_duplicates().tolist()
     figure, axis = plt.subplots(figsize=(7.4, 0.4 * len(variants) + 1.3), layout="constrained")
     for (name, (colour, marker)), shift in zip(HINGES.items(), (-0.12, 0.12), strict=True):
-        of = (100 * table[table["name"] == name].set_index("variant")["value"]).groupby(level=0, sort=False)
-        width = of.agg(style.interval).reindex(variants).fillna(0)
-        axis.errorbar(
-            of.mean().reindex(variants), np.arange(len(variants)) + shift, xerr=width, linestyle="", marker=marker,
-            color=colour, markersize=7, capsize=2, label=name,
-        )  # fmt: skip
+        part = table[table["name"] == name]
+        place = part["variant"].map(variants.index) + shift
+        axis.scatter(100 * part["value"], place, color=colour, marker=marker, s=45, alpha=0.7, linewidth=0, label=name)
     axis.set_yticks(range(len(variants)), [style.label(variant) for variant in variants])
     axis.set(xlim=(-3, 103), ylim=(len(variants) - 0.5, -0.5), xlabel="above zero in training, per cent of hinges")
     figure.legend(*axis.get_legend_handles_labels(), loc="outside upper right", ncols=2)
-    bars = "bars: 95 % interval over seeds (Student t)" if table["seed"].nunique() > 1 else ""
-    style.caption(figure, caption, bars)
+    style.caption(figure, caption, "points: runs" if table["seed"].nunique() > 1 else "")
     return figure

@@ -114,6 +114,18 @@ def interval(values: Sequence[float]) -> float:
     return float(t.ppf(0.975, number - 1) * np.std(values, ddof=1) / np.sqrt(number)) if number > 1 else np.nan
 
 
+def has_bars(table: pd.DataFrame, by: Sequence[str]) -> bool:
+    """Whether everything has three seeds or more: the interval of two would say nothing, and hide what there is."""
+    return bool(table.groupby(list(by))["seed"].nunique().min() >= 3)
+
+
+def explained(table: pd.DataFrame, bars: bool, means: str) -> str:
+    """What a caption says about points and bars, if there is more than one seed to speak of."""
+    if bars:
+        return "points: runs · bars: 95 % interval of the mean (Student t)"
+    return f"points: runs · {means}: their means" if table["seed"].nunique() > 1 else ""
+
+
 def modality_legend(figure: Figure, modalities: Sequence[str], **options: object) -> None:
     """A legend of the two modalities above the figure; ``options`` as those of a marker."""
     from matplotlib.lines import Line2D

@@ -84,6 +84,9 @@ def test_weights_stand_equally_far_apart():
     assert [label.get_text() for label in figure.axes[3].get_xticklabels()] == ["0", "0.06", "0.6", "1.8"]
     dashed = [line for line in figure.axes[0].lines if line.get_linestyle() == "--"]
     assert dashed[0].get_xdata()[0] == 2, "the recipe's value"
+    assert "interval" not in figure.get_supxlabel(), "two seeds have no interval worth drawing"
+    three = pd.concat([table, table.query("seed == 0").assign(seed=2)])
+    assert "interval" in plots.loss_weights(three, "caption").get_supxlabel()
 
 
 def test_hinges_of_runs_without_a_purifier_are_left_out():
@@ -96,8 +99,8 @@ def test_hinges_of_runs_without_a_purifier_are_left_out():
     table = pd.DataFrame(records, columns=["variant", "seed", "name", "value"])
     axis = plots.hinge_shares(table, "caption").axes[0]
     assert [label.get_text() for label in axis.get_yticklabels()] == ["IDKL", "margin 1"]
-    assert bars(axis)["entropy"][0].get_xdata().tolist() == [25, 75]
-    assert bars(axis)["centroid"][0].get_xdata().tolist() == [0, 50]
+    shown = {each.get_label(): each.get_offsets()[:, 0].tolist() for each in axis.collections}
+    assert shown == {"entropy": [25, 25, 75, 75], "centroid": [0, 0, 50, 50]}  # every run, of both seeds
     with pytest.raises(ValueError, match="nothing to draw"):
         plots.hinge_shares(table.query("variant == 'baseline'"), "caption")
 
