@@ -9,7 +9,15 @@ import torch.nn.functional as F
 
 from reidlib import evaluation, models
 from reidlib.data import normalise
-from reidlib.explain import branch_embeddings, embedding, embedding_table, project, sample_rows
+from reidlib.explain import (
+    branch_embeddings,
+    cams,
+    embedding,
+    embedding_table,
+    occlusion_maps,
+    project,
+    sample_rows,
+)
 from reidlib.explain.embedding import instance_statistics
 
 
@@ -148,3 +156,20 @@ def test_branches_are_embedded_with_the_statistics_of_each_image(dataset):
         model.purifier.norm.running_mean.fill_(3.0)
     after = branch_embeddings(model, dataset, rows)
     assert all(torch.equal(before[branch], after[branch]) for branch in model.branches)
+
+
+@pytest.mark.integration
+def test_maps_of_the_purified_branch_use_the_statistics_of_each_image(dataset):
+    torch.manual_seed(0)
+    model = models.build("idkl", num_ids=3, backbone="tiny").eval()
+    model.image_size = (64, 32)
+    rows = sample_rows(dataset, identities=2, per_modality=1)
+    draw = {
+        "cams": lambda: cams(model, dataset, rows, branch="purified").maps,
+        "occlusion": lambda: occlusion_maps(model, dataset, rows, branch="purified"),
+    }
+    before = {name: torch.as_tensor(maps()) for name, maps in draw.items()}
+    with torch.no_grad():
+        model.purifier.norm.running_mean.normal_()
+    for name, maps in draw.items():
+        assert torch.equal(torch.as_tensor(maps()), before[name]), name
