@@ -64,6 +64,8 @@ class DALNet(ReIDModel):
         width: channels of the DAG; default: a 64th of the backbone's, at least 4; 32 for ResNet-50.
         attention: ``False`` leaves MIA out: there is no h.
         intra_metric: ``"circle"``, ``"batch-hard"`` or ``"weighted"``, what ``intra`` uses.
+        after_neck: ``True`` compares g and h after the BNNeck, where test features are compared, in ``intra`` and
+            ``cross``; ``False`` before it. Both reconstructed.
         triplet: ``"batch-hard"`` or ``"weighted"`` adds the term ``triplet``.
         margin, gamma: of the circle losses. Documented for re-identification at large (fast-reid: 0.25 and 128).
         label_smoothing: of the cross-entropy, 0 to 1.
@@ -89,6 +91,7 @@ class DALNet(ReIDModel):
         width: int | None = None,
         attention: bool = True,
         intra_metric: str = "circle",
+        after_neck: bool = False,
         triplet: str | None = None,
         margin: float = 0.25,
         gamma: float = 64.0,
@@ -113,7 +116,7 @@ class DALNet(ReIDModel):
         add_auxiliary_statistics(self.backbone)
         for name, values in (("image_mean", MEAN), ("image_deviation", DEVIATION)):
             self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
-        self.intra_metric, self.triplet = intra_metric, triplet
+        self.intra_metric, self.after_neck, self.triplet = intra_metric, after_neck, triplet
         self.circle = {"margin": margin, "gamma": gamma}
         self.label_smoothing = label_smoothing
 
@@ -139,17 +142,18 @@ class DALNet(ReIDModel):
         drawing = self.generator(photos, sketches, donors)
         maps = self._auxiliary_maps(drawing.auxiliary)
         labels = photo_pids, sketch_pids, photo_pids
-        by_modality = [features[rows[PHOTO]], features[rows[SKETCH]], self.pool(maps)]
-        spread = [[part] for part in by_modality]
+        spread = [[features[rows[PHOTO]]], [features[rows[SKETCH]]], [self.pool(maps)]]
         if self.attention:
             real = (outputs.extra["maps"][chosen] for chosen in rows)
             pairing = partners(photo_pids, sketch_pids), partners(sketch_pids, photo_pids)
             for parts, shared in zip(spread, self.attention(maps, *real, *pairing), strict=True):
                 parts.append(self.pool(shared))
+        embedded = self._embedded(spread, features)
+        compared = embedded if self.after_neck else spread
         return {
-            "identity": self._identity(outputs, pids, spread, labels),
-            "intra": self._intra(spread, labels),
-            "cross": self._cross(by_modality, labels),
+            "identity": self._identity(outputs, pids, embedded, labels),
+            "intra": self._intra(compared, labels),
+            "cross": self._cross([parts[0] for parts in compared], labels),
             **self._generator_losses(drawing, photos, sketches, donors),
             **self._triplet_loss(features, pids),
         }
@@ -202,8 +206,8 @@ class DALNet(ReIDModel):
         return {name: step for name, step in steps.items() if step is not None} | {"auxiliary": drawing.auxiliary}
 
     def _pictures(self, images: Tensor) -> Tensor:
-        """Normalised images -> 0-1."""
-        return (images.float() * self.image_deviation + self.image_mean).clamp(0, 1)
+        """Normalised images -> 0-1; contiguous, in which a CPU runs convolutions of a few channels faster."""
+        return (images.float() * self.image_deviation + self.image_mean).clamp(0, 1).contiguous()
 
     def _normalised(self, pictures: Tensor) -> Tensor:
         """(B, 1 or 3, H, W) in 0-1 -> (B, 3, H, W) as the backbone takes them."""
@@ -214,21 +218,21 @@ class DALNet(ReIDModel):
         with auxiliary_statistics(self.backbone):
             return self.backbone(self._normalised(pictures), torch.full((len(pictures),), AUXILIARY))
 
-    def _identity(self, outputs: Outputs, pids: Tensor, spread: list[list[Tensor]], labels: tuple) -> Tensor:
-        """Cross-entropy over the real images, whose logits are there already, and over all other features."""
-        others = [parts[1:] for parts in spread[:AUXILIARY]] + [spread[AUXILIARY]]
-        targets = [pids, *(label for label, parts in zip(labels, others, strict=True) for _ in parts)]
-        features = torch.cat([part for parts in others for part in parts])
-        logits = self.classifier(self._as_tested(features, outputs.features["shared"])).float()
-        logits = torch.cat([outputs.logits["shared"], logits])
-        return F.cross_entropy(logits, torch.cat(targets), label_smoothing=self.label_smoothing)
-
-    def _as_tested(self, features: Tensor, tested: Tensor) -> Tensor:
+    def _embedded(self, spread: list[list[Tensor]], tested: Tensor) -> list[list[Tensor]]:
         """Through the BNNeck by the statistics of the test features, which in training are those of the batch."""
         if not self.training:
-            return self.neck(features)
+            return [[self.neck(part) for part in parts] for parts in spread]
         variance, mean = torch.var_mean(tested, dim=0, correction=0)
-        return (features - mean) * (variance + self.neck.eps).rsqrt() * self.neck.weight
+        scale = (variance + self.neck.eps).rsqrt() * self.neck.weight
+        return [[(part - mean) * scale for part in parts] for parts in spread]
+
+    def _identity(self, outputs: Outputs, pids: Tensor, embedded: list[list[Tensor]], labels: tuple) -> Tensor:
+        """Cross-entropy over the real images, whose logits are there already, and over all other features."""
+        others = [parts[1:] for parts in embedded[:AUXILIARY]] + [embedded[AUXILIARY]]
+        targets = [pids, *(label for label, parts in zip(labels, others, strict=True) for _ in parts)]
+        logits = self.classifier(torch.cat([part for parts in others for part in parts])).float()
+        logits = torch.cat([outputs.logits["shared"], logits])
+        return F.cross_entropy(logits, torch.cat(targets), label_smoothing=self.label_smoothing)
 
     def _intra(self, spread: list[list[Tensor]], labels: tuple) -> Tensor:
         terms = []

@@ -56,6 +56,7 @@ def warmed_up(**options):
         {"clean": False},
         {"refine": False},
         {"attention": False, "intra_metric": "batch-hard"},
+        {"after_neck": True},
         {"intra_metric": "weighted", "triplet": "weighted"},
         *({"auxiliary": kind} for kind in KINDS[1:]),
     ],
@@ -93,9 +94,10 @@ def test_recognition_alone_teaches_the_generator():
 
 @pytest.mark.parametrize("modality", [MODALITY, MIXED])
 @pytest.mark.parametrize("with_attention", [True, False])
-def test_recognition_terms_are_their_equations(modality, with_attention):
+@pytest.mark.parametrize("after_neck", [True, False])
+def test_recognition_terms_are_their_equations(modality, with_attention, after_neck):
     options = {"margin": 0.3, "gamma": 16.0, "label_smoothing": 0.2, "triplet": "batch-hard"}
-    model = warmed_up(attention=with_attention, auxiliary="xdog", **options)
+    model = warmed_up(attention=with_attention, auxiliary="xdog", after_neck=after_neck, **options)
     with torch.no_grad():
         outputs = model(images(), modality)
         terms = model.losses(outputs, PIDS, modality)
@@ -114,6 +116,8 @@ def test_recognition_terms_are_their_equations(modality, with_attention):
         labels = [pid.repeat(2 if with_attention else 1) for pid in pids]
         both = [torch.cat(pair) for pair in zip(g, h, strict=True)]
         logits = model.classifier(model.neck(torch.cat(both)))
+        if after_neck:
+            both, g = ([model.neck(part) for part in parts] for parts in (both, g))
         pairs = [(m, n) for m in range(3) for n in range(3) if m != n]
         expected = {
             "identity": F.cross_entropy(logits, torch.cat(labels), label_smoothing=0.2),
@@ -122,6 +126,18 @@ def test_recognition_terms_are_their_equations(modality, with_attention):
             "triplet": losses.batch_hard_triplet(outputs.features["shared"], PIDS),
         }
     torch.testing.assert_close(terms, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_in_training_everything_passes_the_neck_by_the_statistics_of_the_test_features():
+    model = build()
+    outputs = model(images(), MIXED)
+    features = outputs.features["shared"]
+    (found, twice), (none,) = model._embedded([[features, 2 * features], [features[:0]]], features)
+    torch.testing.assert_close(found, outputs.embeddings["shared"], rtol=1e-4, atol=1e-4)
+    deviation = features.var(dim=0, correction=0).add(model.neck.eps).sqrt()
+    torch.testing.assert_close(twice - found, features / deviation, rtol=1e-4, atol=1e-4)
+    assert none.shape == (0, 128)
+    assert model.eval()._embedded([[features[:0]]], features)[0][0].shape == (0, 128)
 
 
 @pytest.mark.parametrize("metric", ["batch-hard", "weighted"])
@@ -331,7 +347,7 @@ def test_labels_out_of_range_are_named(names_labels_out_of_range):
         ({"width": 0}, "width must be a whole number from 1, not 0"),
         ({"label_smoothing": 2}, "label_smoothing must be between 0 and 1, not 2"),
         ({"pool": "max"}, "'max'; choose one of: gem, average"),
-        ({"stem": "shared"}, "dalnet has no option 'stem'; choose from: attention, .*weights"),
+        ({"stem": "shared"}, "dalnet has no option 'stem'; choose from: after_neck, attention, .*weights"),
     ],
 )
 def test_wrong_arguments_are_named(options, message):
