@@ -69,6 +69,15 @@ def test_a_variant_may_read_the_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
     assert other == expected.replace(epochs=2 * full.epochs, warmup=2 * full.warmup)
 
 
+def test_the_longer_baseline_of_dalnet_has_at_least_its_time() -> None:
+    for dataset in ("pku-sketch", "shoe"):
+        variants = studies.get("dalnet-comparison", dataset=dataset, profile="cpu")
+        baseline, longer, weighted, ours = variants.values()
+        assert longer.epochs / baseline.epochs == pytest.approx(2.75, abs=0.05), "a step costs about 2.7 times as much"
+        assert weighted == baseline.replace(model={"triplet": "weighted"})
+        assert ours == recipes.get("dalnet", dataset=dataset, profile="cpu")
+
+
 @pytest.mark.parametrize(("dataset", "profile"), [("sysu", "screen"), ("regdb", "paper")])
 def test_comparison_of_idkl(dataset: str, profile: str) -> None:
     grid = studies.get("idkl-comparison", dataset=dataset, profile=profile)

@@ -1,4 +1,4 @@
-"""Studies of DALNet: what its ingredients are worth, which auxiliary modality, few sketches; the comparison.
+"""Studies of DALNet: its ingredients, which auxiliary modality, in which form, few sketches; the comparison.
 
 Their data sets are those of sketches: ``get("dalnet-ladder", dataset="pku-sketch")``.
 """
@@ -54,10 +54,16 @@ STUDIES = {
         },
         measures=("auxiliary",),
     ),
-    # Against the baseline of equal budget, and one that is trained for the time of DALNet: see the ratio of step times.
+    # Against the baseline of equal budget, one that is trained for the time of DALNet (see the ratio of step times),
+    # and one with AGW's triplet loss.
     "dalnet-comparison": Study(
         "baseline",
-        {"baseline": {}, "baseline, trained longer": {"time": 2.5}, "DALNet": DALNET},
+        {
+            "baseline": {},
+            "baseline, trained longer": {"time": 2.75},
+            "baseline, weighted triplet": {"model": {"triplet": "weighted"}},
+            "DALNet": DALNET,
+        },
         measures=("auxiliary",),
     ),
     "dalnet-auxiliary": Study(
@@ -70,6 +76,15 @@ STUDIES = {
             "fixed XDoG": _auxiliary("xdog"),
             "Sobel": _auxiliary("sobel"),
             "grey": _auxiliary("grey"),
+        },
+    ),
+    # Choices of ours: a stem for each modality, and circle losses before the BNNeck.
+    "dalnet-forms": Study(
+        "dalnet",
+        {
+            "as in the recipe": {},
+            "one stem": {"model": {"shared_from": 0}},
+            "circle losses after the neck": {"model": {"after_neck": True}},
         },
     ),
     "dalnet-few-sketches": Study("dalnet", _few()),
