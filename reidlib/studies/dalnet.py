@@ -93,16 +93,10 @@ STUDIES = {
     ),
     "dalnet-scale": Study(
         "dalnet",
-        REFERENCE | {f"γ {value:g}": {"model": {"gamma": value}} for value in (16.0, 32.0, 128.0)},
         {"as in the recipe": {}} | {f"γ {value:g}": {"model": {"gamma": value}} for value in (16.0, 32.0, 128.0)},
     ),
     "dalnet-intra": Study(
         "dalnet",
-        {"as in the recipe": {}} | {f"λ1 {value:g}": {"loss_weights": {"intra": value}} for value in (0.0, 0.01, 0.2)},
-    ),
-    "dalnet-cross": Study(
-        "dalnet",
-        {"as in the recipe": {}} | {f"λ2 {value:g}": {"loss_weights": {"cross": value}} for value in (0.0, 0.01, 0.2)},
         {"as in the recipe": {}} | {f"λ1 {value:g}": {"loss_weights": {"intra": value}} for value in (0.0, 0.02, 0.2)},
     ),
     "dalnet-cross": Study(
