@@ -32,7 +32,8 @@ class DALNet(ReIDModel):
     """The baseline's trunk on photos (modality 0), sketches (1) and, in here, auxiliary images made of the photos (2).
 
     For each modality m of a batch, ``g^m`` are pooled features ("global", the test feature before the BNNeck) and
-    ``h^m`` ("modality-shared") those of the maps that :class:`Interaction` returns. Terms, unweighted:
+    ``h^m`` ("modality-shared") those of the maps that :class:`Interaction` returns. Circle losses compare both after
+    the BNNeck, where test features are compared. Terms, unweighted:
 
     * ``identity``: cross-entropy of all g and h under one BNNeck and classifier (reconstructed).
     * ``intra``: mean over m of the circle loss among ``g^m`` and ``h^m`` together. With one sketch of an identity, its
@@ -42,7 +43,7 @@ class DALNet(ReIDModel):
       is there, over three modalities. Reconstructed: on g, the sums.
     * ``style``, ``structure`` (if refined), ``mask`` (if cleaned): of the generator, see :mod:`reidlib.losses`.
       Reconstructed. Style is compared in layer1 and layer2 of the backbone, behind the stem of sketches, held still.
-    * ``triplet``, where switched on: of the baseline, on the real images.
+    * ``triplet``: of the baseline, on g of the real images, before the BNNeck (reconstructed).
 
     A style donor is a sketch of another identity in the batch; in a batch of one identity nobody is refined, and
     ``style`` is 0. Sketches meet the auxiliary image of a photo of their own identity: MIA needs labels, is for
@@ -64,9 +65,8 @@ class DALNet(ReIDModel):
         width: channels of the DAG; default: a 64th of the backbone's, at least 4; 32 for ResNet-50.
         attention: ``False`` leaves MIA out: there is no h.
         intra_metric: ``"circle"``, ``"batch-hard"`` or ``"weighted"``, what ``intra`` uses.
-        after_neck: ``True`` compares g and h after the BNNeck, where test features are compared, in ``intra`` and
-            ``cross``; ``False`` before it. Both reconstructed.
-        triplet: ``"batch-hard"`` or ``"weighted"`` adds the term ``triplet``.
+        after_neck: ``False`` compares g and h before the BNNeck in ``intra`` and ``cross``. Both reconstructed.
+        triplet: ``"batch-hard"`` or ``"weighted"``; ``None`` leaves the term out.
         margin, gamma: of the circle losses. Documented for re-identification at large (fast-reid: 0.25 and 128).
         label_smoothing: of the cross-entropy, 0 to 1.
 
@@ -91,8 +91,8 @@ class DALNet(ReIDModel):
         width: int | None = None,
         attention: bool = True,
         intra_metric: str = "circle",
-        after_neck: bool = False,
-        triplet: str | None = None,
+        after_neck: bool = True,
+        triplet: str | None = "batch-hard",
         margin: float = 0.25,
         gamma: float = 64.0,
         label_smoothing: float = 0.1,

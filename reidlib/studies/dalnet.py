@@ -9,6 +9,7 @@ from reidlib.studies.study import Study
 
 DALNET: dict[str, Any] = {"method": "dalnet"}
 OF_REFINER = ("style", "structure")
+NO_CIRCLE = {"loss_weights": {"intra": 0.0, "cross": 0.0}}
 # Of the 4 to 6 sketches of most identities of Market-Sketch-1K these leave all, 3 or 4, 2, and 1; of the 3 or 4 of
 # shoes and chairs all, 2 or 3, 1 or 2, and 1.
 SKETCHES = (1.0, 0.7, 0.4, 0.2)
@@ -19,19 +20,11 @@ def _auxiliary(kind: str) -> dict[str, Any]:
     return {"model": {"auxiliary": kind}, "loss_weights": dict.fromkeys((*OF_REFINER, "mask"))}
 
 
-def _triplet(**model: Any) -> dict[str, Any]:
-    """DALNet with the baseline's triplet loss on the real images, and without circle losses."""
-    weights = {"triplet": 1.0, "intra": 0.0, "cross": 0.0}
-    return DALNET | {"model": {"triplet": "batch-hard", **model}, "loss_weights": weights}
-
-
 def _few() -> dict[str, dict[str, Any]]:
     """DALNet with either intra-modality metric, and a share of the sketches of every identity.
 
-    The triplet loss stands where the circle loss stood, on the same features g and h of each modality, with the weight
-    that it has in the baseline; the cross-modality circle loss stays in both. Its gradient in the trunk begins at about
-    sixteen times that of the circle loss and is as large after thirty steps (a ``tiny`` network on the ``ci`` twin of
-    Market-Sketch-1K): its weight does not make it the weaker of the two.
+    A triplet loss within each modality stands where the circle loss stood: on the same features g and h, with the
+    weight that it has in the baseline. All else stays in both, the cross-modality circle loss among it.
     """
     triplet: dict[str, Any] = {"model": {"intra_metric": "batch-hard"}, "loss_weights": {"intra": 1.0}}
     variants: dict[str, dict[str, Any]] = {}
@@ -47,8 +40,8 @@ STUDIES = {
         "baseline",
         {
             "baseline": {},
-            "+ DAG": _triplet(attention=False),
-            "+ MIA": _triplet(),
+            "+ DAG": DALNET | NO_CIRCLE | {"model": {"attention": False}},
+            "+ MIA": DALNET | NO_CIRCLE,
             "+ cross-modality circle": DALNET | {"loss_weights": {"intra": 0.0}},
             "DALNet": DALNET,
         },
@@ -78,13 +71,14 @@ STUDIES = {
             "grey": _auxiliary("grey"),
         },
     ),
-    # Choices of ours: a stem for each modality, and circle losses before the BNNeck.
+    # Choices of ours: a stem for each modality, circle losses after the BNNeck, and the baseline's triplet loss.
     "dalnet-forms": Study(
         "dalnet",
         {
             "as in the recipe": {},
             "one stem": {"model": {"shared_from": 0}},
-            "circle losses after the neck": {"model": {"after_neck": True}},
+            "circle losses before the neck": {"model": {"after_neck": False}},
+            "without triplet": {"model": {"triplet": None}, "loss_weights": {"triplet": None}},
         },
     ),
     "dalnet-few-sketches": Study("dalnet", _few()),

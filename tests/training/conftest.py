@@ -104,7 +104,7 @@ def idkl(recipe: Recipe) -> Recipe:
 @pytest.fixture
 def dalnet(recipe: Recipe) -> Recipe:
     """The same with DALNet."""
-    weights = {"intra": 0.05, "cross": 0.05, "style": 0.1, "structure": 1.0, "mask": 1.0, "triplet": None}
+    weights = {"intra": 0.05, "cross": 0.05, "style": 0.1, "structure": 1.0, "mask": 1.0, "triplet": 1.0}
     return recipe.replace(method="dalnet", loss_weights=weights)
 
 

@@ -28,7 +28,7 @@ def test_stopped_and_resumed_equals_uninterrupted(dalnet: Recipe, dataset: ReIDD
     resumed = fit("parts")
     assert resumed.finished and same_weights(resumed.model, whole.model), "weights and both sets of running statistics"
     losses = [name for name in whole.history if name.startswith("loss")]
-    assert len(losses) == 7 and resumed.history[losses].equals(whole.history[losses])
+    assert len(losses) == 8 and resumed.history[losses].equals(whole.history[losses])
     loaded = runs.load(tmp_path / "parts").model
     assert same_weights(loaded, whole.model) and loaded.generator.refiner.mean.abs().sum() > 0
 
@@ -39,7 +39,7 @@ WITHOUT_GENERATOR = {"style": None, "structure": None, "mask": None}
 @pytest.mark.parametrize(
     "changes",
     [
-        *({"loss_weights": {name: 0.0}} for name in ("intra", "cross", "style", "structure", "mask")),
+        *({"loss_weights": {name: 0.0}} for name in ("triplet", "intra", "cross", "style", "structure", "mask")),
         *({"model": {"auxiliary": kind}, "loss_weights": WITHOUT_GENERATOR} for kind in KINDS[1:]),
         {"model": {"clean": False}, "loss_weights": {"mask": None}},
         {"model": {"refine": False}, "loss_weights": {"style": None, "structure": None}},
@@ -47,7 +47,8 @@ WITHOUT_GENERATOR = {"style": None, "structure": None, "mask": None}
         {"model": {"shared_from": 0}},
         {"model": {"intra_metric": "batch-hard"}},
         {"model": {"margin": 0.4, "gamma": 128.0}},
-        {"model": {"triplet": "weighted"}, "loss_weights": {"triplet": 1.0, "intra": 0.0}},
+        {"model": {"triplet": "weighted"}, "loss_weights": {"intra": 0.0}},
+        {"model": {"triplet": None}, "loss_weights": {"triplet": None}},
     ],
     ids=lambda changes: "-".join(map(str, [*changes.get("model", {}).values(), *changes.get("loss_weights", {})])),
 )
@@ -59,6 +60,7 @@ def test_every_ablation_is_a_changed_weight_or_switch(dalnet: Recipe, dataset: R
 def test_recipes_have_the_budget_of_the_baseline_on_twins() -> None:
     assert {dataset for method, dataset in recipes.METHODS if method == "dalnet"} == set(RECIPES)
     for dataset in RECIPES:
+        assert recipes.get("baseline", dataset=dataset, profile="screen").augmentation.erase == 0
         for profile in profiles.PROFILES.keys() - {"paper"}:
             own, other = (recipes.get(method, dataset=dataset, profile=profile) for method in ("dalnet", "baseline"))
             same = {name: getattr(other, name) for name in ("method", "model", "loss_weights")}
