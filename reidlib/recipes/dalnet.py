@@ -5,12 +5,12 @@ from typing import Any
 from reidlib.data import Augmentation
 
 # No number of DALNet's training is known. Reconstructed: on twins the budget of the baseline, and what was chosen on
-# validation identities of the twin of PKU-Sketch (screen; nineteen trials, most with one seed): circle losses after the
-# BNNeck, with the baseline's triplet loss beside them, and their weights; on real data the input
-# sizes of the baseline, and for the rest what was usual for two-stream networks: ImageNet weights, P 8 × K 4, learning
-# rate 3.5e-4 and weight decay 5e-4 (AdamW, as one rate serves backbone and generator, whose gradients differ in scale),
-# 10 epochs of warm-up, a tenth from epoch 40 and again from 70, 120 epochs, flip, pad 10 and crop, no erasing (it would
-# draw edges of its own), plain cross-entropy.
+# validation identities of the twin of PKU-Sketch (screen; eighteen trials of DALNet, seven of the baseline, mostly one
+# seed): circle losses after the BNNeck, with the baseline's triplet loss beside them, and their weights; on real data
+# the input sizes of the baseline, and for the rest what was usual for two-stream networks: ImageNet weights, P 8 × K 4,
+# learning rate 3.5e-4 and weight decay 5e-4 (AdamW, as one rate serves backbone and generator, whose gradients differ
+# in scale), 10 epochs of warm-up, a tenth from epoch 40 and again from 70, 120 epochs, flip, pad 10 and crop, no
+# erasing (it would draw edges of its own), plain cross-entropy.
 DALNET: dict[str, Any] = dict(
     identities=8,
     images=4,
