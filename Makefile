@@ -26,7 +26,7 @@ unexport MPLBACKEND
 TEST = REIDLIB_PROFILE=ci REIDLIB_BUILD="$(CURDIR)/build/test" OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist loadfile
 NBVAL = notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout 120 --nbval-sanitize-with notebooks/sanitize.cfg
 
-.PHONY: help run publish figures badges test test-fast lint format bench lab install key clean
+.PHONY: help run publish figures results badges test test-fast lint format bench lab install key clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | expand -t 12
@@ -39,6 +39,9 @@ publish: install ## execute the notebooks and copy their outputs and figures to 
 
 figures: install ## draw the committed figures again into build/figures, without training
 	@$(PY) -m reidlib.figures $(FIGURES)
+
+results: install ## write README's results from figures/ledger.csv
+	@$(PY) -m reidlib.frontpage
 
 badges: install ## write badges, environment cells and README's table from the one repository address
 	@$(PY) -m reidlib.notebooks badges

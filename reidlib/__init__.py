@@ -11,6 +11,8 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _ROOMS = (
+    "benchmark",
+    "claims",
     "cli",
     "comparison",
     "data",

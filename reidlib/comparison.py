@@ -221,14 +221,15 @@ def same_seeds(rows: pd.DataFrame, a: str, b: str) -> tuple[pd.DataFrame, pd.Dat
     known = rows["variant"].unique().tolist()
     if unknown := [variant for variant in (a, b) if variant not in known]:
         raise ValueError(f"there is no row of {unknown[0]!r}; there are rows of: {', '.join(known)}")
-    of_a, of_b = (_most_common_code(rows[rows["variant"] == variant]) for variant in (a, b))
+    of_a, of_b = (most_common_code(rows[rows["variant"] == variant]) for variant in (a, b))
     keys = [list(zip(part["split"].astype("str"), part["seed"], strict=True)) for part in (of_a, of_b)]
     shared = set(keys[0]) & set(keys[1])
     of_a, of_b = (part[[key in shared for key in own]] for part, own in zip((of_a, of_b), keys, strict=True))
     return of_a, of_b
 
 
-def _most_common_code(rows: pd.DataFrame) -> pd.DataFrame:
+def most_common_code(rows: pd.DataFrame) -> pd.DataFrame:
+    """Of the rows of one recipe, those of one version of the code: that of most rows, or the last of several such."""
     codes = rows.groupby("code")["date"].agg(["size", "max"]).sort_values(["size", "max"], kind="stable")
     return rows[rows["code"] == codes.index[-1]]
 

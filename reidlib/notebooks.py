@@ -17,7 +17,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reidlib import paths, profiles
+from reidlib import frontpage, paths, profiles
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -194,6 +194,7 @@ def run(pages: list[Path], root: Path = ROOT) -> dict[Path, "NotebookNode"]:
 def publish(names: list[str] | None = None, root: Path = ROOT) -> None:
     """Run lessons and their solutions, then copy outputs into ``notebooks/``, figures and their data into ``figures/``.
 
+    The published ledger takes in the local rows, and README's results are written from it.
     Nothing is copied unless every page ran and is fit to be published.
 
     Raises:
@@ -221,7 +222,9 @@ def publish(names: list[str] | None = None, root: Path = ROOT) -> None:
         target = root / "figures" / file.relative_to(figures)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, target)
-    ledger.publish(root / "figures" / ledger.PUBLISHED.name)
+    ledger.publish(published := root / "figures" / ledger.PUBLISHED.name)
+    if published.exists():
+        _insert(root / "README.md", frontpage.results(published))
     print(f"published {len(executed)} to notebooks/; see: git diff --stat")
 
 
@@ -284,12 +287,14 @@ def badges(root: Path = ROOT) -> None:
         after = nbformat.writes(with_header(nbformat.reads(before, as_version=4), path, root)).rstrip("\n") + "\n"
         if after != before:
             path.write_text(after, encoding="utf-8")
-    readme = root / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    begin, end = text.find(TABLE_BEGIN), text.find(TABLE_END)
-    if begin < 0 or end < begin:
-        raise NotebookError(f"README.md lacks the lines {TABLE_BEGIN!r} and {TABLE_END!r} around its table")
-    readme.write_text(text[:begin] + table(root) + text[end + len(TABLE_END) :], encoding="utf-8")
+    _insert(root / "README.md", table(root))
+
+
+def _insert(page: Path, block: str) -> None:
+    try:
+        frontpage.insert(page, block)
+    except ValueError as error:
+        raise NotebookError(str(error)) from error
 
 
 def main(arguments: list[str] | None = None) -> None:

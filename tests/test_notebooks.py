@@ -74,6 +74,49 @@ def test_committed_outputs_are_complete_and_clean(path: Path) -> None:
     assert notebooks.unfit(notebook) == []
 
 
+# What reads like a measurement: 53.4, +5.45, 1.5e-3; 12 %, 12 per cent, 3 points.
+MEASURED = re.compile(
+    r"(?<![\w.])[+−-]?(?:\d[\d,]*\.\d+(?:e[+-]?\d+)?(?![\w.]*\w)|\d[\d,]*\s*(?:%|per cent|points?\b))"
+)
+# Settings that are named in words: no result of a run.
+SETTINGS = ("95 % interval", "λ (0.3, 1 and 3)", "shares of 0.7, 0.4 and 0.2", "margins from 0 to 0.5")
+
+
+def measured_numbers(text: str) -> list[str]:
+    """What looks like a result in the prose of a cell: outside code, equations, addresses, settings, references."""
+    text, _, _ = text.partition("## References")
+    for span in (r"```.*?```", r"`[^`]*`", r"\$\$.*?\$\$", r"\$[^$]*\$", r"\]\([^)]*\)"):
+        text = re.sub(span, " ", text, flags=re.DOTALL)
+    for setting in SETTINGS:
+        text = re.sub(re.escape(setting).replace(r"\ ", r"\s+"), " ", text)
+    return [found.group() for found in MEASURED.finditer(text)]
+
+
+@pages
+def test_prose_holds_no_measured_number(path: Path) -> None:
+    """Numbers are computed in a cell or read from the ledger or the published table, so that they stay in step."""
+    cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"]
+    assert not [(number, cell[:60]) for cell in cells for number in measured_numbers(cell)]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("FIENet reaches 53.4 here", ["53.4"]),
+        ("a gain of +5.45, or −0.8.", ["+5.45", "−0.8"]),
+        ("in 12 % of all cases, 30 per cent, 3 points", ["12 %", "30 per cent", "3 points"]),
+        ("| MAUM | 71.68 | 1,234.5 |", ["71.68", "1,234.5"]),
+        ("`weight=0.1`, $\\rho = 0.7$ and\n$$x = 0.5,\\quad y = 12\\%$$", []),
+        ("small runs tried λ (0.3, 1\nand 3), on 128×64 images, 3 seeds, notebook 02, section 7.", []),
+        ("[page](https://doi.org/10.1109/TPAMI.2021.3054775)", []),
+        ("Two points, a few per cent, MAUM 2.0.1, 1,800 / 200", []),
+        ("text\n## References\n* pages 12.5 to 20", []),
+    ],
+)
+def test_measured_numbers_are_told_from_settings(text: str, found: list[str]) -> None:
+    assert measured_numbers(text) == found
+
+
 def test_badges_cells_and_table_are_in_step(tmp_path: Path) -> None:
     for path in [*LESSONS, *SOLUTIONS, ROOT / "README.md", ROOT / "pyproject.toml"]:
         copy = tmp_path / path.relative_to(ROOT)

@@ -47,7 +47,7 @@ ROOMS = (
     {"explain"},
     {"measures"},
     {"plots"},
-    {"cli", "figures", "notebooks", "studies", "sweep"},
+    {"benchmark", "claims", "cli", "figures", "frontpage", "notebooks", "studies", "sweep"},
 )
 OPTIONAL = [
     "IPython",

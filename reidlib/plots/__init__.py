@@ -8,6 +8,7 @@
 
 from reidlib.plots import tables
 from reidlib.plots.ablations import comparison, ladder, sensitivity, weight_map
+from reidlib.plots.benchmark import accuracy_cost, claims
 from reidlib.plots.dalnet import (
     dalnet_diagram,
     generation,
@@ -50,6 +51,7 @@ __all__ = [
     "METHOD_COLOURS",
     "METHOD_NAMES",
     "MODALITY_COLOURS",
+    "accuracy_cost",
     "affinity",
     "against_chance",
     "baseline_diagram",
@@ -59,6 +61,7 @@ __all__ = [
     "camera_coverage",
     "caption",
     "center_losses",
+    "claims",
     "cmc_curves",
     "comparison",
     "contact_sheet",
