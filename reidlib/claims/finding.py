@@ -93,13 +93,13 @@ def word_of(low: float, high: float, wanted: int) -> str:
     return SUPPORTED if low > 0 else NOT_SUPPORTED if high < 0 else UNDECIDED
 
 
-def over_runs(what: str, differences: pd.Series, unit: str, *, wanted: int = 1, decides: bool = True) -> list[Finding]:
+def over_runs(what: str, differences: pd.Series, unit: str, *, wanted: int = 1) -> list[Finding]:
     """Mean over runs with Student's interval, as a list of one; of none if there is no run."""
     if not (number := len(differences)):
         return []
     mean, half = float(differences.mean()), interval(differences)
     word = word_of(mean - half, mean + half, wanted)
-    return [Finding(what, unit, mean, mean - half, mean + half, number, word, decides, wanted)]
+    return [Finding(what, unit, mean, mean - half, mean + half, number, word, wanted=wanted)]
 
 
 def between(rows: pd.DataFrame, above: str, below: str, path: Path | None, **options: object) -> list[Finding]:
@@ -130,4 +130,5 @@ def all_of(found: list[Finding], expected: int) -> tuple[str, list[Finding]]:
 
 
 def beside(found: list[Finding]) -> list[Finding]:
+    """The same findings, without a say in the verdict."""
     return [replace(finding, decides=False) for finding in found]

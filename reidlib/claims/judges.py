@@ -56,10 +56,7 @@ def maum_steps(runs: tuple[Runs, ...], path: Path | None) -> Judged:
 
 def imbalance(runs: tuple[Runs, ...], path: Path | None) -> Judged:
     """M3: what MAUM loses of its own full score less what the baseline loses of its own, mean over the settings."""
-    tables = []
-    for each in runs:
-        tables.append(thinned(each.results(path, paired=True), each.variants))
-    table = pd.concat(tables)
+    table = pd.concat(thinned(each.results(path, paired=True), each.variants) for each in runs)
     full = table[table["share"] == 1].drop(columns="share")
     scarce = table[table["share"] < 1].merge(full, on=["method", "seed", "thinned"], suffixes=("", " of all"))
     lost = scarce.assign(lost=100 * (1 - scarce["mAP"] / scarce["mAP of all"]))

@@ -69,7 +69,7 @@ def claims(table: pd.DataFrame, caption: str) -> Figure:
             strength, (colour, marker) = _strength(record), WORDS[record["word"]]
             marker = marker if abs(strength) <= LIMIT else ">" if strength > 0 else "<"
             axis.plot(np.clip(strength, -LIMIT, LIMIT), row + place, marker, color=colour, markersize=7)
-        word = part["verdict"].iloc[0]
+        word = table.loc[table["claim"] == name, "verdict"].iloc[0]
         edge = axis.get_yaxis_transform()  # x as a share of the axis, y in data
         axis.text(1.02, row, word, transform=edge, va="center", fontsize=10, color=WORDS[word][0])
     papers = table.groupby("claim")["paper"].first()

@@ -44,7 +44,8 @@ def test_claims_are_drawn_by_their_strength_for_the_claim() -> None:
         finding("M2", "not supported", -3.0, -5.0, -0.5),
         finding("M2", "not supported", 90.0, 89.0, 91.0, word="supported"),
         finding("M3", "undecided", 1.0, np.nan, np.nan),
-        finding("F1", "no runs yet"),
+        finding("F1", "no runs yet", 1.0, 0.5, 1.5, word="supported", decides=False),
+        finding("F2", "no runs yet"),
     ]
     (axis,) = plots.claims(pd.DataFrame(lines), "caption").axes
     points = [line for line in axis.lines if line.get_marker() != "None"]
@@ -52,9 +53,10 @@ def test_claims_are_drawn_by_their_strength_for_the_claim() -> None:
     assert [line.get_marker() for line in points] == ["o", "X", ">", "D"]
     assert [round(line.get_ydata()[0]) for line in points] == [0, 1, 1, 2]
     words = [(text.get_text(), to_hex(text.get_color()).upper()) for text in axis.texts]
-    verdicts = ("supported", "not supported", "undecided", "no runs yet")
+    verdicts = ("supported", "not supported", "undecided", "no runs yet", "no runs yet")
     assert words == [(word, WORDS[word][0].upper()) for word in verdicts]
-    assert [label.get_text() for label in axis.get_yticklabels()] == ["MAUM  M1", "MAUM  M2", "MAUM  M3", "MAUM  F1"]
+    shown = [label.get_text() for label in axis.get_yticklabels()]
+    assert shown == [f"MAUM  {name}" for name in ("M1", "M2", "M3", "F1", "F2")]
 
 
 def test_an_interval_without_width_is_as_strong_as_can_be() -> None:
