@@ -18,7 +18,13 @@ def add(own_ledger) -> Callable[..., None]:
     """``add(model, scores, dataset=…, profile=…, **columns)`` records a run with each score (mAP), seed 0, 1, …"""
 
     def record(
-        model: str, scores: list[float], *, dataset: str = "sysu", profile: str = "cpu", split=None, **columns: object
+        model: str,
+        scores: list[float | None],
+        *,
+        dataset: str = "sysu",
+        profile: str = "cpu",
+        split=None,
+        **columns: object,
     ) -> None:
         protocol, recipe = protocols.get(dataset), benchmark.models(dataset, profile)[model]
         entries = []
@@ -76,7 +82,7 @@ def test_data_profiles_protocols_and_rankings_are_never_mixed(add: Callable) -> 
 def test_other_recipes_failed_runs_and_older_code_do_not_count(add: Callable) -> None:
     add("baseline", [0.4, 0.5])
     add("baseline", [0.8], code="old", date="2020-01-01")
-    add("baseline", [np.nan] * 3, error="OSError: no", code="new")
+    add("baseline", [None] * 3, error="OSError: no", code="new")
     add("baseline", [0.9], recipe="another", changes=json.dumps({"learning_rate": 1.0}))
     (row,) = benchmark.table().to_dict("records")
     assert row["runs"] == 2 and row["mAP"] == pytest.approx(0.45)

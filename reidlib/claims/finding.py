@@ -51,6 +51,8 @@ class Runs:
     def measures(self, measure: str, path: Path | None) -> pd.DataFrame:
         """What was measured on these runs."""
         file = None if path is None else ledger.measure_file(path)
+        if file and path.exists() and not file.exists():  # a ledger beside which nothing was measured
+            return ledger.MEASUREMENTS.frame([])
         return studies.measures(self.variants, file, measure=measure, **self._data)
 
     @property
