@@ -5,7 +5,7 @@ Their data sets are those of sketches: ``get("dalnet-ladder", dataset="pku-sketc
 
 from typing import Any
 
-from reidlib.studies.study import Study
+from reidlib.studies.study import Study, crossed
 
 DALNET: dict[str, Any] = {"method": "dalnet"}
 OF_REFINER = ("style", "structure")
@@ -34,6 +34,10 @@ def _few() -> dict[str, dict[str, Any]]:
         variants[f"triplet, {share:g} of the sketches"] = triplet | thinning
     return variants
 
+
+REFERENCE: dict[str, dict[str, Any]] = {"as in the recipe": {}}
+INTRA = {f"λ1 {value:g}": {"loss_weights": {"intra": value}} for value in (0.0, 0.02, 0.2)}
+CROSS = {f"λ2 {value:g}": {"loss_weights": {"cross": value}} for value in (0.0, 0.02, 0.2)}
 
 STUDIES = {
     "dalnet-ladder": Study(
@@ -83,18 +87,14 @@ STUDIES = {
     ),
     "dalnet-few-sketches": Study("dalnet", _few()),
     "dalnet-margin": Study(
-        "dalnet", {"as in the recipe": {}} | {f"m {value:g}": {"model": {"margin": value}} for value in (0.1, 0.4, 0.6)}
+        "dalnet", REFERENCE | {f"m {value:g}": {"model": {"margin": value}} for value in (0.1, 0.4, 0.6)}
     ),
     "dalnet-scale": Study(
         "dalnet",
-        {"as in the recipe": {}} | {f"γ {value:g}": {"model": {"gamma": value}} for value in (16.0, 32.0, 128.0)},
+        REFERENCE | {f"γ {value:g}": {"model": {"gamma": value}} for value in (16.0, 32.0, 128.0)},
     ),
-    "dalnet-intra": Study(
-        "dalnet",
-        {"as in the recipe": {}} | {f"λ1 {value:g}": {"loss_weights": {"intra": value}} for value in (0.0, 0.02, 0.2)},
-    ),
-    "dalnet-cross": Study(
-        "dalnet",
-        {"as in the recipe": {}} | {f"λ2 {value:g}": {"loss_weights": {"cross": value}} for value in (0.0, 0.02, 0.2)},
-    ),
+    "dalnet-intra": Study("dalnet", REFERENCE | INTRA),
+    "dalnet-cross": Study("dalnet", REFERENCE | CROSS),
+    # Both circle losses at once: four weights of each, the recipe's own among them.
+    "dalnet-map": Study("dalnet", crossed({"λ1 0.05": {}} | INTRA, {"λ2 0.05": {}} | CROSS)),
 }

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from reidlib.studies.study import Study
+from reidlib.studies.study import Study, crossed
 
 FIENET: dict[str, Any] = {"method": "fienet"}
 OF_CENTRES = ("intra", "inter")
@@ -28,6 +28,10 @@ def _losses_on_centres() -> dict[str, dict[str, Any]]:
     before = {"center_after_neck": False}
     return found | {f"{name}, before": each | {"model": each["model"] | before} for name, each in found.items()}
 
+
+REFERENCE: dict[str, dict[str, Any]] = {"as in the recipe": {}}
+CENTRE_WEIGHTS = {f"λ {value:g}": {"loss_weights": dict.fromkeys(OF_CENTRES, value)} for value in (0.1, 0.3, 3.0)}
+TRIPLET_WEIGHTS = {f"triplet {value:g}": {"loss_weights": {"triplet": value}} for value in (0.0, 0.3, 3.0)}
 
 STUDIES = {
     "fienet-ladder": Study(
@@ -75,13 +79,12 @@ STUDIES = {
         },
     ),
     "fienet-centre-losses": Study("fienet", _losses_on_centres()),
-    "fienet-weight": Study(
-        "fienet",
-        {"as in the recipe": {}}
-        | {f"λ {value:g}": {"loss_weights": dict.fromkeys(OF_CENTRES, value)} for value in (0.1, 0.3, 3.0)},
-    ),
+    "fienet-weight": Study("fienet", REFERENCE | CENTRE_WEIGHTS),
+    "fienet-triplet": Study("fienet", REFERENCE | TRIPLET_WEIGHTS),
+    # IGCL and triplet loss at once: four weights of each, the recipe's own among them.
+    "fienet-map": Study("fienet", crossed({"λ 1": {}} | CENTRE_WEIGHTS, {"triplet 1": {}} | TRIPLET_WEIGHTS)),
     "fienet-margin": Study(
         "fienet",
-        {"as in the recipe": {}} | {f"ρ {value:g}": {"model": {"center_margin": value}} for value in (0.3, 1.0, 1.3)},
+        REFERENCE | {f"ρ {value:g}": {"model": {"center_margin": value}} for value in (0.3, 1.0, 1.3)},
     ),
 }

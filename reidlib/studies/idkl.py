@@ -1,5 +1,6 @@
 """Studies of IDKL: what its components are worth, how much depends on their weights; the comparison."""
 
+import itertools
 from functools import partial
 from typing import Any
 
@@ -9,20 +10,31 @@ from reidlib.studies.study import Study
 
 IDKL: dict[str, Any] = {"method": "idkl"}
 OF_STREAMS = ("specific_identity", "specific_triplet", "discriminator", "confuser", "purifier", "tgsa", "csa", "mdr")
+FACTORS = (0, 0.1, 3)
 
 
 def _without(*terms: str, **weights: None) -> dict[str, Any]:
     return IDKL | {"loss_weights": {**dict.fromkeys(terms, 0.0), **weights}}
 
 
-def _times(recipe: Recipe, *, term: str, factor: float) -> Recipe:
-    return recipe.replace(loss_weights={term: factor * recipe.loss_weights[term]})
+def _times(recipe: Recipe, **factors: float) -> Recipe:
+    return recipe.replace(loss_weights={term: factor * recipe.loss_weights[term] for term, factor in factors.items()})
 
 
 def _weights(term: str) -> Study:
     """The recipe's weight of a term, and multiples of it."""
-    others = {f"× {factor:g}": {"recipe": partial(_times, term=term, factor=factor)} for factor in (0, 0.1, 3)}
+    others = {f"× {factor:g}": {"recipe": partial(_times, **{term: factor})} for factor in FACTORS}
     return Study("idkl", {"as in the recipe": {}} | others, measures=("hinges",) if term == "purifier" else ())
+
+
+def _weight_map(*terms: str) -> Study:
+    """Two weights at once: the recipe's own and the same multiples of either."""
+    variants: dict[str, dict[str, Any]] = {"as in the recipe": {}}
+    for factors in itertools.product((1, *FACTORS), repeat=2):
+        if factors != (1, 1):
+            label = ", ".join(f"{term} × {factor:g}" for term, factor in zip(terms, factors, strict=True))
+            variants[label] = {"recipe": partial(_times, **dict(zip(terms, factors, strict=True)))}
+    return Study("idkl", variants)
 
 
 def _options(option: str, *values: Any) -> dict[str, dict[str, Any]]:
@@ -65,6 +77,7 @@ STUDIES = {
     "idkl-tgsa": _weights("tgsa"),  # λ2
     "idkl-csa": _weights("csa"),  # λ3
     "idkl-mdr": _weights("mdr"),
+    "idkl-map": _weight_map("tgsa", "csa"),
     "idkl-purifier-margin": Study(
         "idkl", {"as in the recipe": {}} | _options("purifier_margin", 0.1, 0.3, 1.0), measures=("hinges",)
     ),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from reidlib.studies.study import Study
+from reidlib.studies.study import Study, crossed
 
 MAUM: dict[str, Any] = {"method": "maum"}
 # The metric of MAUM with one proxy for both modalities, the relay: what is left of a gain if its form alone brought it.
@@ -28,6 +28,16 @@ def _thinned(what: str) -> dict[str, dict[str, Any]]:
 def _other(option: str, *values: int) -> dict[str, dict[str, Any]]:
     return {f"{option.replace('_', ' ')} {value}": {"model": {option: value}} for value in values}
 
+
+def _weights(label: str, term: str, *values: float, **model: Any) -> dict[str, dict[str, Any]]:
+    """Other weights of a term, and options of the model without which there would be no such term."""
+    options = {"model": model} if model else {}
+    return {f"{label} {value:g}": {"loss_weights": {term: value}} | options for value in values}
+
+
+REFERENCE: dict[str, dict[str, Any]] = {"as in the recipe": {}}
+OWN_METRIC = _weights("proxy", "proxy", 0.1, 0.3, 3.0)
+UNIDIRECTIONAL_METRIC = _weights("unidirectional", "unidirectional", 0.1, 0.3, 3.0)
 
 STUDIES = {
     "maum-ladder": Study(
@@ -59,6 +69,12 @@ STUDIES = {
     ),
     "maum-memory-length": Study("maum", {"as in the recipe": {}} | _other("memory_length", 0, 2, 32)),
     "maum-memory-interval": Study("maum", {"as in the recipe": {}} | _other("memory_interval", 1, 4, 68)),
+    "maum-proxy": Study("maum", REFERENCE | OWN_METRIC),
+    "maum-unidirectional": Study("maum", REFERENCE | UNIDIRECTIONAL_METRIC),
+    # The paper recipe has no triplet loss: there these add one.
+    "maum-triplet": Study("maum", REFERENCE | _weights("triplet", "triplet", 0.0, 0.3, 3.0, triplet="batch-hard")),
+    # Both metrics at once: four weights of each, the recipe's own among them.
+    "maum-map": Study("maum", crossed({"proxy 1": {}} | OWN_METRIC, {"unidirectional 1": {}} | UNIDIRECTIONAL_METRIC)),
     "maum-imbalance": Study("baseline", _thinned("images")),
     "maum-imbalance-identities": Study("baseline", _thinned("identities")),
 }
