@@ -1,5 +1,8 @@
 """How sure is a mean difference between paired runs? A bootstrap over seeds and identities; how many seeds it takes.
 
+And what many comparisons do to a single one: the spread of all cells of a grid (:func:`pooled`), the best of many that
+are equal (:func:`expected_best`), and what becomes of the best with another seed (:func:`best_of`).
+
 Documented: the percentile interval of the bootstrap (Efron & Tibshirani, An Introduction to the Bootstrap, 1993), and
 the resampling of two crossed factors, each on its own, so that every run and every identity counts as often as it was
 drawn (Owen, The pigeonhole bootstrap, Annals of Applied Statistics 2007). Reconstructed: that runs and identities are
@@ -16,7 +19,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import pandas as pd
+from scipy import integrate, stats
 
 CONFIDENCE = 0.95
 
@@ -98,3 +102,81 @@ def _seeds_for(deviation: float, half_width: float, tail: float) -> int:
     while stats.t.isf(tail, number - 1) * deviation / math.sqrt(number) > half_width:
         number += 1
     return number
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Standard deviation of a run from what its kind and its seed have it expected, and its degrees of freedom."""
+
+    deviation: float
+    freedom: int
+
+    def half_width(self, number: int, confidence: float = CONFIDENCE) -> float:
+        """Half the width of the interval (Student's t) of a mean of so many runs; times √2, of a difference of two."""
+        return float(stats.t.isf((1 - confidence) / 2, self.freedom) * self.deviation / math.sqrt(number))
+
+
+def pooled(tables: Iterable[pd.DataFrame]) -> Spread:
+    """The spread of runs that is left when what a kind of run and what a seed bring to all have been taken out.
+
+    With two seeds nothing can be said about the spread of one kind; that of a dozen can be judged together, if it is
+    about the same for all. Seeds are blocks: runs with the same seed begin with the same weights and see the same
+    batches, so that a good seed is good to most, which does not matter where kinds are compared. The root of the mean
+    square of the residuals of score = kind + seed, which have (kinds − 1) · (seeds − 1) degrees of freedom
+    (randomised blocks: Fisher, The Design of Experiments, 1935).
+
+    Args:
+        tables: of scores, each with a row for each kind and a column for each seed, none missing; those with one kind
+            or one seed add nothing.
+
+    Raises:
+        ValueError: a score is missing, or no table has two rows and two columns.
+    """
+    squares, freedom = 0.0, 0
+    for table in tables:
+        values = table.to_numpy(float)
+        if not np.isfinite(values).all():
+            raise ValueError(f"all kinds of run must have the same seeds:\n{table}")
+        if min(values.shape) > 1:
+            residuals = values - values.mean(0) - values.mean(1, keepdims=True) + values.mean()
+            squares += float((residuals**2).sum())
+            freedom += (values.shape[0] - 1) * (values.shape[1] - 1)
+    if not freedom:
+        raise ValueError("no two kinds of run were made with the same two seeds: nothing tells the spread over seeds")
+    return Spread(math.sqrt(squares / freedom), freedom)
+
+
+def expected_best(number: int) -> float:
+    """By how many standard deviations the best of ``number`` equal runs exceeds their mean, on average (normal noise).
+
+    The expectation of the largest of so many independent standard normal variables, by numerical integration.
+    """
+    if number < 1:
+        raise ValueError(f"the best of {number} runs is none")
+    value, _ = integrate.quad(lambda x: number * x * stats.norm.pdf(x) * stats.norm.cdf(x) ** (number - 1), -12, 12)
+    return float(value)
+
+
+def best_of(scores: pd.DataFrame) -> pd.DataFrame:
+    """Choose the best kind of run by one seed; what does it score with that seed, and what with the others?
+
+    Args:
+        scores: a row for each kind, a column for each seed, none missing; at least two of both.
+
+    Returns:
+        A row for each column that chooses (``seed``): the kind it prefers (``chosen``, the first of equals), its score
+        there (``then``), and the mean of its scores in the other columns (``again``). Both are less the mean of all
+        kinds in the same column, so that a seed that is good to all is no gain.
+
+    Raises:
+        ValueError: a score is missing, or there is nothing to choose from or to try again with.
+    """
+    if min(scores.shape) < 2 or scores.isna().any(axis=None):
+        raise ValueError(f"two kinds of run or more are needed, all with the same two seeds or more, not {scores}")
+    gains = scores - scores.mean()
+    chosen = scores.idxmax()
+    rows = [
+        (seed, kind, gains.loc[kind, seed], gains.loc[kind].drop(seed).mean())
+        for seed, kind in zip(scores.columns, chosen, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["seed", "chosen", "then", "again"])
