@@ -9,6 +9,7 @@
 from reidlib.plots import tables
 from reidlib.plots.ablations import comparison, ladder, sensitivity, weight_map
 from reidlib.plots.benchmark import accuracy_cost, claims
+from reidlib.plots.across import ladders, scores_by_seed, seed_agreement, two_seeds, weight_curves
 from reidlib.plots.dalnet import (
     dalnet_diagram,
     generation,
@@ -41,6 +42,7 @@ from reidlib.plots.style import (
     MODALITY_COLOURS,
     caption,
     ledger_caption,
+    ledger_captions,
     use_style,
 )
 from reidlib.plots.training import training_curves
@@ -78,7 +80,9 @@ __all__ = [
     "idkl_diagram",
     "imbalance",
     "ladder",
+    "ladders",
     "ledger_caption",
+    "ledger_captions",
     "localisation",
     "loss_weights",
     "map_sizes",
@@ -92,12 +96,16 @@ __all__ = [
     "relay_scores",
     "relay_toy",
     "save",
+    "scores_by_seed",
+    "seed_agreement",
     "sensitivity",
     "sheet",
     "tables",
     "training_batch",
     "training_curves",
     "truth_panel",
+    "two_seeds",
     "use_style",
+    "weight_curves",
     "weight_map",
 ]

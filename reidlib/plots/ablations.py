@@ -67,8 +67,18 @@ def sensitivity(
 
 
 @drawing
-def weight_map(table: pd.DataFrame, caption: str, x: str, y: str, metric: str = "mAP") -> Figure:
-    """Mean score over the seeds for each pair of values of two weights, as a map with its numbers in per cent."""
+def weight_map(
+    table: pd.DataFrame,
+    caption: str,
+    x: str,
+    y: str,
+    metric: str = "mAP",
+    default: Sequence[float] | None = None,
+) -> Figure:
+    """Mean score over the seeds for each pair of values of two weights, as a map with its numbers in per cent.
+
+    ``default``: the values of x and y in the recipe, whose cell gets a frame.
+    """
     style.require(table, [x, y, metric])
     grid = 100 * table.pivot_table(index=y, columns=x, values=metric, aggfunc="mean").sort_index(ascending=False)
     size = 0.78 * grid.shape[1] + 1.9, 0.5 * grid.shape[0] + 1.3
@@ -84,7 +94,13 @@ def weight_map(table: pd.DataFrame, caption: str, x: str, y: str, metric: str = 
     axis.set(xlabel=x, ylabel=y)
     axis.grid(False)
     figure.colorbar(image, ax=axis, label=f"{metric} in per cent")
-    style.caption(figure, caption, "means over seeds")
+    framed = default is not None and default[0] in grid.columns and default[1] in grid.index
+    if framed:
+        corner = grid.columns.get_loc(default[0]) - 0.5, grid.index.get_loc(default[1]) - 0.5
+        axis.add_patch(plt.Rectangle(corner, 1, 1, fill=False, edgecolor=style.WRONG, linewidth=2.5, clip_on=False))
+    runs = table.groupby([x, y]).size().max()
+    cells = "means over seeds" if runs > 1 else "one run a cell"
+    style.caption(figure, caption, cells, "framed: the recipe" if framed else "")
     return figure
 
 

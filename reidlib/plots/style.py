@@ -85,6 +85,11 @@ def ledger_caption(rows: pd.DataFrame) -> str:
     return " · ".join([*titles, protocols[0], *(f"{name}s {shown}" for name, shown in numbers.items() if shown)])
 
 
+def ledger_captions(rows: pd.DataFrame) -> str:
+    """The captions of a figure with panels of their own for several protocols, one after the other."""
+    return " · ".join(ledger_caption(part) for _, part in rows.groupby("protocol", sort=False))
+
+
 def looks(names: Iterable[str]) -> dict[str, tuple[str, str]]:
     """Colour and marker of every series: methods and branches have their own, others take what is left."""
     names = list(dict.fromkeys(names))

@@ -58,6 +58,16 @@ def test_weight_map_writes_means_where_they_belong(runs):
     cells = {text.get_position(): text.get_text() for text in figure.axes[0].texts}
     assert cells == {(0, 0): "44.5", (1, 0): "46.0", (0, 1): "34.5", (1, 1): "36.0"}
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["2", "0.5"]
+    assert "means over seeds" in figure.get_supxlabel() and not figure.axes[0].patches
+
+
+def test_weight_map_frames_the_recipe_and_leaves_gaps(runs):
+    table = runs.head(3).assign(a=[0.0, 1.0, 1.0], b=[2.0, 2.0, 0.5])
+    figure = plots.weight_map(table, "caption", "a", "b", default=[1.0, 0.5])
+    (frame,) = figure.axes[0].patches
+    assert frame.get_xy() == (0.5, 0.5) and len(figure.axes[0].texts) == 3
+    assert "one run a cell" in figure.get_supxlabel() and "framed" in figure.get_supxlabel()
+    assert not plots.weight_map(table, "caption", "a", "b", default=[1.0, 7.0]).axes[0].patches, "not on the map"
 
 
 def test_ladder_shows_switches_means_and_the_reference(runs):

@@ -1,0 +1,219 @@
+"""Figures over all methods: their ladders on one scale, their curves of weights, what one seed says about the next.
+
+Tables have a row a run, as `reidlib.studies.planned` gives them. Scores of different data sets stand in panels of their
+own; what shares an axis is the difference that a change makes with the same seed and split.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from reidlib import uncertainty
+from reidlib.plots import style
+from reidlib.plots.drawing import drawing
+
+PLACE = ["split", "seed"]
+CURVE_COLUMNS = ["curve", "weight", "value", "usual", *PLACE]
+RECIPE = "as in the recipe"
+
+
+@drawing
+def ladders(table: pd.DataFrame, caption: str, metric: str = "mAP") -> Figure:
+    """The ladders of all methods in panels with one scale: what each rung has more than the first, seed by seed.
+
+    Three seeds or more of each rung also give an interval. What lies far beyond the rest is an arrow at the edge with
+    its mean, so that the rest can be read.
+
+    Args:
+        table: ``ladder`` (the method), ``variant`` (the first of each is the reference), ``split``, ``seed``, metric.
+    """
+    style.require(table, ["ladder", "variant", *PLACE, metric])
+    parts = {name: _gains(part, metric) for name, part in table.groupby("ladder", sort=False)}
+    means = {name: part.groupby("variant", sort=False)["gain"].mean() for name, part in parts.items()}
+    above = [part.loc[part["variant"] != part["variant"].iloc[0], "gain"] for part in parts.values()]
+    edge = _edge(np.concatenate(above), least=10)
+    has_bars = all(part.groupby("variant")["gain"].size().min() >= 3 for part in parts.values())
+    rungs = max(map(len, means.values()))
+    rows = -(-len(parts) // 2)
+    figure, axes = plt.subplots(
+        rows, min(len(parts), 2), figsize=(5.2 * min(len(parts), 2), (0.34 * rungs + 0.55) * rows + 0.7),
+        sharex=True, layout="constrained", squeeze=False,
+    )  # fmt: skip
+    for axis in axes.flat[len(parts) :]:
+        axis.set_visible(False)
+    for axis, (name, part) in zip(axes.flat, parts.items(), strict=False):
+        variants = means[name].index.tolist()
+        for row, variant in enumerate(variants):
+            _rung(axis, row, part.loc[part["variant"] == variant, "gain"], style.METHOD_COLOURS[name], edge, has_bars)
+        axis.axvline(0, color=style.NEUTRAL, linestyle="--", linewidth=1.2, zorder=1)
+        axis.set_yticks(range(len(variants)), [style.label(variant) for variant in variants])
+        axis.set(ylim=(rungs - 0.4, -0.6), xlim=(-1.08 * edge, 1.08 * edge), title=style.label(name))
+        axis.grid(axis="y", visible=False)
+    for column in axes.T:
+        lowest = [axis for axis in column if axis.get_visible()][-1]
+        lowest.set_xlabel(f"difference in {metric} to the first rung, points")
+        lowest.tick_params(labelbottom=True)
+    bars = " · bars: 95 % interval of the mean difference (Student t)" if has_bars else ""
+    beyond = "arrow: beyond the scale" if any((mean.abs() > edge).any() for mean in means.values()) else ""
+    style.caption(figure, caption, f"points: pairs of runs with the same seed{bars}", beyond)
+    return figure
+
+
+@drawing
+def weight_curves(table: pd.DataFrame, caption: str, metric: str = "mAP") -> Figure:
+    """Scores over each weight, a row of panels for each method: means over seeds, intervals, and every run.
+
+    With two seeds a point has no interval of its own. The bars are made of the spread of all points of a method
+    together, apart from what a seed brings to all of them (`reidlib.uncertainty.pooled`): they are for comparing
+    points of a row. Values are equally far apart, as their steps are no even ones.
+
+    Args:
+        table: ``curve`` (the method), ``weight`` (its label), ``value``, ``usual`` (the recipe's value), ``split``,
+            ``seed`` and the metric; the values of a curve have the same seeds.
+    """
+    style.require(table, [*CURVE_COLUMNS, metric])
+    spreads = {method: _spread(scores) for method, scores in scores_by_seed(table, metric).items()}
+    widest = int(table.groupby("curve")["weight"].nunique().max())
+    figure, axes = plt.subplots(
+        len(spreads), widest, figsize=(2.35 * widest + 0.5, 1.95 * len(spreads) + 0.6), sharey="row",
+        layout="constrained", squeeze=False,
+    )  # fmt: skip
+    for row, (method, spread) in zip(axes, spreads.items(), strict=True):
+        of_method = table[table["curve"] == method]
+        weights = of_method["weight"].drop_duplicates().tolist()
+        for axis, weight in zip(row, weights, strict=False):
+            _curve(axis, of_method[of_method["weight"] == weight], metric, style.METHOD_COLOURS[method], spread)
+            axis.set_xlabel(weight)
+        for axis in row[len(weights) :]:
+            axis.set_visible(False)
+        row[0].set_ylabel(f"{style.label(method)}\n{metric} in per cent")
+    bars = "bars: 95 % interval, spread of all points of a method taken together" if any(spreads.values()) else ""
+    style.caption(figure, caption, "points: runs · lines: their means", bars, "dashed: the recipe's value")
+    return figure
+
+
+@drawing
+def seed_agreement(table: pd.DataFrame, caption: str, metric: str = "mAP") -> Figure:
+    """What a change gains with one seed against what the same change gains with the next: would one have done?
+
+    Each point is a change of the recipe; where it lies in a grey field, the two seeds differ about the sign. Points
+    beyond the scale stand at its edge.
+
+    Args:
+        table: ``curve`` (the method), ``first`` and ``second`` gain in points, as `two_seeds` gives them.
+    """
+    style.require(table, ["curve", "first", "second"])
+    edge = _edge(table[["first", "second"]].to_numpy().ravel(), least=5)
+    figure, axis = plt.subplots(figsize=(5.9, 5.4), layout="constrained")
+    for x, y in ((-1, 1), (1, -1)):
+        axis.fill_between([0, 1.08 * x * edge], 0, 1.08 * y * edge, color=style.NEUTRAL, alpha=0.13, linewidth=0)
+    axis.plot([-edge, edge], [-edge, edge], color=style.NEUTRAL, linestyle="--", linewidth=1.2)
+    looks = style.looks(table["curve"])
+    for method, part in table.groupby("curve", sort=False):
+        colour, marker = looks[method]
+        agree = int((part["first"] * part["second"] > 0).sum())
+        axis.scatter(
+            part["first"].clip(-edge, edge), part["second"].clip(-edge, edge), color=colour, marker=marker, s=46,
+            edgecolor="black", linewidth=0.5, zorder=3,
+            label=f"{style.label(method)}: {agree} of {len(part)} agree in sign",
+        )  # fmt: skip
+    limits = (-1.08 * edge, 1.08 * edge)
+    axis.set(xlim=limits, ylim=limits, aspect="equal")
+    axis.set(xlabel=f"gain in {metric} with one seed, points", ylabel="with another seed, points")
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    style.caption(figure, caption, "each point: a change against the recipe", "grey: the seeds differ about the sign")
+    return figure
+
+
+def scores_by_seed(table: pd.DataFrame, metric: str = "mAP") -> dict[str, pd.DataFrame]:
+    """Scores of each different setting of a method, in per cent: ``{method: setting × (split, seed)}``.
+
+    The recipe itself, a point of every curve, is one setting and the first. Only seeds that all curves of a method
+    have are kept.
+
+    Args:
+        table: as `weight_curves` takes it; it may be empty.
+    """
+    found = {}
+    for method, part in table.groupby("curve", sort=False):
+        own = part["value"] == part["usual"]
+        names = part["weight"] + part["value"].map(" {:g}".format)
+        part = part.assign(setting=names.mask(own, RECIPE), split=part["split"].astype("float").fillna(0))
+        part = part.drop_duplicates(["setting", *PLACE])
+        scores = 100 * part.pivot(index="setting", columns=PLACE, values=metric)
+        order = sorted(part["setting"].unique(), key=lambda setting: setting != RECIPE)
+        found[method] = scores.reindex(order).dropna(axis="columns")
+    return found
+
+
+def two_seeds(table: pd.DataFrame, metric: str = "mAP") -> pd.DataFrame:
+    """What each change of a recipe gains with two seeds, in points: ``curve``, ``change``, ``first`` and ``second``.
+
+    Of each method the first two seeds (or splits) that all its curves have; a method with one has no rows.
+
+    Args:
+        table: as `weight_curves` takes it; it may be empty.
+    """
+    rows = []
+    for method, scores in scores_by_seed(table, metric).items():
+        if scores.shape[1] > 1 and RECIPE in scores.index:
+            gains = (scores - scores.loc[RECIPE]).drop(index=RECIPE).iloc[:, :2]
+            rows += [(method, change, *gain) for change, gain in zip(gains.index, gains.to_numpy(), strict=True)]
+    return pd.DataFrame(rows, columns=["curve", "change", "first", "second"])
+
+
+def _rung(axis: plt.Axes, row: int, gains: pd.Series, colour: str, edge: float, has_bars: bool) -> None:
+    mean = gains.mean()
+    if abs(mean) > edge:
+        side, number = np.sign(mean), f"{mean:+.1f}".replace("-", "−")
+        axis.annotate(
+            number, (side * 1.06 * edge, row), (side * 0.72 * edge, row), va="center", ha="center", fontsize=9,
+            arrowprops={"arrowstyle": "-|>", "color": colour, "linewidth": 1.8},
+        )  # fmt: skip
+        return
+    if row == 0:  # the reference differs from itself by nothing, which needs neither points nor bars
+        axis.plot(0, 0, "o", color=colour, markersize=7, markeredgecolor="black", markeredgewidth=0.5)
+        return
+    width = [style.interval(gains)] if has_bars else None
+    axis.errorbar(
+        [mean], [row], xerr=width, linestyle="", marker="o", color=colour, ecolor="#333333", markersize=7,
+        markeredgecolor="black", markeredgewidth=0.5, linewidth=1.6,
+    )  # fmt: skip
+    axis.scatter(gains, np.full(len(gains), row + 0.26), s=10, color="black", alpha=0.6, linewidth=0)
+
+
+def _curve(axis: plt.Axes, part: pd.DataFrame, metric: str, colour: str, spread: uncertainty.Spread | None) -> None:
+    values = sorted(part["value"].unique())
+    place = part["value"].map(values.index)
+    scores = (100 * part[metric]).groupby(place)
+    mean = scores.mean()
+    width = None if spread is None else [spread.half_width(number) for number in scores.size()]
+    if (usual := part["usual"].iloc[0]) in values:
+        axis.axvline(values.index(usual), color=style.NEUTRAL, linestyle="--", linewidth=1.2, zorder=1)
+    axis.scatter(place, 100 * part[metric], color="black", s=11, alpha=0.5, linewidth=0, zorder=4)
+    axis.errorbar(
+        mean.index, mean, width, color=colour, ecolor="#333333", marker="o", markersize=5.5, markeredgecolor="black",
+        markeredgewidth=0.5, capsize=3, elinewidth=1.2, linewidth=1.6,
+    )  # fmt: skip
+    axis.set_xticks(range(len(values)), [f"{value:g}" for value in values])
+    axis.set_xlim(-0.4, len(values) - 0.6)
+
+
+def _gains(part: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """``variant`` and ``gain`` in points over the first variant with the same split and seed, run by run."""
+    part = part.assign(split=part["split"].astype("float").fillna(0))
+    scores = 100 * part.pivot(index="variant", columns=PLACE, values=metric).reindex(part["variant"].drop_duplicates())
+    gains = (scores - scores.iloc[0]).T.melt(value_name="gain").dropna()
+    return gains[["variant", "gain"]]
+
+
+def _spread(scores: pd.DataFrame) -> uncertainty.Spread | None:
+    """Of all points of a method together; ``None`` for single runs."""
+    return uncertainty.pooled([scores]) if min(scores.shape) > 1 else None
+
+
+def _edge(gains: np.ndarray, least: float) -> float:
+    """Where the scale ends, in points: three times the median size of a gain or ``least``, but not beyond all gains."""
+    sizes = np.abs(gains)
+    return float(min(max(3 * np.median(sizes), least), max(1.05 * sizes.max(), 1.0)))
