@@ -10,6 +10,7 @@ from reidlib.plots import tables
 from reidlib.plots.ablations import comparison, ladder, sensitivity, weight_map
 from reidlib.plots.benchmark import accuracy_cost, claims
 from reidlib.plots.across import ladders, scores_by_seed, seed_agreement, two_seeds, weight_curves
+from reidlib.plots.across import ladder_steps, ladders, scores_by_seed, seed_agreement, two_seeds, weight_curves
 from reidlib.plots.dalnet import (
     dalnet_diagram,
     generation,
@@ -80,6 +81,7 @@ __all__ = [
     "idkl_diagram",
     "imbalance",
     "ladder",
+    "ladder_steps",
     "ladders",
     "ledger_caption",
     "ledger_captions",

@@ -99,7 +99,7 @@ def weight_map(
         corner = grid.columns.get_loc(default[0]) - 0.5, grid.index.get_loc(default[1]) - 0.5
         axis.add_patch(plt.Rectangle(corner, 1, 1, fill=False, edgecolor=style.WRONG, linewidth=2.5, clip_on=False))
     runs = table.groupby([x, y]).size().max()
-    cells = "means over seeds" if runs > 1 else "one run a cell"
+    cells = "means over seeds" if runs > 1 else "one value a cell"
     style.caption(figure, caption, cells, "framed: the recipe" if framed else "")
     return figure
 

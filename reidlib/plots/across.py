@@ -4,6 +4,8 @@ Tables have a row a run, as `reidlib.studies.planned` gives them. Scores of diff
 own; what shares an axis is the difference that a change makes with the same seed and split.
 """
 
+import itertools
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -163,6 +165,27 @@ def two_seeds(table: pd.DataFrame, metric: str = "mAP") -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["curve", "change", "first", "second"])
 
 
+def ladder_steps(table: pd.DataFrame, metric: str = "mAP") -> pd.DataFrame:
+    """Every rung of ladders against the one before it, paired by split and seed, in points.
+
+    Args:
+        table: as `ladders` takes it; it may be empty.
+
+    Returns:
+        ``ladder``, ``step`` ("below → above"), ``mean`` difference, ``half`` the width of its 95 % interval (Student's
+        t; missing for one pair), ``pairs``, and the ``word``: ``gain``, ``loss`` or ``undecided``.
+    """
+    found = []
+    for name, part in table.groupby("ladder", sort=False):
+        scores = _by_place(part, metric)
+        for (below, low), (above, high) in itertools.pairwise(scores.iterrows()):
+            change = (high - low).dropna()
+            mean, half = change.mean(), style.interval(change)
+            word = ("gain" if mean > 0 else "loss") if abs(mean) > half else "undecided"
+            found.append((name, f"{below} → {above}", mean, half, len(change), word))
+    return pd.DataFrame(found, columns=["ladder", "step", "mean", "half", "pairs", "word"])
+
+
 def _rung(axis: plt.Axes, row: int, gains: pd.Series, colour: str, edge: float, has_bars: bool) -> None:
     mean = gains.mean()
     if abs(mean) > edge:
@@ -202,10 +225,15 @@ def _curve(axis: plt.Axes, part: pd.DataFrame, metric: str, colour: str, spread:
 
 def _gains(part: pd.DataFrame, metric: str) -> pd.DataFrame:
     """``variant`` and ``gain`` in points over the first variant with the same split and seed, run by run."""
+    scores = _by_place(part, metric)
+    return (scores - scores.iloc[0]).T.melt(value_name="gain").dropna()[["variant", "gain"]]
+
+
+def _by_place(part: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Scores of a ladder in per cent: a row for each variant, in their order, a column for each split and seed."""
     part = part.assign(split=part["split"].astype("float").fillna(0))
-    scores = 100 * part.pivot(index="variant", columns=PLACE, values=metric).reindex(part["variant"].drop_duplicates())
-    gains = (scores - scores.iloc[0]).T.melt(value_name="gain").dropna()
-    return gains[["variant", "gain"]]
+    scores = 100 * part.pivot(index="variant", columns=PLACE, values=metric)
+    return scores.reindex(part["variant"].drop_duplicates())
 
 
 def _spread(scores: pd.DataFrame) -> uncertainty.Spread | None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reidlib import models, studies
+from reidlib import ledger, models, studies
 from reidlib.recipes import Recipe
 
 RUN_COLUMNS = ["study", "variant", "dataset", "profile", "split", "seed", "recipe", "is_recorded", "command"]
@@ -116,11 +116,11 @@ def runs(plans: Iterable[Plan] = GRID, path: str | Path | None = None) -> pd.Dat
         ``study``, ``variant``, ``dataset``, ``profile``, ``split`` (missing where there is a single one), ``seed``,
         ``recipe`` (its digest), ``is_recorded`` and ``command``.
     """
+    rows = ledger.table(path, error=None)
+    present = set(zip(rows["recipe"], rows["split"].fillna(0), strict=True))
     records = []
     for plan in plans:
         variants = plan.variants()
-        there = studies.results(variants, path, dataset=plan.dataset)
-        present = set(zip(there["recipe"], there["split"].fillna(0), strict=True))
         for seed in plan.seeds:
             for split in plan.splits or (None,):
                 for variant, recipe in variants.items():

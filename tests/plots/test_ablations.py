@@ -66,7 +66,7 @@ def test_weight_map_frames_the_recipe_and_leaves_gaps(runs):
     figure = plots.weight_map(table, "caption", "a", "b", default=[1.0, 0.5])
     (frame,) = figure.axes[0].patches
     assert frame.get_xy() == (0.5, 0.5) and len(figure.axes[0].texts) == 3
-    assert "one run a cell" in figure.get_supxlabel() and "framed" in figure.get_supxlabel()
+    assert "one value a cell" in figure.get_supxlabel() and "framed" in figure.get_supxlabel()
     assert not plots.weight_map(table, "caption", "a", "b", default=[1.0, 7.0]).axes[0].patches, "not on the map"
 
 
