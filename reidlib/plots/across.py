@@ -129,7 +129,7 @@ def seed_agreement(table: pd.DataFrame, caption: str, metric: str = "mAP") -> Fi
 
 
 def scores_by_seed(table: pd.DataFrame, metric: str = "mAP") -> dict[str, pd.DataFrame]:
-    """Scores of each different setting of a method, in per cent: ``{method: setting × (split, seed)}``.
+    """Scores of each different setting of a method, in per cent: ``{method: setting × seed (of a split)}``.
 
     The recipe itself, a point of every curve, is one setting and the first. Only seeds that all curves of a method
     have are kept.
@@ -145,7 +145,9 @@ def scores_by_seed(table: pd.DataFrame, metric: str = "mAP") -> dict[str, pd.Dat
         part = part.drop_duplicates(["setting", *PLACE])
         scores = 100 * part.pivot(index="setting", columns=PLACE, values=metric)
         order = sorted(part["setting"].unique(), key=lambda setting: setting != RECIPE)
-        found[method] = scores.reindex(order).dropna(axis="columns")
+        scores = scores.reindex(order).dropna(axis="columns")
+        scores.columns = [f"split {split:g}, seed {seed}" if split else f"seed {seed}" for split, seed in scores]
+        found[method] = scores
     return found
 
 

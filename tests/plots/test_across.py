@@ -93,7 +93,7 @@ def test_settings_are_counted_once_and_the_recipe_comes_first(points):
     assert scores["maum"].to_numpy().tolist() == [
         pytest.approx(row) for row in ([42, 52], [40, 50], [44, 53], [30, 40])
     ]
-    assert scores["dalnet"].columns.tolist() == [(2, 0), (2, 1)]
+    assert scores["dalnet"].columns.tolist() == ["split 2, seed 0", "split 2, seed 1"]
     assert plots.scores_by_seed(points.iloc[:0]) == {}
 
 
