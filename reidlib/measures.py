@@ -47,6 +47,13 @@ def probes(run: runs.Run, dataset: ReIDDataset) -> dict[str, float]:
     return explain.knowledge_values(explain.knowledge_table(run.model, dataset))
 
 
+def cameras(run: runs.Run, dataset: ReIDDataset) -> dict[str, float]:
+    """How well every branch tells the camera, within a modality: `reidlib.explain.camera_table`, named as in probes."""
+    from reidlib import explain
+
+    return explain.knowledge_values(explain.camera_table(run.model, dataset))
+
+
 def hinges(run: runs.Run, dataset: ReIDDataset) -> dict[str, float]:
     """Shares (0-1) of the hinges of IDKL's purifier that were above zero in training; NaN for a model without it."""
     if getattr(run.model, "hinges", None) is None:
@@ -71,6 +78,7 @@ def auxiliary(run: runs.Run, dataset: ReIDDataset) -> dict[str, float]:
 
 MEASURES: dict[str, Callable[[runs.Run, ReIDDataset], dict[str, float]]] = {
     "auxiliary": auxiliary,
+    "cameras": cameras,
     "focus": focus,
     "hinges": hinges,
     "probes": probes,

@@ -111,6 +111,18 @@ def test_hinges_are_those_of_a_purifier(finished, imageless, recipe: Recipe) -> 
         assert list(values) == ["entropy", "centroid"] and all(map(math.isnan, values.values()))
 
 
+def test_cameras_are_named_as_probes_are(finished, imageless, recipe: Recipe, monkeypatch) -> None:
+    lines = [("shared", "camera, visible images", 0.5, 0.25)]
+    table = pd.DataFrame(lines, columns=["branch", "factor", "score", "chance"])
+    asked = []
+    monkeypatch.setattr(explain, "camera_table", lambda *arguments: asked.append(arguments) or table)
+    run, _ = finished(recipe, imageless, PROTOCOL)
+    assert measures.take(run, imageless, ["cameras"]) == {
+        "cameras": {"shared: camera, visible images": 0.5, "chance: camera, visible images": 0.25}
+    }
+    assert asked == [(run.model, imageless)]
+
+
 def test_probes_are_the_values_of_a_table(finished, imageless, recipe: Recipe, monkeypatch) -> None:
     monkeypatch.setattr(explain, "knowledge_table", lambda model, dataset: (model, dataset))
     monkeypatch.setattr(explain, "knowledge_values", lambda table: {"asked": float(table == (run.model, imageless))})

@@ -24,6 +24,19 @@ def test_variants_differ_and_build(name: str, profile: str) -> None:
     measures.require_known(studies.STUDIES[name].measures)
 
 
+def test_branches_are_measured_on_the_runs_of_the_comparisons() -> None:
+    """Nothing is trained for them that the comparisons do not train anyway."""
+    found = studies.get("branches", profile="cpu")
+    comparisons = {
+        recipe.digest
+        for method in ("maum", "fienet", "idkl")
+        for recipe in studies.get(f"{method}-comparison", profile="cpu").values()
+    }
+    assert [recipe.method for recipe in found.values()] == ["baseline", "maum", "fienet", "idkl"]
+    assert {recipe.digest for recipe in found.values()} <= comparisons
+    assert {"probes", "cameras"} <= set(studies.STUDIES["branches"].measures)
+
+
 def test_ingredients_of_the_baseline_are_all_taken_away() -> None:
     grid = studies.get("baseline-ingredients", dataset="sysu", profile="screen")
     full = grid.pop("full").to_dict()

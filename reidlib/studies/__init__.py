@@ -20,10 +20,12 @@ from reidlib import measures as measuring
 from reidlib.comparison import equal_wall_clock
 from reidlib.data import ReIDDataset
 from reidlib.recipes import Recipe
-from reidlib.studies import baseline, dalnet, fienet, idkl, maum
+from reidlib.studies import baseline, branches, dalnet, fienet, idkl, maum
 from reidlib.studies.study import Study
 
-STUDIES: dict[str, Study] = {**baseline.STUDIES, **dalnet.STUDIES, **fienet.STUDIES, **idkl.STUDIES, **maum.STUDIES}
+STUDIES: dict[str, Study] = {
+    **baseline.STUDIES, **branches.STUDIES, **dalnet.STUDIES, **fienet.STUDIES, **idkl.STUDIES, **maum.STUDIES,
+}  # fmt: skip
 
 
 def get(name: str, *, dataset: str = "sysu", profile: str | None = None) -> dict[str, Recipe]:

@@ -1,0 +1,96 @@
+"""Which cue lives in which branch: probes of single factors, brought to one scale and put together by cue.
+
+Reconstructed (no paper measures it so): a probe's score becomes the share of the way from chance to perfect,
+(score − chance) / (1 − chance), for balanced accuracies and R² alike, and factors of one kind are averaged. What a
+probe finds is *there*, linearly; it says nothing about whether distances between embeddings use it.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from reidlib.data import ReIDDataset
+from reidlib.explain.embedding import branch_embeddings, sample_rows
+from reidlib.explain.knowledge import ACROSS
+from reidlib.explain.probes import IDENTITY, probe_table
+from reidlib.models import ReIDModel
+
+WITHIN = "identity within a modality"
+CUES = {
+    "hue": ("top hue", "bottom hue"),
+    "luminance": ("top luminance", "bottom luminance"),
+    "infrared albedo": ("top NIR albedo", "bottom NIR albedo"),
+    "texture": ("top texture", "bottom texture"),
+    "shape and build": ("height", "build"),
+    "hair and outerwear": ("hair", "outerwear"),
+    "accessories": ("hat", "bag"),
+    "camera": ("camera",),
+    "modality": ("modality",),
+    WITHIN: (IDENTITY,),
+    ACROSS: (ACROSS,),
+}
+"""Cue → the factors that it is made of, as `knowledge_table` and `camera_table` call them, less the images asked."""
+
+
+def camera_table(
+    model: ReIDModel,
+    dataset: ReIDDataset,
+    *,
+    branches: Sequence[str] | None = None,
+    per_modality: int = 4,
+    seed: int = 0,
+    **options: object,
+) -> pd.DataFrame:
+    """Can the camera be read from a branch? Asked within each modality, on the images of `knowledge_table`.
+
+    Across modalities the question would be answered by the modality alone, as no camera has both.
+
+    Args:
+        branches, per_modality, seed, options: as in `reidlib.explain.knowledge_table`.
+
+    Returns:
+        As `knowledge_table`; ``factor`` is ``"camera, visible images"``, and so on. ``score`` is NaN where a modality
+        has one camera only.
+    """
+    rows = sample_rows(dataset, per_modality=per_modality, seed=seed)
+    modality = dataset.frame["modality"].to_numpy()[rows]
+    features = {
+        branch: values.cpu().numpy()
+        for branch, values in branch_embeddings(model, dataset, rows, branches, **options).items()
+    }
+    parts = []
+    for number, name in enumerate(dataset.reader.modalities[:2]):
+        chosen = modality == number
+        some = {branch: values[chosen] for branch, values in features.items()}
+        part = probe_table(some, dataset, rows[chosen], factors=["camera"], seed=seed)
+        parts.append(part.assign(factor=f"camera, {name} images"))
+    return pd.concat(parts, ignore_index=True)
+
+
+def cue_table(scores: pd.DataFrame) -> pd.DataFrame:
+    """Scores of single factors as strengths of the cues of ``CUES``.
+
+    Args:
+        scores: ``branch``, ``factor``, ``score``, ``chance`` and columns that tell runs apart, as
+            `reidlib.explain.knowledge_scores` gives them. Factors of no cue are left out; so is the identity asked of
+            all images at once, which would mix both kinds.
+
+    Returns:
+        The columns that tell runs apart, ``branch``, ``cue``, ``strength`` (mean over the cue's factors of the share of
+        the way from chance to perfect: 0 nothing, 1 everything, below 0 where a probe overfits) and ``factors``, how
+        many took part. In the order of ``CUES``.
+    """
+    keys = [name for name in ("method", "variant", "seed", "split") if name in scores]
+    named = scores["factor"].str.split(", ").str[0]
+    of_all = (named == IDENTITY) & ~scores["factor"].str.contains(", ", regex=False)
+    of_factor = {factor: cue for cue, factors in CUES.items() for factor in factors}
+    order = pd.CategoricalDtype([*CUES], ordered=True)
+    table = scores.assign(
+        cue=named.map(of_factor).where(~of_all).astype(order),
+        strength=(scores["score"] - scores["chance"]) / (1 - scores["chance"]),
+    )
+    table = table[table["cue"].notna() & np.isfinite(table["strength"])]
+    grouped = table.groupby([*keys, "branch", "cue"], sort=False, observed=True)["strength"]
+    table = grouped.agg(strength="mean", factors="size").reset_index()
+    return table.sort_values("cue", kind="stable", ignore_index=True).astype({"cue": "str"})
