@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reidlib.data import ReIDDataset, normalise
+from reidlib.data.cache import ImageCache
 from reidlib.explain.embedding import instance_statistics
 from reidlib.explain.targets import retrieval_targets
 from reidlib.models import ReIDModel
@@ -56,6 +57,7 @@ def grad_cam(
     *,
     branch: str | None = None,
     library: str = "own",
+    activations: Tensor | None = None,
 ) -> Cams:
     """Explain the cosine of each image with its target at the last feature map of a branch.
 
@@ -71,9 +73,11 @@ def grad_cam(
         targets: (B, D), one embedding for each image and of the same branch, of any length; see `retrieval_targets`.
         branch: one of ``model.branches``; default the test feature.
         library: ``"own"``: the ten lines below; ``"package"``: ``pytorch_grad_cam.GradCAM``. They agree to 1e-2.
+        activations: (B, C, h, w), to be weighted in the place of the images' own, with the weights of the images: what
+            is left of a map that way was not seen in the image. Only with ``library="own"``.
 
     Raises:
-        ValueError: unknown branch or library; targets of a wrong shape; a vanishing gradient: its norm
+        ValueError: unknown branch or library; targets or activations of a wrong shape; a vanishing gradient: its norm
             times the norm of the branch map, so that the scale of the activations does not matter, is no more than the
             square root of the machine epsilon, 3e-4 in float32. For unit vectors at such an angle the cosine rounds
             to 1: the target is, to this precision, the embedding of the image itself.
@@ -87,14 +91,16 @@ def grad_cam(
         raise ValueError(
             f"targets must be floating ({len(images)}, D), one an image, not {targets.dtype} {tuple(targets.shape)}"
         )
-    compute = _own if library == "own" else _package
+    if activations is not None and library != "own":
+        raise ValueError('other activations can be weighted by library="own" only')
+    compute = partial(_own, swapped=activations) if library == "own" else _package
     with _untouched(model, images.device):
         images, wanted = images.detach(), torch.promote_types(images.dtype, torch.float32)
         unit_targets = F.normalize(targets.detach().to(images.device, wanted), dim=1)
-        maps, activations, gradients, similarities = compute(model, images, modality, unit_targets, branch)
+        maps, seen, gradients, similarities = compute(model, images, modality, unit_targets, branch)
     norms = gradients.flatten(1).norm(dim=1)
-    epsilon = max(torch.finfo(tensor.dtype).eps for tensor in (activations, targets))
-    _refuse_vanishing(norms * activations.flatten(1).norm(dim=1), epsilon**0.5)
+    epsilon = max(torch.finfo(tensor.dtype).eps for tensor in (seen, targets))
+    _refuse_vanishing(norms * seen.flatten(1).norm(dim=1), epsilon**0.5)
     return Cams(maps.float(), similarities.detach().float(), norms.float())
 
 
@@ -106,6 +112,7 @@ def cams(
     target: str = "other modality",
     branch: str | None = None,
     library: str = "own",
+    swapped: bool = False,
     seed: int = 0,
     height: int | None = None,
     width: int | None = None,
@@ -113,7 +120,8 @@ def cams(
 ) -> Cams:
     """`grad_cam` of images of a data set, in main memory; ``target`` and ``seed`` as in `retrieval_targets`.
 
-    ``height`` and ``width`` are those of the images, by default of the model's training.
+    ``height`` and ``width`` are those of the images, by default of the model's training. ``swapped``: the mean
+    activations of all images of the same modality among ``rows`` take the place of each image's own.
     """
     if (height is None) != (width is None) or (height is None and model.image_size is None):
         raise ValueError("the model was not trained at a size of its own (model.image_size): give height and width")
@@ -122,24 +130,49 @@ def cams(
     targets = retrieval_targets(model, dataset, rows, kind=target, branch=branch, seed=seed, **size).embeddings
     images, modality = dataset.images(height, width), torch.from_numpy(dataset.frame["modality"].to_numpy(copy=True))
     rows, parts = np.array(rows), []  # a copy: those of a frame cannot be written, which torch warns of
+    means = _mean_maps(model, images, rows, modality, branch, targets.device, batch_size) if swapped else None
     for start in range(0, len(rows), batch_size):
         batch = rows[start : start + batch_size]
         wanted = targets[start : start + batch_size]
         pixels = normalise(images.tensor(batch, targets.device))
-        part = grad_cam(model, pixels, modality[batch], wanted, branch=branch, library=library)
+        instead = None if means is None else torch.stack([means[m] for m in modality[batch].tolist()])
+        part = grad_cam(model, pixels, modality[batch], wanted, branch=branch, library=library, activations=instead)
         parts.append((part.maps.cpu(), part.similarities.cpu(), part.gradient_norms.cpu()))
     return Cams(*map(torch.cat, zip(*parts, strict=True)))
 
 
+def _mean_maps(
+    model: ReIDModel,
+    images: ImageCache,
+    rows: np.ndarray,
+    modality: Tensor,
+    branch: str | None,
+    device: torch.device,
+    batch_size: int,
+) -> dict[int, Tensor]:
+    """Modality → the mean of the branch maps (C, h, w) of its images among ``rows``."""
+    branch, means = model.branches[0] if branch is None else branch, {}
+    with _untouched(model, device), torch.no_grad():
+        for number in modality[rows].unique().tolist():
+            chosen = rows[(modality[rows] == number).numpy()]
+            batches = [chosen[start : start + batch_size] for start in range(0, len(chosen), batch_size)]
+            maps = (model.branch_map(normalise(images.tensor(b, device)), modality[b], branch) for b in batches)
+            means[number] = sum(each.sum(dim=0) for each in maps) / len(chosen)
+    return means
+
+
 def _own(
-    model: ReIDModel, images: Tensor, modality: Tensor, targets: Tensor, branch: str
+    model: ReIDModel, images: Tensor, modality: Tensor, targets: Tensor, branch: str, swapped: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Grad-CAM in ten lines; rows do not touch each other in evaluation mode, so one backward pass serves them all."""
     activations = model.branch_map(images, modality, branch).detach().requires_grad_()
     similarities = (_embedded(model, activations, branch, targets) * targets).sum(dim=1)
     (gradients,) = torch.autograd.grad(similarities.sum(), activations)
     weights = gradients.mean(dim=(2, 3), keepdim=True)
-    maps = F.relu((weights * activations.detach()).sum(dim=1))
+    shown = activations.detach() if swapped is None else swapped.to(activations)
+    if shown.shape != activations.shape:
+        raise ValueError(f"activations must be {tuple(activations.shape)}, as the branch map, not {tuple(shown.shape)}")
+    maps = F.relu((weights * shown).sum(dim=1))
     maps = F.interpolate(maps[:, None], images.shape[2:], mode="bilinear", align_corners=False)[:, 0]
     return _stretched(maps), activations.detach(), gradients, similarities
 

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from reidlib import models
-from reidlib.explain import cams, grad_cam
+from reidlib.data import normalise
+from reidlib.explain import cams, grad_cam, retrieval_targets, sample_rows
 from reidlib.models import ReIDModel
 from reidlib.models.base import unit
 
@@ -71,6 +72,38 @@ def test_a_map_worked_out_by_hand(library):
     torch.testing.assert_close(result.similarities, torch.tensor([0.5**0.5]))
     torch.testing.assert_close(result.gradient_norms, torch.tensor([32**-0.5]))
     assert result.empty.tolist() == [False]
+
+
+def test_other_activations_are_weighted_as_the_image_says():
+    """The weights of the image ask for channel 1; where that channel is bright is told by the activations given."""
+    arguments = Toy(), halves(), torch.tensor([0]), torch.tensor([[0.0, 5.0]])
+    swapped = halves()[:, :2].flip(1)
+    result, own = grad_cam(*arguments, activations=swapped), grad_cam(*arguments)
+    torch.testing.assert_close(result.maps, own.maps.flip(2))
+    torch.testing.assert_close(result.similarities, own.similarities)
+    torch.testing.assert_close(result.gradient_norms, own.gradient_norms)
+    with pytest.raises(ValueError, match=r"activations must be \(1, 2, 4, 8\).*not \(1, 2, 2, 8\)"):
+        grad_cam(*arguments, activations=swapped[:, :, :2])
+    with pytest.raises(ValueError, match='library="own" only'):
+        grad_cam(*arguments, activations=swapped, library="package")
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("batch_size", [3, 64])
+def test_swapped_activations_are_means_of_the_modality(dataset, trained, batch_size):
+    rows = sample_rows(dataset, identities=3, per_modality=2)
+    result = cams(trained, dataset, rows, swapped=True, batch_size=batch_size)
+    modality = torch.from_numpy(dataset.frame["modality"].to_numpy()[rows])
+    images = normalise(dataset.images(64, 32, progress=False).tensor(rows))
+    with torch.no_grad():
+        maps = trained.branch_map(images, modality, "shared")
+    means = torch.stack([maps[modality == m].mean(0) for m in modality])
+    targets = retrieval_targets(trained, dataset, rows).embeddings
+    expected = grad_cam(trained, images, modality, targets, activations=means)
+    torch.testing.assert_close(result.maps, expected.maps, atol=1e-4, rtol=1e-4)
+    own = cams(trained, dataset, rows)
+    assert not torch.allclose(own.maps, result.maps, atol=1e-2)
+    torch.testing.assert_close(own.similarities, result.similarities)
 
 
 @pytest.mark.parametrize("trained", [False, True])
