@@ -14,7 +14,10 @@ from reidlib.explain.auxiliary import (
 )
 from reidlib.explain.cam import Cams, cams, grad_cam
 from reidlib.explain.centers import center_distances, center_toy
+from reidlib.explain.common import common_table, correlations
+from reidlib.explain.cues import CUES, camera_table, cue_table
 from reidlib.explain.embedding import branch_embeddings, embedding_table, project, sample_rows
+from reidlib.explain.failures import failure_table, missed_queries, query_conditions
 from reidlib.explain.focus import focus_differences, focus_rows, focus_table, focus_values
 from reidlib.explain.foreground import foreground_maps, overlaps
 from reidlib.explain.knowledge import knowledge_scores, knowledge_table, knowledge_values
@@ -28,6 +31,7 @@ from reidlib.explain.localisation import (
 from reidlib.explain.memory import proxy_drift
 from reidlib.explain.occlusion import hidden_cosines, occlusion_maps
 from reidlib.explain.probes import ProbeResult, TooFewIdentities, probe, probe_identity, probe_table
+from reidlib.explain.regions import matched_pairs, region_drops, region_maps
 from reidlib.explain.relay import class_proxies, relay_table, relay_values
 from reidlib.explain.shapes import map_sizes
 from reidlib.explain.targets import Targets, retrieval_targets
@@ -35,6 +39,7 @@ from reidlib.explain.toy import Toy, relay_toy
 from reidlib.explain.truth import factors, masks
 
 __all__ = [
+    "CUES",
     "Cams",
     "ProbeResult",
     "Targets",
@@ -42,17 +47,22 @@ __all__ = [
     "Toy",
     "auxiliary_values",
     "branch_embeddings",
+    "camera_table",
     "cams",
     "center_distances",
     "center_toy",
     "centred_gaussian",
     "class_proxies",
+    "common_table",
+    "correlations",
+    "cue_table",
     "distance_table",
     "drawings",
     "embedded_modalities",
     "embedding_table",
     "energy_inside",
     "factors",
+    "failure_table",
     "focus_differences",
     "focus_rows",
     "focus_table",
@@ -68,6 +78,8 @@ __all__ = [
     "localisation_table",
     "map_sizes",
     "masks",
+    "matched_pairs",
+    "missed_queries",
     "occlusion_maps",
     "overlaps",
     "parts_covered",
@@ -77,6 +89,9 @@ __all__ = [
     "probe_table",
     "project",
     "proxy_drift",
+    "query_conditions",
+    "region_drops",
+    "region_maps",
     "relay_table",
     "relay_toy",
     "relay_values",

@@ -79,13 +79,21 @@ def hidden_cosines(
     return {name: find(where) for name, where in zip(HIDDEN, (sized & False, ~sized, sized), strict=True)}
 
 
-class _Cosines:
-    """Called with a mask (N or 1, 1, H, W) of what is hidden: the cosines (N,) of the images with their targets."""
+class HiddenImages:
+    """Called with a mask (N or 1, 1, H, W) of what is hidden: the embeddings (N, D) of the images, of unit length.
 
-    def __init__(self, model, dataset, rows, target, branch, seed, batch_size):
-        self.model, self.rows, self.batch_size = model, np.array(rows), batch_size  # a copy, see `cams`
+    What is hidden has the mean colour of its image. The model stays as it is.
+    """
+
+    def __init__(self, model, dataset, rows, branch, device, batch_size):
+        self.model, self.rows, self.device, self.batch_size = (
+            model,
+            np.array(rows),
+            device,
+            batch_size,
+        )  # a copy, see `cams`
         self.branch = model.branches[0] if branch is None else branch
-        self.targets = retrieval_targets(model, dataset, self.rows, kind=target, branch=branch, seed=seed).embeddings
+        model.check_branch(self.branch)
         self.images = dataset.images(*model.image_size)
         self.modality = torch.from_numpy(dataset.frame["modality"].to_numpy(copy=True))[self.rows]
 
@@ -95,12 +103,21 @@ class _Cosines:
         self.model.eval()
         for start in range(0, len(self.rows), self.batch_size):
             part = slice(start, start + self.batch_size)
-            wanted = self.targets[part]
-            images = normalise(self.images.tensor(self.rows[part], wanted.device))
-            place = (hidden if len(hidden) == 1 else hidden[part]).to(wanted.device)
+            images = normalise(self.images.tensor(self.rows[part], self.device))
+            place = (hidden if len(hidden) == 1 else hidden[part]).to(self.device)
             images = torch.where(place, images.mean(dim=(2, 3), keepdim=True), images)
             with instance_statistics(self.model):
-                embeddings = self.model.branch_embedding(images, self.modality[part], self.branch)
-            found.append((embeddings * wanted).sum(dim=1))
+                found.append(self.model.branch_embedding(images, self.modality[part], self.branch))
         self.model.train(mode)
-        return torch.cat(found).float().cpu()
+        return torch.cat(found)
+
+
+class _Cosines:
+    """Called with a mask of what is hidden, as `HiddenImages`: the cosines (N,) of the images with their targets."""
+
+    def __init__(self, model, dataset, rows, target, branch, seed, batch_size):
+        self.targets = retrieval_targets(model, dataset, rows, kind=target, branch=branch, seed=seed).embeddings
+        self.embed = HiddenImages(model, dataset, rows, branch, self.targets.device, batch_size)
+
+    def __call__(self, hidden: Tensor) -> Tensor:
+        return (self.embed(hidden) * self.targets).sum(dim=1).float().cpu()
