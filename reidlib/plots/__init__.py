@@ -11,6 +11,7 @@ from reidlib.plots.ablations import comparison, ladder, sensitivity, weight_map
 from reidlib.plots.benchmark import accuracy_cost, claims
 from reidlib.plots.across import ladders, scores_by_seed, seed_agreement, two_seeds, weight_curves
 from reidlib.plots.across import ladder_steps, ladders, scores_by_seed, seed_agreement, two_seeds, weight_curves
+from reidlib.plots.branches import branches_diagram, cues, failure_conditions, region_drops
 from reidlib.plots.dalnet import (
     dalnet_diagram,
     generation,
@@ -60,6 +61,7 @@ __all__ = [
     "baseline_diagram",
     "boxes_and_arrows",
     "branch_probes",
+    "branches_diagram",
     "cam_panel",
     "camera_coverage",
     "caption",
@@ -69,9 +71,11 @@ __all__ = [
     "comparison",
     "contact_sheet",
     "counterfactuals",
+    "cues",
     "dalnet_diagram",
     "distance_histograms",
     "embedding_map",
+    "failure_conditions",
     "fienet_diagram",
     "focus_scores",
     "generation",
@@ -95,6 +99,7 @@ __all__ = [
     "probe_scores",
     "proxy_drift",
     "ranked_strip",
+    "region_drops",
     "relay_scores",
     "relay_toy",
     "save",
