@@ -63,13 +63,15 @@ def correlations(maps: np.ndarray | Tensor, others: np.ndarray | Tensor) -> np.n
 
     NaN where one of the two is flat, and says nothing.
     """
-    pair = [torch.as_tensor(each).detach().cpu().double().flatten(1) for each in (maps, others)]
-    if pair[0].shape != pair[1].shape:
+    if np.shape(maps) != np.shape(others):
         raise ValueError(
             f"maps must have a counterpart each, of the same size, not {np.shape(maps)}, {np.shape(others)}"
         )
-    centred = [each - each.mean(dim=1, keepdim=True) for each in pair]
-    lengths = [each.norm(dim=1) for each in centred]
-    flat = [length <= 1e-9 * each.norm(dim=1) for length, each in zip(lengths, pair, strict=True)]
-    products = (centred[0] * centred[1]).sum(dim=1) / (lengths[0] * lengths[1])
-    return torch.where(flat[0] | flat[1], torch.nan, products).numpy()
+    arrays = [each.detach().cpu() if isinstance(each, Tensor) else each for each in (maps, others)]
+    flattened = [np.asarray(each, np.float64).reshape(len(each), -1) for each in arrays]
+    centred = [each - each.mean(axis=1, keepdims=True) for each in flattened]
+    lengths = [np.linalg.norm(each, axis=1) for each in centred]
+    flat = [length <= 1e-9 * np.linalg.norm(each, axis=1) for length, each in zip(lengths, flattened, strict=True)]
+    known = ~(flat[0] | flat[1])
+    products, scale = (centred[0] * centred[1]).sum(axis=1), lengths[0] * lengths[1]
+    return np.divide(products, scale, out=np.full(len(products), np.nan), where=known)

@@ -1,8 +1,9 @@
 """Which cue lives in which branch: probes of single factors, brought to one scale and put together by cue.
 
 Reconstructed (no paper measures it so): a probe's score becomes the share of the way from chance to perfect,
-(score − chance) / (1 − chance), for balanced accuracies and R² alike, and factors of one kind are averaged. What a
-probe finds is *there*, linearly; it says nothing about whether distances between embeddings use it.
+(score − chance) / (1 − chance), for balanced accuracies and R² alike, and factors of one kind are averaged. A probe
+that does worse than chance has found nothing and counts as 0: R² has no lower end, and one failed fit would outweigh
+all others. What a probe finds is *there*, linearly; it says nothing about whether distances between embeddings use it.
 """
 
 from collections.abc import Sequence
@@ -78,8 +79,8 @@ def cue_table(scores: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         The columns that tell runs apart, ``branch``, ``cue``, ``strength`` (mean over the cue's factors of the share of
-        the way from chance to perfect: 0 nothing, 1 everything, below 0 where a probe overfits) and ``factors``, how
-        many took part. In the order of ``CUES``.
+        the way from chance to perfect, from 0, nothing or less, to 1, everything) and ``factors``, how many took
+        part. In the order of ``CUES``.
     """
     keys = [name for name in ("method", "variant", "seed", "split") if name in scores]
     named = scores["factor"].str.split(", ").str[0]
@@ -88,7 +89,7 @@ def cue_table(scores: pd.DataFrame) -> pd.DataFrame:
     order = pd.CategoricalDtype([*CUES], ordered=True)
     table = scores.assign(
         cue=named.map(of_factor).where(~of_all).astype(order),
-        strength=(scores["score"] - scores["chance"]) / (1 - scores["chance"]),
+        strength=((scores["score"] - scores["chance"]) / (1 - scores["chance"])).clip(lower=0),
     )
     table = table[table["cue"].notna() & np.isfinite(table["strength"])]
     grouped = table.groupby([*keys, "branch", "cue"], sort=False, observed=True)["strength"]

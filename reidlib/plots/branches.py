@@ -86,7 +86,7 @@ def cues(table: pd.DataFrame, caption: str) -> Figure:
         axis.text(middle, -0.62, style.label(method), weight="bold", **text)
         if last + 1 < len(columns):
             axis.axvline(last + 0.5, color="white", linewidth=5)
-    bar = figure.colorbar(image, ax=axis, shrink=0.8, pad=0.02, extend="min")
+    bar = figure.colorbar(image, ax=axis, shrink=0.8, pad=0.02)
     bar.set_label("per cent of the way from chance to perfect", fontsize=8)
     style.caption(
         figure, caption, "linear probes" if table["seed"].nunique() == 1 else "linear probes, mean over seeds"

@@ -20,7 +20,7 @@ def test_a_strength_is_the_share_of_the_way_from_chance_to_perfect() -> None:
             ("a", 0, "shared", "modality", 0.75, 0.5),
             ("a", 0, "shared", "hat", 1.0, 0.5),
             ("a", 0, "shared", "bag", 0.25, 0.25),
-            ("a", 0, "shared", "top hue, visible images", -0.2, 0.0),
+            ("a", 0, "shared", "top hue, visible images", -1e5, 0.0),
             ("a", 0, "shared", "bottom hue, visible images", 0.6, 0.0),
             ("a", 1, "shared", "modality", 0.5, 0.5),
             ("a", 0, "specific", "modality", 0.4, 0.5),
@@ -33,9 +33,9 @@ def test_a_strength_is_the_share_of_the_way_from_chance_to_perfect() -> None:
     expected = {
         ("shared", 0, "modality"): (0.5, 1),
         ("shared", 0, "accessories"): (0.5, 2),
-        ("shared", 0, "hue"): (0.2, 2),
+        ("shared", 0, "hue"): (0.3, 2),
         ("shared", 1, "modality"): (0.0, 1),
-        ("specific", 0, "modality"): (-0.2, 1),
+        ("specific", 0, "modality"): (0.0, 1),
     }
     assert set(found.index) == set(expected)
     for key, (strength, factors) in expected.items():
