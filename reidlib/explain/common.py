@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from reidlib.data import ReIDDataset, normalise
+from reidlib.explain.embedding import instance_statistics
 from reidlib.models import ReIDModel
 
 
@@ -48,7 +49,7 @@ def common_table(
             total, squares = 0.0, 0.0
             for start in range(0, len(chosen), batch_size):
                 batch = chosen[start : start + batch_size]
-                with torch.inference_mode():
+                with torch.inference_mode(), instance_statistics(model):
                     which = torch.full((len(batch),), int(number))
                     maps = model.branch_map(normalise(images.tensor(batch, device)), which, branch).double()
                 total, squares = total + maps.sum(dim=0), squares + float(maps.square().sum())
