@@ -53,7 +53,7 @@ class Plan:
         Of ladders and curves the seeds that all variants have, which may be more than those planned; of a map of one
         seed every cell there is of it.
         """
-        variants, several = self.variants(), len(self.seeds) > 1
+        variants, several = self.variants(), len(self.seeds) * len(self.splits or (None,)) > 1
         only = {} if several else {"seed": list(self.seeds)}
         rows = studies.results(variants, path, paired=several, dataset=self.dataset, **only)
         values = varied(variants)
@@ -61,10 +61,10 @@ class Plan:
 
 
 SKETCHES: dict[str, Any] = {"dataset": "pku-sketch", "splits": (1,)}
-"""Where DALNet's runs are made."""
+"""Where curves and map of DALNet are made; its ladder takes three splits instead of seeds."""
 LADDERS = {
-    method: Plan(f"{method}-ladder", profile="cpu", seeds=(0, 1, 2), **(SKETCHES if method == "dalnet" else {}))
-    for method in ("maum", "fienet", "idkl", "dalnet")
+    **{method: Plan(f"{method}-ladder", profile="cpu", seeds=(0, 1, 2)) for method in ("maum", "fienet", "idkl")},
+    "dalnet": Plan("dalnet-ladder", profile="cpu", seeds=(0,), dataset="pku-sketch", splits=(1, 2, 3)),
 }
 CURVES = {
     "maum": [

@@ -239,9 +239,12 @@ def test_i1_compares_what_one_modality_shows(measure: Callable, shared, specific
 @pytest.mark.parametrize(
     ("modality", "identity", "expected"),
     [
-        (0.5 + NOISE, 0.9 + WIDE, SUPPORTED),
+        (0.5 + NOISE, 0.9 + NOISE, SUPPORTED),
         (0.5 + NOISE, 0.7 + NOISE, NOT_SUPPORTED),
-        (0.9 + WIDE, 0.9 + NOISE, NOT_SUPPORTED),  # not shown to be taken off
+        (0.9 + NOISE / 10, 0.9 + NOISE, NOT_SUPPORTED),  # a loss of a hundredth is excluded
+        (0.9 + WIDE, 0.9 + NOISE, UNDECIDED),
+        (0.5 + NOISE, 0.87 + WIDE, UNDECIDED),
+        (0.5 + NOISE, 0.89 + NOISE / 10, SUPPORTED),  # less than two hundredths of identity
         ([0.5], [0.9], UNDECIDED),
     ],
 )
