@@ -135,9 +135,9 @@ _CLAIMS = (
         "IDKL",
         "The purifier takes the modality off specific features and leaves identity.",
         "linear probes before and behind the purifier, without distillation: modality, identity across cameras",
-        "supported if the interval of the modality excludes 0 and that of identity a loss of 0.02; not supported if that "
-        "of the modality excludes a loss of 0.01, or identity is lost (rule of three outcomes: set after the probes of "
-        "the whole method had been seen, before those of the model asked about)",
+        "supported if the interval of the modality excludes 0 and that of identity a loss of 0.02; not supported if "
+        "that of the modality excludes a loss of 0.01, or identity is lost (the third outcome was added after the "
+        "probes of the whole method had been seen, before those of the model asked about)",
         _LADDER_OF_IDKL,
         judges.purifier,
     ),

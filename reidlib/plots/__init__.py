@@ -8,9 +8,8 @@
 
 from reidlib.plots import tables
 from reidlib.plots.ablations import comparison, ladder, sensitivity, weight_map
-from reidlib.plots.benchmark import accuracy_cost, claims
-from reidlib.plots.across import ladders, scores_by_seed, seed_agreement, two_seeds, weight_curves
 from reidlib.plots.across import ladder_steps, ladders, scores_by_seed, seed_agreement, two_seeds, weight_curves
+from reidlib.plots.benchmark import accuracy_cost, claims
 from reidlib.plots.branches import branches_diagram, cues, failure_conditions, region_drops
 from reidlib.plots.dalnet import (
     dalnet_diagram,
