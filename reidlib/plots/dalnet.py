@@ -38,7 +38,7 @@ def dalnet_diagram() -> Figure:
         "trunk": ("shared trunk,\nGeM", 6.95, 2.3, shared),
         "g": ("global g of\n3 modalities", 8.95, 3.2, shared),
         "h": ("MIA: shared h of\n3 modalities", 8.95, 1.4, shared),
-        "test": ("test feature\n(of real images)", 11.0, 4.1, loss),
+        "test": ("real images: triplet,\ntest feature", 11.0, 4.1, loss),
         "identity": ("identity loss", 11.0, 2.3, loss),
         "cross": ("circle loss across\nmodalities", 11.0, 3.2, loss),
         "intra": ("circle loss within\neach modality", 11.0, 1.4, loss),
