@@ -12,7 +12,7 @@ A sketch belongs to the photo called like everything before its last underscore:
 import re
 import threading
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -277,14 +277,14 @@ def _check_published(kind: Kind, dataset: ReIDDataset) -> list[Problem]:
 
 
 def _reader(kind: Kind) -> Reader:
-    return Reader(
+    return Reader(  # partials, not lambdas: a sweep sends its data sets to other processes
         kind.title,
-        read=lambda root, split=None: read(kind, root, split),
-        check=lambda dataset: check(kind, dataset),
+        read=partial(read, kind),
+        check=partial(check, kind),
         modalities=("photo", "sketch"),
         shape="square",
-        decode=lambda root, path: decode(kind, root, path),
-        files=lambda path: files(kind, path),
+        decode=partial(decode, kind),
+        files=partial(files, kind),
     )
 
 

@@ -1,5 +1,6 @@
 """The door: what opens, what is refused, and what the refusal says."""
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,9 @@ def test_damaged_manifest_is_refused(tree, text):
     (tree / "twin.json").write_text(text)
     with pytest.raises(ValueError, match=r"twin\.json"):
         reidlib.data.open("sysu", root=tree)
+
+
+@pytest.mark.parametrize("name", registry.READERS)
+def test_a_reader_can_be_sent_to_another_process(name):
+    """As a sweep over several workers does with its data sets."""
+    assert pickle.loads(pickle.dumps(registry.READERS[name])).title == registry.READERS[name].title
