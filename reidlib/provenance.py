@@ -40,7 +40,9 @@ def source_files(method: str, dataset: str) -> list[Path]:
     for what, name, known in (("method", method, MODELS), ("data set", dataset, READERS)):
         if name not in known:
             raise ValueError(f"unknown {what} {name!r}; choose one of: {', '.join(known)}")
-    roots = [*(f"reidlib.{name}" for name in LOOP), MODELS[method].__module__, READERS[dataset].read.__module__]
+    read = READERS[dataset].read
+    read = getattr(read, "func", read)  # of a partial: its own module is functools
+    roots = [*(f"reidlib.{name}" for name in LOOP), MODELS[method].__module__, read.__module__]
     if dataset in TWINS:
         roots.append(TWINS[dataset].__name__)
     to_do, files = [_file(root.removeprefix("reidlib.")) for root in roots if root.startswith("reidlib.")], set()

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from reidlib import evaluation, ledger, notebooks, recipes, runs, tables
+from reidlib import evaluation, frontpage, ledger, notebooks, recipes, runs, tables
 from reidlib.data import ReIDDataset
 from reidlib.recipes import Recipe
 
@@ -456,8 +456,11 @@ def test_make_publish_promotes_the_ledger(record: Callable, monkeypatch: pytest.
     monkeypatch.setattr(notebooks, "run", lambda *_: {})
     monkeypatch.setenv("REIDLIB_PROFILE", "cpu")
     monkeypatch.setenv("REIDLIB_BUILD", str(tmp_path / "build"))
+    page = tmp_path / "README.md"
+    page.write_text(f"before\n{frontpage.BEGIN}\n{frontpage.END}\nafter\n")
     notebooks.publish(root=tmp_path)
     assert len(ledger.table(tmp_path / "figures" / "ledger.csv")) == 1
+    assert frontpage.results(tmp_path / "figures" / "ledger.csv") in page.read_text()
 
 
 COMMITTED = ledger.PUBLISHED
