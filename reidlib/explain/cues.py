@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from reidlib.data import ReIDDataset
-from reidlib.explain.embedding import branch_embeddings, sample_rows
+from reidlib.explain.embedding import branch_features, sample_rows
 from reidlib.explain.knowledge import ACROSS
 from reidlib.explain.probes import IDENTITY, probe_table
 from reidlib.models import ReIDModel
@@ -56,10 +56,7 @@ def camera_table(
     """
     rows = sample_rows(dataset, per_modality=per_modality, seed=seed)
     modality = dataset.frame["modality"].to_numpy()[rows]
-    features = {
-        branch: values.cpu().numpy()
-        for branch, values in branch_embeddings(model, dataset, rows, branches, **options).items()
-    }
+    features = branch_features(model, dataset, rows, branches, **options)
     parts = []
     for number, name in enumerate(dataset.reader.modalities[:2]):
         chosen = modality == number

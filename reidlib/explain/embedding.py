@@ -36,6 +36,11 @@ def branch_embeddings(
     return {branch: evaluation.embed(_Branch(model, branch), dataset, rows, **options) for branch in branches}
 
 
+def branch_features(*arguments: object, **options: object) -> dict[str, np.ndarray]:
+    """`branch_embeddings` as arrays in main memory, as probes take them."""
+    return {name: values.cpu().numpy() for name, values in branch_embeddings(*arguments, **options).items()}
+
+
 class _Branch(nn.Module):
     """A model whose test feature is the branch asked for."""
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from reidlib.data import ReIDDataset
-from reidlib.explain.embedding import branch_embeddings, sample_rows
+from reidlib.explain.embedding import branch_features, sample_rows
 from reidlib.explain.probes import IDENTITY, probe_identity, probe_table
 from reidlib.explain.truth import factors
 from reidlib.models import ReIDModel
@@ -50,10 +50,7 @@ def knowledge_table(
         fields of `reidlib.explain.ProbeResult`. ``score`` is NaN where there are too few identities.
     """
     rows = sample_rows(dataset, per_modality=per_modality, seed=seed)
-    features = {
-        branch: values.cpu().numpy()
-        for branch, values in branch_embeddings(model, dataset, rows, branches, **options).items()
-    }
+    features = branch_features(model, dataset, rows, branches, **options)
     if {"shared", "specific"} <= features.keys():
         features[JOINT] = np.concatenate([features["shared"], features["specific"]], axis=1)
     frame = dataset.frame.iloc[rows]

@@ -62,8 +62,8 @@ def test_a_known_code_is_read_where_it_is(dataset: ReIDDataset, monkeypatch: pyt
     noise = random.normal(size=(len(rows), 4))
     held = np.column_stack([truth["bottom_luminance"], modality, truth["pid"] % 5, truth["pid"] // 5])
     held = held + 1e-3 * random.normal(size=held.shape)
-    features = {"shared": torch.from_numpy(noise), "specific": torch.from_numpy(held).double()}
-    monkeypatch.setattr(knowledge, "branch_embeddings", lambda *_, **__: features)
+    features = {"shared": noise, "specific": held}
+    monkeypatch.setattr(knowledge, "branch_features", lambda *_, **__: features)
     scores = explain.knowledge_table(None, dataset).set_index(["factor", "branch"])["score"].unstack()
     for factor in ("modality", "bottom luminance, visible images", "identity across cameras"):
         assert scores.loc[factor, "specific"] > scores.loc[factor, "shared"] + 0.4
