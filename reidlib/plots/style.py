@@ -81,8 +81,9 @@ def ledger_caption(rows: pd.DataFrame) -> str:
         f"({'synthetic ' if source.startswith('twin') else ''}{source}, {profile})"
         for name, source, profile in sources.itertuples(index=False)
     ]
-    numbers = {name: ", ".join(map(str, sorted(rows[name].dropna().unique()))) for name in ("split", "seed")}
-    return " · ".join([*titles, protocols[0], *(f"{name}s {shown}" for name, shown in numbers.items() if shown)])
+    numbers = {name: sorted(rows[name].dropna().unique()) for name in ("split", "seed")}
+    found = [f"{name}{'s' * (len(shown) > 1)} {', '.join(map(str, shown))}" for name, shown in numbers.items() if shown]
+    return " · ".join([*titles, protocols[0], *found])
 
 
 def ledger_captions(rows: pd.DataFrame) -> str:

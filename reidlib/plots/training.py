@@ -8,11 +8,16 @@ from reidlib.plots import style
 from reidlib.plots.drawing import drawing
 
 FEW = 5  # terms whose names have room among their curves
+FLOOR = 1e-3  # of a logarithmic axis of losses: what is smaller is nothing
 
 
 @drawing
 def training_curves(table: pd.DataFrame, caption: str) -> Figure:
-    """Loss terms, validation scores and learning rate over the steps of a run's history (`reidlib.runs.Run`)."""
+    """Loss terms, validation scores and learning rate over the steps of a run's history (`reidlib.runs.Run`).
+
+    More than ``FEW`` terms are of many sizes: they share a logarithmic axis, which ends at ``FLOOR``; a term
+    of 0 runs along its end.
+    """
     terms = [name for name in table if name.startswith("loss.")]
     scores = [name for name in table if name in ("validation.rank-1", "validation.mAP")]
     figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.0), layout="constrained")
@@ -22,6 +27,8 @@ def training_curves(table: pd.DataFrame, caption: str) -> Figure:
     if len(terms) <= FEW:
         axes[0].legend()
     else:
+        axes[0].set_yscale("log")
+        axes[0].set_ylim(bottom=max(FLOOR, axes[0].get_ylim()[0]))
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=-(-len(terms) // 2))
     measured = table.dropna(subset=scores) if scores else table.iloc[:0]
     for name in scores:

@@ -147,4 +147,4 @@ def test_captions_of_several_protocols_follow_one_another():
     rows = pd.DataFrame({"dataset": ["sysu", "pku-sketch"], "source": "twin 1", "profile": "cpu", "seed": [0, 1]})
     rows = rows.assign(protocol=["a", "b"], split=pd.array([pd.NA, 3], dtype="Int64"))
     found = plots.ledger_captions(rows)
-    assert found == " · ".join(plots.ledger_caption(rows.iloc[[row]]) for row in (0, 1)) and "splits 3" in found
+    assert found == " · ".join(plots.ledger_caption(rows.iloc[[row]]) for row in (0, 1)) and "split 3" in found

@@ -58,6 +58,7 @@ def test_a_caption_from_the_ledger_names_data_protocol_and_seeds():
     assert plots.ledger_caption(rows()) == "SYSU-MM01 (synthetic twin 1, screen) · all · seeds 0, 2"
     assert plots.ledger_caption(rows(source="real")).startswith("SYSU-MM01 (real, screen)")
     assert plots.ledger_caption(rows(split=[3, 1])).endswith("all · splits 1, 3 · seeds 0, 2")
+    assert plots.ledger_caption(rows(split=[3, 3], seed=[0, 0])).endswith("all · split 3 · seed 0")
     with pytest.raises(ValueError, match="one protocol"):
         plots.ledger_caption(rows(protocol=["all", "indoor"]))
 
