@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 CELL_TIMEOUT = 3600  # seconds
 LARGE_IMAGE = 150_000  # characters of base64
+MANY_COLOURS = 20_000  # more than a line drawing has, with all its half-tones at edges
 COMMITTED_FIGURES = (".png", ".jpg", ".csv", ".json")
 TABLE_BEGIN, TABLE_END = "<!-- notebooks: written by `make badges` -->", "<!-- end of notebooks -->"
 BADGE = re.compile(r"^\[!\[Open In Colab\].*$\n*", re.MULTILINE)
@@ -132,14 +133,23 @@ def tidy(notebook: "NotebookNode") -> "NotebookNode":
 
 
 def _shrink(data: dict) -> None:
-    """Turn a large PNG, a sheet of photographs, into a JPEG; line drawings stay as they are."""
+    """A line drawing keeps its 256 main colours; a large PNG of photographs becomes a JPEG, a small one stays."""
     from PIL import Image
 
-    if len(data.get("image/png", "")) > LARGE_IMAGE:
-        stream = io.BytesIO()
-        with Image.open(io.BytesIO(base64.b64decode(data.pop("image/png")))) as image:
-            image.convert("RGB").save(stream, "JPEG", quality=72, optimize=True)
-        data["image/jpeg"] = base64.b64encode(stream.getvalue()).decode() + "\n"
+    if "image/png" not in data:
+        return
+    with Image.open(io.BytesIO(base64.b64decode(data["image/png"]))) as opened:
+        image = opened.convert("RGB")
+    stream, kind = io.BytesIO(), None
+    if image.getcolors(MANY_COLOURS):  # None if there are more
+        kind = "image/png"
+        image.quantize(256, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
+    elif len(data["image/png"]) > LARGE_IMAGE:
+        kind = "image/jpeg"
+        image.save(stream, "JPEG", quality=72, optimize=True)
+    if kind:
+        del data["image/png"]
+        data[kind] = base64.b64encode(stream.getvalue()).decode() + "\n"
 
 
 def unfit(notebook: "NotebookNode") -> list[str]:

@@ -261,18 +261,22 @@ def test_unfit_names_errors_warnings_and_paths_of_this_machine() -> None:
     ]
 
 
-def test_sheets_of_photographs_become_jpeg_and_line_drawings_stay() -> None:
+def test_sheets_of_photographs_become_jpeg_and_line_drawings_keep_their_main_colours() -> None:
     def png(pixels: np.ndarray) -> dict:
         stream = io.BytesIO()
         Image.fromarray(pixels).save(stream, "PNG")
         return {"image/png": base64.b64encode(stream.getvalue()).decode()}
 
     noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
-    outputs = [new_output("display_data", data=png(pixels)) for pixels in (noise, np.zeros_like(noise))]
+    shades = np.arange(300 * 300 * 3, dtype=np.uint32).reshape(300, 300, 3) % 251 // 50 * 50
+    small = noise[:150, :150]  # as many colours as a photograph, and not worth a change
+    outputs = [new_output("display_data", data=png(pixels)) for pixels in (noise, shades.astype(np.uint8), small)]
     notebook = notebooks.tidy(new_notebook(cells=[new_code_cell("show()", outputs=outputs)]))
-    photograph, drawing = (output.data for output in notebook.cells[0].outputs)
+    photograph, drawing, stays = (output.data for output in notebook.cells[0].outputs)
+    assert list(photograph) == ["image/jpeg"] and stays == png(small)
     assert list(drawing) == ["image/png"]
-    assert list(photograph) == ["image/jpeg"]
+    with Image.open(io.BytesIO(base64.b64decode(drawing["image/png"]))) as image:
+        assert image.mode == "P" and (np.asarray(image.convert("RGB")) == shades).all()
     with Image.open(io.BytesIO(base64.b64decode(photograph["image/jpeg"]))) as image:
         assert image.size == (300, 300)
 
