@@ -111,6 +111,8 @@ def test_nothing_is_missing_where_all_is_recorded(control: Plan) -> None:
 def test_a_run_of_another_split_is_another_run(control: Plan) -> None:
     runs = planned.runs([Plan("null-control", seeds=(3,), splits=(1, 2))])
     assert runs["split"].tolist() == [1, 1, 2, 2] and not runs["is_recorded"].any(), "its row has no split"
+    assert len(Plan("null-control", seeds=(3,)).rows()) == 1
+    assert Plan("null-control", seeds=(3,), splits=(1,)).rows().empty, "a map of one split is of no other"
 
 
 def test_tables_without_rows_have_their_columns(own_ledger) -> None:

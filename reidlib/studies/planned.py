@@ -51,10 +51,10 @@ class Plan:
         """What the ledger holds of it, with a column for each axis, called by its label; see `reidlib.studies.results`.
 
         Of ladders and curves the seeds that all variants have, which may be more than those planned; of a map of one
-        seed every cell there is of it.
+        seed (and split) every cell there is of it.
         """
         variants, several = self.variants(), len(self.seeds) * len(self.splits or (None,)) > 1
-        only = {} if several else {"seed": list(self.seeds)}
+        only = {} if several else {"seed": list(self.seeds), **({"split": list(self.splits)} if self.splits else {})}
         rows = studies.results(variants, path, paired=several, dataset=self.dataset, **only)
         values = varied(variants)
         return rows.assign(**{label: rows["variant"].map(values[name]) for name, label in self.axes.items()})
