@@ -1,19 +1,22 @@
 """Execute the notebooks, publish their outputs, keep their first lines in step: ``python -m reidlib.notebooks VERB``.
 
-``run`` executes into ``build/notebooks`` and changes nothing that is committed; ``publish`` also copies outputs and
-figures to where they are committed; ``badges`` writes, from the repository address in ``pyproject.toml``, the Colab
-badge and the environment cell of every notebook and the table in ``README.md``.
+``run`` executes into ``build/notebooks``, two at once on a CPU, and changes nothing that is committed; ``publish`` also
+copies outputs and figures to where they are committed; ``badges`` writes, from the repository address in
+``pyproject.toml``, the Colab badge and the environment cell of every notebook and the table in ``README.md``.
 """
 
 import argparse
 import base64
 import io
+import multiprocessing
 import os
 import re
 import shutil
 import sys
 import time
 import tomllib
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -168,11 +171,21 @@ def unfit(notebook: "NotebookNode") -> list[str]:
     return problems
 
 
-def run(pages: list[Path], root: Path = ROOT) -> dict[Path, "NotebookNode"]:
-    """Execute pages into ``build/notebooks``; one line per page, then the figures and tables they left.
+def usual_workers() -> int:
+    """How many notebooks ``make run`` executes at once: two on a CPU, where two threads of one are slower; else one."""
+    import torch
+
+    return 1 if torch.cuda.is_available() else min(2, os.cpu_count() or 1)
+
+
+def run(pages: list[Path], root: Path = ROOT, workers: int = 1) -> dict[Path, "NotebookNode"]:
+    """Execute pages into ``build/notebooks``; one line per page when it is done, then the figures and tables they left.
+
+    Args:
+        workers: pages that are executed at once. A page that wants a model which another one trains waits for it.
 
     Raises:
-        NotebookError: at the first page that fails.
+        NotebookError: at the first page that fails; those that are being executed then are finished, no others begun.
     """
     import nbformat
 
@@ -181,24 +194,44 @@ def run(pages: list[Path], root: Path = ROOT) -> dict[Path, "NotebookNode"]:
     os.environ["PYTHONPATH"] = str(ROOT)  # the kernel imports this clone, whatever the environment has installed
     os.environ["TQDM_DISABLE"] = "1"
     os.environ.pop("MPLBACKEND", None)  # figures appear in the page, whatever the shell prefers
+    if workers > 1:
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
     begin = time.time()
-    executed = {}
-    print(f"profile {profiles.get().name}, into {build}")
-    for path in pages:
-        page = path.relative_to(root)
-        print(f"  {page!s:<44}", end="", flush=True)
-        start = time.perf_counter()
-        try:
-            executed[path] = execute(path)
-        except NotebookError:
-            print(f"{time.perf_counter() - start:7.1f} s  FAILED")
-            raise
+    executed: dict[Path, NotebookNode] = {}
+    print(f"profile {profiles.get().name}, into {build}", flush=True)
+    for path, seconds, outcome in _execute_all(pages, workers):
+        page, is_failed = path.relative_to(root), isinstance(outcome, NotebookError)
+        print(f"  {page!s:<44}{seconds:7.1f} s{'  FAILED' if is_failed else ''}", flush=True)
+        if is_failed:
+            raise outcome
         (build / page).parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(executed[path], build / page)
-        print(f"{time.perf_counter() - start:7.1f} s")
+        nbformat.write(outcome, build / page)
+        executed[path] = outcome
     for file in _written(build, begin):
         print(f"  {file.relative_to(build)}")
     return executed
+
+
+def _timed(path: Path) -> tuple[Path, float, "NotebookNode | NotebookError"]:
+    start = time.perf_counter()
+    try:
+        outcome = execute(path)
+    except NotebookError as error:
+        outcome = error
+    return path, time.perf_counter() - start, outcome
+
+
+def _execute_all(pages: list[Path], workers: int) -> Iterator[tuple[Path, float, "NotebookNode | NotebookError"]]:
+    """Pages as they are done. Each worker is a process, so that an interrupt reaches the kernel it waits for."""
+    if workers == 1:
+        yield from map(_timed, pages)
+        return
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            for job in as_completed([pool.submit(_timed, path) for path in pages]):
+                yield job.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def publish(names: list[str] | None = None, root: Path = ROOT) -> None:
@@ -312,13 +345,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m reidlib.notebooks", description=__doc__.splitlines()[0])
     parser.add_argument("verb", choices=("run", "publish", "badges"))
     parser.add_argument("names", nargs="*", help="the notebooks to run or publish (default: all)")
+    parser.add_argument("--workers", type=int, help="`run`: notebooks at once (default: 2 on a CPU, 1 on a GPU)")
     options = parser.parse_args(arguments)
     if options.verb == "badges" and options.names:
         parser.error("badges are written for all notebooks at once")
     try:
         match options.verb:
             case "run":
-                run(find(options.names))
+                run(find(options.names), workers=options.workers or usual_workers())
             case "publish":
                 publish(options.names)
             case "badges":

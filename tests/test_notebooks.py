@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 import re
 import statistics
 import sys
@@ -205,6 +206,25 @@ def test_run_stops_at_the_failing_notebook_and_names_the_cell(clone: Path, capsy
     with pytest.raises(notebooks.NotebookError, match=r"01_first\.ipynb, cell 3 failed(.|\n)*ZeroDivisionError"):
         notebooks.run(notebooks.find(root=clone), clone)
     assert "02_second" not in capsys.readouterr().out
+
+
+@pytest.mark.integration
+def test_two_notebooks_at_once_give_what_one_after_the_other_gives(
+    clone: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # so that it is put back
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    waits = "import pathlib, time\nwhile not pathlib.Path('../{}').exists(): time.sleep(0.05)"
+    write(clone / "notebooks" / "01_first.ipynb", waits.format("second"), "1 + 1")  # ends after the second has begun
+    write(clone / "notebooks" / "02_second.ipynb", "import os, pathlib\npathlib.Path('../second').touch()", "2 + 2")
+    executed = notebooks.run(notebooks.find(root=clone), clone, workers=2)
+    values = {path.stem: page.cells[-1].outputs[0].data["text/plain"] for path, page in executed.items()}
+    assert values == {"01_first": "2", "02_second": "4"}
+    assert os.environ["OMP_NUM_THREADS"] == str(max(1, (os.cpu_count() or 1) // 2))
+    write(clone / "notebooks" / "02_second.ipynb", "1 / 0")
+    with pytest.raises(notebooks.NotebookError, match=r"02_second\.ipynb, cell 2 failed(.|\n)*ZeroDivisionError"):
+        notebooks.run(notebooks.find(["02_second"], root=clone), clone, workers=2)
+    assert "FAILED" in capsys.readouterr().out
 
 
 @pytest.mark.integration
