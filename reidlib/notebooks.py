@@ -172,7 +172,7 @@ def unfit(notebook: "NotebookNode") -> list[str]:
 
 
 def usual_workers() -> int:
-    """How many notebooks ``make run`` executes at once: two on a CPU, where two threads of one are slower; else one."""
+    """How many notebooks ``make run`` executes at once: two on a CPU, else one."""
     import torch
 
     return 1 if torch.cuda.is_available() else min(2, os.cpu_count() or 1)
@@ -349,6 +349,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.verb == "badges" and options.names:
         parser.error("badges are written for all notebooks at once")
+    if options.workers is not None and (options.verb != "run" or options.workers < 1):
+        parser.error("--workers is at least 1, and for the verb run alone")
     try:
         match options.verb:
             case "run":

@@ -227,6 +227,13 @@ def test_two_notebooks_at_once_give_what_one_after_the_other_gives(
     assert "FAILED" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("words", [["run", "--workers", "0"], ["publish", "--workers", "2"]])
+def test_workers_are_at_least_one_and_for_run_alone(words: list[str], capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit):
+        notebooks.main(words)
+    assert "--workers is at least 1" in capsys.readouterr().err
+
+
 @pytest.mark.integration
 def test_run_reports_a_kernel_that_dies(clone: Path) -> None:
     write(clone / "notebooks" / "01_first.ipynb", "import os", "os._exit(9)")
