@@ -71,28 +71,31 @@ def table(path: str | Path | None = None, **filters: object) -> pd.DataFrame:
         ``"<metric> std"``, its deviation over them (of a sample; NaN for a single run), as fractions; ``runs``,
         ``seeds`` and ``splits``, how many (``splits`` is 0 where there is but one); ``parameters`` and ``epochs``;
         ``step_seconds``, the median over the runs, and ``step_ratio``, that over the baseline's (NaN unless all runs of
-        both were made on the same device with the same number of threads); ``machine``, device and threads.
+        both were made on the same device with the same number of threads), and ``time_ratio``, that of whole trainings
+        (by epochs, which are equally long); ``machine``, device and threads.
     """
     lines = []
     for place, of_place in results(path, **filters).groupby(PLACE, sort=False):
         clocks = {}
         for model, rows in of_place.groupby("model", sort=False):
             machines = sorted({f"{row.device}, {row.threads} thread(s)" for row in rows.itertuples()})
-            clocks[model] = machines, rows["step_seconds"].median()
-            usual, step = clocks.get("baseline", ([], float("nan")))
+            epochs = int(rows["epochs"].iloc[0])
+            clocks[model] = machines, rows["step_seconds"].median(), epochs
+            usual, step, usual_epochs = clocks.get("baseline", ([], float("nan"), 1))
             scores = {metric: rows[metric].mean() for metric in METRICS}
             scores |= {f"{metric} std": rows[metric].std() for metric in METRICS}
-            same = len(machines) == 1 and machines == usual
+            ratio = clocks[model][1] / step if len(machines) == 1 and machines == usual else float("nan")
             lines.append(
                 dict(zip(PLACE, place, strict=True))
                 | {"model": model, "method": rows["method"].iloc[0], **scores, "runs": len(rows)}
                 | {"seeds": rows["seed"].nunique(), "splits": rows["split"].nunique()}
-                | {"parameters": int(rows["parameters"].iloc[0]), "epochs": int(rows["epochs"].iloc[0])}
-                | {"step_seconds": clocks[model][1], "step_ratio": clocks[model][1] / step if same else float("nan")}
+                | {"parameters": int(rows["parameters"].iloc[0]), "epochs": epochs}
+                | {"step_seconds": clocks[model][1], "step_ratio": ratio, "time_ratio": ratio * epochs / usual_epochs}
                 | {"machine": "; ".join(machines)}
             )
     columns = [*PLACE, "model", "method", *METRICS, *(f"{metric} std" for metric in METRICS)]
-    columns += ["runs", "seeds", "splits", "parameters", "epochs", "step_seconds", "step_ratio", "machine"]
+    columns += ["runs", "seeds", "splits", "parameters", "epochs"]
+    columns += ["step_seconds", "step_ratio", "time_ratio", "machine"]
     return pd.DataFrame(lines, columns=columns)
 
 
@@ -122,5 +125,6 @@ def readable(part: pd.DataFrame) -> pd.DataFrame:
     shown["epochs"] = part["epochs"].to_numpy()
     shown["parameters"] = [f"{count / 1e6:.2f} M" for count in part["parameters"]]
     shown["step, s"] = [f"{seconds:.3f}" for seconds in part["step_seconds"]]
-    shown["step ÷ baseline"] = ["" if ratio != ratio else f"{ratio:.2f}" for ratio in part["step_ratio"]]
+    for name, ratios in (("step ÷ baseline", "step_ratio"), ("training ÷ baseline", "time_ratio")):
+        shown[name] = ["" if ratio != ratio else f"{ratio:.2f}" for ratio in part[ratios]]
     return shown

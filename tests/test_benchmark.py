@@ -62,6 +62,16 @@ def test_a_row_is_the_mean_over_the_runs_of_a_model(add: Callable) -> None:
     assert np.isnan(table.loc["baseline", "mAP std"]) and table.loc["baseline", "step_ratio"] == 1
 
 
+def test_a_training_costs_its_steps_times_its_epochs(add: Callable) -> None:
+    longer = next(label for label in benchmark.models("sysu", "cpu") if label.endswith("epochs"))
+    add("baseline", [0.4], step_seconds=0.2)
+    add(longer, [0.5], step_seconds=0.25)
+    row = benchmark.table().set_index("model").loc[longer]
+    usual = benchmark.models("sysu", "cpu")["baseline"].epochs
+    assert row["step_ratio"] == pytest.approx(1.25)
+    assert row["time_ratio"] == pytest.approx(1.25 * int(longer.split()[1]) / usual)
+
+
 def test_data_profiles_protocols_and_rankings_are_never_mixed(add: Callable) -> None:
     add("baseline", [0.4, 0.5])
     add("baseline", [0.1], profile="screen")

@@ -26,7 +26,7 @@ class Runs:
     study: str
     dataset: str = "sysu"
     profile: str = "cpu"
-    seeds: int = 3
+    seeds: int = 5
     splits: int = 0
 
     @property

@@ -195,7 +195,7 @@ def bridge(runs: tuple[Runs, ...], path: Path | None) -> Judged:
         nearer = (values["sketch–photo"] - values["sketch–auxiliary"]).dropna()
         found += over_runs("distance, sketch–photo − sketch–auxiliary", nearer, "of cosine distance")
     if "between" in values:
-        what = "distance, sketch–photo − the way over the auxiliary image"
+        what = "distance, sketch–photo − the larger one by way of the auxiliary image"
         found += over_runs(what, values["between"].dropna(), "of the distance of strangers")
     return all_of(found, 2)
 

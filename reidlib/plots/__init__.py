@@ -44,6 +44,7 @@ from reidlib.plots.style import (
     caption,
     ledger_caption,
     ledger_captions,
+    seeds,
     use_style,
 )
 from reidlib.plots.training import training_curves
@@ -104,6 +105,7 @@ __all__ = [
     "save",
     "scores_by_seed",
     "seed_agreement",
+    "seeds",
     "sensitivity",
     "sheet",
     "tables",

@@ -100,7 +100,8 @@ def weight_map(
         axis.add_patch(plt.Rectangle(corner, 1, 1, fill=False, edgecolor=style.WRONG, linewidth=2.5, clip_on=False))
     runs = table.groupby([x, y]).size().max()
     cells = "means over seeds" if runs > 1 else "one value a cell"
-    style.caption(figure, caption, cells, "framed: the recipe" if framed else "")
+    white = "white: not run" if grid.isna().any(axis=None) else ""
+    style.caption(figure, caption, cells, "framed: the recipe" if framed else "", white)
     return figure
 
 

@@ -58,7 +58,8 @@ def ladders(table: pd.DataFrame, caption: str, metric: str = "mAP") -> Figure:
         lowest.tick_params(labelbottom=True)
     bars = " · bars: 95 % interval of the mean difference (Student t)" if has_bars else ""
     beyond = "arrow: beyond the scale" if any((mean.abs() > edge).any() for mean in means.values()) else ""
-    style.caption(figure, caption, f"points: pairs of runs with the same seed{bars}", beyond)
+    pairs = "points within the scale: pairs of runs with the same seed and split"
+    style.caption(figure, caption, f"{pairs}{bars}", beyond)
     return figure
 
 
@@ -124,7 +125,8 @@ def seed_agreement(table: pd.DataFrame, caption: str, metric: str = "mAP") -> Fi
     axis.set(xlim=limits, ylim=limits, aspect="equal")
     axis.set(xlabel=f"gain in {metric} with one seed, points", ylabel="with another seed, points")
     figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=2)
-    style.caption(figure, caption, "each point: a change against the recipe", "grey: the seeds differ about the sign")
+    points = "each point: a change against the recipe; those at the edge lie beyond it"
+    style.caption(figure, caption, points, "grey: the seeds differ about the sign")
     return figure
 
 
@@ -191,9 +193,10 @@ def ladder_steps(table: pd.DataFrame, metric: str = "mAP") -> pd.DataFrame:
 def _rung(axis: plt.Axes, row: int, gains: pd.Series, colour: str, edge: float, has_bars: bool) -> None:
     mean = gains.mean()
     if abs(mean) > edge:
-        side, number = np.sign(mean), f"{mean:+.1f}".replace("-", "−")
+        half = f" ± {style.interval(gains):.1f}" if has_bars else ""
+        side, number = np.sign(mean), f"{mean:+.1f}{half}".replace("-", "−")
         axis.annotate(
-            number, (side * 1.06 * edge, row), (side * 0.72 * edge, row), va="center", ha="center", fontsize=9,
+            number, (side * 1.06 * edge, row), (side * 0.5 * edge, row), va="center", ha="center", fontsize=9,
             arrowprops={"arrowstyle": "-|>", "color": colour, "linewidth": 1.8},
         )  # fmt: skip
         return

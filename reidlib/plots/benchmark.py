@@ -22,26 +22,27 @@ LIMIT = 6  # of the strength of a finding: what lies beyond is drawn as an arrow
 
 @drawing
 def accuracy_cost(table: pd.DataFrame, caption: str, metric: str = "mAP") -> Figure:
-    """A score of every model against its parameters, and against the time of a training step.
+    """A score of every model against its parameters, and against the time of its training.
 
     Args:
         table: rows of `reidlib.benchmark.table` for one data set, profile and protocol: ``model``, ``method``, the
-            metric and its deviation over runs (fractions), ``parameters`` and ``step_ratio``. A model whose steps were
-            timed on another machine than the baseline's (NaN) is missing on the right.
+            metric and its deviation over runs (fractions), ``parameters`` and ``time_ratio``. A model that was
+            trained on another machine than the baseline (NaN) is missing on the right.
     """
-    style.require(table, ["model", "method", metric, f"{metric} std", "parameters", "step_ratio"])
+    style.require(table, ["model", "method", metric, f"{metric} std", "parameters", "time_ratio"])
     figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.7), sharey=True, layout="constrained")
     for method, of_method in table.groupby("method", sort=False):
         for record, marker in zip(of_method.to_dict("records"), itertools.cycle(MARKERS), strict=False):
-            for axis, x in zip(axes, (record["parameters"] / 1e6, record["step_ratio"]), strict=True):
+            for axis, x in zip(axes, (record["parameters"] / 1e6, record["time_ratio"]), strict=True):
                 axis.errorbar(
                     x, 100 * record[metric], 100 * np.nan_to_num(record[f"{metric} std"]), marker=marker, markersize=7,
                     color=style.METHOD_COLOURS.get(method, "black"), capsize=3, linestyle="", label=record["model"],
                 )  # fmt: skip
     axes[0].set(xlabel="parameters, millions", ylabel=f"{metric} in per cent")
-    axes[1].set(xlabel="time of a training step ÷ that of the baseline")
+    axes[1].set(xlabel="time of the training ÷ that of the baseline")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
-    style.caption(figure, caption, "bars: standard deviation over runs")
+    several = table[f"{metric} std"].notna().any()
+    style.caption(figure, caption, "bars: standard deviation over runs" if several else "one run each")
     return figure
 
 

@@ -49,7 +49,7 @@ def dalnet_diagram() -> Figure:
         ("g", "identity"), ("g", "cross"), ("g", "intra"), ("h", "intra"), ("h", "identity"),
     ]  # fmt: skip
     figure = boxes_and_arrows(boxes, arrows, (12.0, 4.7), width=1.7)
-    note = "MIA: the auxiliary image asks, the real image answers.\nIn training alone, as the DAG."
+    note = "MIA: the auxiliary image asks, the real image answers.\nIn training only, like the DAG."
     figure.axes[0].text(8.95, 0.5, note, ha="center", va="center", fontsize=8.5, color=style.NEUTRAL)
     return figure
 

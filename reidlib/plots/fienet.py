@@ -29,8 +29,8 @@ def fienet_diagram(center_after_neck: bool = True) -> Figure:
         "2": ("stage 2", 4.2, 1.6, trunk),
         "3": ("stage 3", 5.9, 1.6, trunk),
         "4": ("stage 4", 7.6, 1.6, trunk),
-        "PFAM 2": ("PFAM\nstep 1", 4.2, 2.9, pfam),
-        "PFAM 3": ("PFAM\nstep 2", 5.9, 2.9, pfam),
+        "PFAM 2": ("PFAM 2", 4.2, 2.9, pfam),
+        "PFAM 3": ("PFAM 3", 5.9, 2.9, pfam),
         "MPIM": ("MPIM", 7.6, 2.9, mpim),
         "pool": ("GeM pooling", 9.3, 1.6, trunk),
         "neck": ("BNNeck", 11.0, 1.6, trunk),
@@ -121,7 +121,7 @@ def center_losses(table: pd.DataFrame, caption: str) -> Figure:
             middle = of[["x", "y"]].mean()
             where = middle + 0.7 * middle / np.linalg.norm(middle)
             axis.text(*where, f"id {pid + 1}", ha="center", va="center", fontsize=8, color=style.NEUTRAL)
-        axis.set_title(f"{loss}: {part['value'].iloc[0]:.2f}", fontsize=10)
+        axis.set_title(f"{loss}: loss {part['value'].iloc[0]:.2f}", fontsize=10)
         axis.set_aspect("equal")
         axis.grid(False)
     axes[0, 0].set(xlim=(-2.0, 1.6), ylim=(-0.2, 1.95), xticks=[-1, 0, 1], yticks=[0, 1])

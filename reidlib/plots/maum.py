@@ -86,7 +86,7 @@ def _map(axis: plt.Axes, part: pd.DataFrame, *, across: bool) -> None:
     colours = {**style.MODALITY_COLOURS, -1: _SHARED}
     images, proxies = part[part["kind"] == "image"], part[part["kind"] == "proxy"]
     for row in part[part["kind"] == "memory"].itertuples():
-        axis.plot(row.longitude, row.latitude, "D", markersize=4.5, markerfacecolor="none",
+        axis.plot(row.longitude, row.latitude, "D", markersize=11, markerfacecolor="none", zorder=6,
                   markeredgecolor=colours[row.modality], alpha=0.85 - 0.17 * min(row.age, 4))  # fmt: skip
     for m, some in images.groupby("modality"):
         axis.plot(some["longitude"], some["latitude"], style.MODALITY_MARKERS[m], color=colours[m], markersize=4.5,
@@ -133,7 +133,7 @@ def relay_scores(table: pd.DataFrame, caption: str) -> Figure:
     style.require(table, ["method", "seed", "name", "value"])
     other = table["name"].str.endswith(_DIFFERENT)
     table = table.assign(row=table["name"].str.removesuffix(_DIFFERENT), different=other)
-    table = table[table["row"].str.contains("–|by way") & table["value"].notna()]
+    table = table[table["row"].str.contains("–|by way|relay gap") & table["value"].notna()]
     style.require(table, [])
     names, looks = table["row"].drop_duplicates().tolist(), style.looks(table["method"])
     figure, axis = plt.subplots(figsize=(8.2, 0.46 * len(names) + 1.4), layout="constrained")

@@ -86,6 +86,20 @@ def ledger_caption(rows: pd.DataFrame) -> str:
     return " · ".join([*titles, protocols[0], *found])
 
 
+def seeds(table: pd.DataFrame, series: str) -> str:
+    """The seeds of a table for its caption: those that most series have, then the series that have others.
+
+    Args:
+        table: has a column ``seed``.
+        series: the column that says what is drawn as a series of its own, such as ``"method"``.
+    """
+    found = {name: tuple(sorted(part.unique())) for name, part in table.groupby(series, sort=False)["seed"]}
+    usual = max(found.values(), key=lambda each: (list(found.values()).count(each), len(each)))
+    others = {each: [label(name) for name in found if found[name] == each] for each in found.values() if each != usual}
+    shown = [f"{', '.join(names)}: {', '.join(map(str, each))}" for each, names in others.items()]
+    return f"seed{'s' * (len(usual) > 1)} {', '.join(map(str, usual))}" + "".join(f" · {part}" for part in shown)
+
+
 def ledger_captions(rows: pd.DataFrame) -> str:
     """The captions of a figure with panels of their own for several protocols, one after the other."""
     return " · ".join(ledger_caption(part) for _, part in rows.groupby("protocol", sort=False))
@@ -126,10 +140,11 @@ def has_bars(table: pd.DataFrame, by: Sequence[str]) -> bool:
 
 
 def explained(table: pd.DataFrame, bars: bool, means: str) -> str:
-    """What a caption says about points and bars, if there is more than one seed to speak of."""
+    """What a caption says about points and bars, if there is more than one run (seed and split) to speak of."""
     if bars:
         return "points: runs · bars: 95 % interval of the mean (Student t)"
-    return f"points: runs · {means}: their means" if table["seed"].nunique() > 1 else ""
+    runs = table[[name for name in ("split", "seed") if name in table]].drop_duplicates()
+    return f"points: runs · {means}: their means" if len(runs) > 1 else ""
 
 
 def modality_legend(figure: Figure, modalities: Sequence[str], **options: object) -> None:

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from reidlib.plots import style
 from reidlib.plots.drawing import drawing
 
-FEW = 5  # terms whose names have room among their curves
+FEW = 5  # terms that share a linear axis, and whose names share a line
 FLOOR = 1e-3  # of a logarithmic axis of losses: what is smaller is nothing
 
 
@@ -24,12 +24,11 @@ def training_curves(table: pd.DataFrame, caption: str) -> Figure:
     for name in terms:
         axes[0].plot(table["step"], table[name], label=name.removeprefix("loss."))
     axes[0].set(title="losses, unweighted", ylabel="mean since the point before")
-    if len(terms) <= FEW:
-        axes[0].legend()
-    else:
+    if len(terms) > FEW:
         axes[0].set_yscale("log")
         axes[0].set_ylim(bottom=max(FLOOR, axes[0].get_ylim()[0]))
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=-(-len(terms) // 2))
+    columns = len(terms) if len(terms) <= FEW else -(-len(terms) // 2)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=columns)
     measured = table.dropna(subset=scores) if scores else table.iloc[:0]
     for name in scores:
         axes[1].plot(measured["step"], 100 * measured[name], marker="o", label=name.removeprefix("validation."))

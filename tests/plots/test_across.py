@@ -57,7 +57,7 @@ def test_a_rung_beyond_the_scale_is_an_arrow_with_its_number(rungs):
     figure = plots.ladders(table, "caption")
     dalnet = figure.axes[1]
     assert figure.axes[0].get_xlim()[1] < 12
-    assert [text.get_text() for text in dalnet.texts] == ["−40.0"] and not bars(dalnet)
+    assert [text.get_text() for text in dalnet.texts] == ["−40.0 ± 0.0"] and not bars(dalnet)
     assert "beyond" in figure.get_supxlabel()
 
 

@@ -75,3 +75,10 @@ def test_a_table_without_a_column_or_row_is_refused():
         plots.cmc_curves(pd.DataFrame({"model": ["a"], "rank": [1], "trial": [0]}), "caption")
     with pytest.raises(ValueError, match="no rows"):
         plots.cmc_curves(pd.DataFrame(columns=["model", "rank", "trial", "cmc"]), "caption")
+
+
+def test_seeds_of_a_caption_name_the_series_that_have_others():
+    table = pd.DataFrame({"method": ["baseline"] * 3 + ["maum"] * 3 + ["x"], "seed": [0, 1, 2, 2, 1, 0, 5]})
+    assert plots.seeds(table, "method") == "seeds 0, 1, 2 · x: 5"
+    assert plots.seeds(table[table["method"] == "x"], "method") == "seed 5"
+    assert plots.seeds(table.iloc[[0, 3, 4, 5]], "method") == "seeds 0, 1, 2 · baseline: 0"
