@@ -8,6 +8,7 @@ copies outputs and figures to where they are committed; ``badges`` writes, from 
 import argparse
 import base64
 import io
+import itertools
 import multiprocessing
 import os
 import re
@@ -16,7 +17,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -222,16 +223,21 @@ def _timed(path: Path) -> tuple[Path, float, "NotebookNode | NotebookError"]:
 
 
 def _execute_all(pages: list[Path], workers: int) -> Iterator[tuple[Path, float, "NotebookNode | NotebookError"]]:
-    """Pages as they are done. Each worker is a process, so that an interrupt reaches the kernel it waits for."""
+    """Pages as they are done. Each worker is a process, so that an interrupt reaches the kernel it waits for.
+
+    A page is handed out when a worker is free, so none begins once the caller has stopped asking.
+    """
     if workers == 1:
         yield from map(_timed, pages)
         return
+    waiting = iter(pages)
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        try:
-            for job in as_completed([pool.submit(_timed, path) for path in pages]):
+        running = {pool.submit(_timed, path) for path in itertools.islice(waiting, workers)}
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for job in done:
                 yield job.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+            running |= {pool.submit(_timed, path) for path in itertools.islice(waiting, len(done))}
 
 
 def publish(names: list[str] | None = None, root: Path = ROOT) -> None:
@@ -346,7 +352,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("verb", choices=("run", "publish", "badges"))
     parser.add_argument("names", nargs="*", help="the notebooks to run or publish (default: all)")
     parser.add_argument("--workers", type=int, help="`run`: notebooks at once (default: 2 on a CPU, 1 on a GPU)")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)  # names may stand behind options
     if options.verb == "badges" and options.names:
         parser.error("badges are written for all notebooks at once")
     if options.workers is not None and (options.verb != "run" or options.workers < 1):

@@ -227,6 +227,18 @@ def test_two_notebooks_at_once_give_what_one_after_the_other_gives(
     assert "FAILED" in capsys.readouterr().out
 
 
+@pytest.mark.integration
+def test_after_a_failure_what_runs_is_finished_and_nothing_begins(clone: Path) -> None:
+    touch = "import pathlib, time\ntime.sleep({})\npathlib.Path('../{}').touch()"
+    write(clone / "notebooks" / "01_first.ipynb", "1 / 0")
+    for number, (name, seconds) in enumerate({"second": 2, "third": 0, "fourth": 0}.items(), 2):
+        write(clone / "notebooks" / f"{number:02d}_{name}.ipynb", touch.format(seconds, name))
+    with pytest.raises(notebooks.NotebookError, match="01_first"):
+        notebooks.run(notebooks.find(root=clone), clone, workers=2)
+    assert (clone / "second").exists()
+    assert not (clone / "third").exists() and not (clone / "fourth").exists()
+
+
 @pytest.mark.parametrize("words", [["run", "--workers", "0"], ["publish", "--workers", "2"]])
 def test_workers_are_at_least_one_and_for_run_alone(words: list[str], capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit):
@@ -351,3 +363,8 @@ def test_command_line_ends_with_the_reason(clone: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(notebooks, "publish", lambda names: notebooks.find(names, clone))
     with pytest.raises(SystemExit, match="no notebooks in"):
         notebooks.main(["publish"])
+
+
+def test_names_may_stand_behind_options(capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit, match="unknown notebook '99_nothing'"):
+        notebooks.main(["run", "--workers", "1", "99_nothing"])
