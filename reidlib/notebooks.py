@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 CELL_TIMEOUT = 3600  # seconds
 LARGE_IMAGE = 150_000  # characters of base64
+LARGE_DRAWING = 45_000  # bytes of a PNG of 256 colours
 MANY_COLOURS = 20_000  # more than a line drawing has, with all its half-tones at edges
 COMMITTED_FIGURES = (".png", ".jpg", ".csv", ".json")
 TABLE_BEGIN, TABLE_END = "<!-- notebooks: written by `make badges` -->", "<!-- end of notebooks -->"
@@ -137,7 +138,10 @@ def tidy(notebook: "NotebookNode") -> "NotebookNode":
 
 
 def _shrink(data: dict) -> None:
-    """A line drawing keeps its 256 main colours; a large PNG of photographs becomes a JPEG, a small one stays."""
+    """A line drawing keeps its 256 main colours; a large PNG of photographs becomes a JPEG, a small one stays.
+
+    Few colours make a drawing, unless it is too large for one even so: then it shows photographs of few colours.
+    """
     from PIL import Image
 
     if "image/png" not in data:
@@ -148,8 +152,8 @@ def _shrink(data: dict) -> None:
     if image.getcolors(MANY_COLOURS):  # None if there are more
         kind = "image/png"
         image.quantize(256, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
-    elif len(data["image/png"]) > LARGE_IMAGE:
-        kind = "image/jpeg"
+    if len(data["image/png"]) > LARGE_IMAGE and not 0 < stream.tell() <= LARGE_DRAWING:
+        stream, kind = io.BytesIO(), "image/jpeg"
         image.save(stream, "JPEG", quality=72, optimize=True)
     if kind:
         del data["image/png"]

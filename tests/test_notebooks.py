@@ -309,10 +309,11 @@ def test_sheets_of_photographs_become_jpeg_and_line_drawings_keep_their_main_col
     noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
     shades = np.arange(300 * 300 * 3, dtype=np.uint32).reshape(300, 300, 3) % 251 // 50 * 50
     small = noise[:150, :150]  # as many colours as a photograph, and not worth a change
-    outputs = [new_output("display_data", data=png(pixels)) for pixels in (noise, shades.astype(np.uint8), small)]
+    few = noise // 16 * 16  # a photograph of few colours
+    outputs = [new_output("display_data", data=png(pixels)) for pixels in (noise, shades.astype(np.uint8), small, few)]
     notebook = notebooks.tidy(new_notebook(cells=[new_code_cell("show()", outputs=outputs)]))
-    photograph, drawing, stays = (output.data for output in notebook.cells[0].outputs)
-    assert list(photograph) == ["image/jpeg"] and stays == png(small)
+    photograph, drawing, stays, of_few = (output.data for output in notebook.cells[0].outputs)
+    assert list(photograph) == list(of_few) == ["image/jpeg"] and stays == png(small)
     assert list(drawing) == ["image/png"]
     with Image.open(io.BytesIO(base64.b64decode(drawing["image/png"]))) as image:
         assert image.mode == "P" and (np.asarray(image.convert("RGB")) == shades).all()

@@ -53,7 +53,7 @@ def test_arrows_are_minus_the_gradients():
     losses = table["loss"].unique()
     for axis, loss in zip(figure.axes, losses, strict=False):
         part = table[(table["loss"] == loss) & (table["kind"] == "image")]
-        assert axis.get_title() == f"{loss}: {part['value'].iloc[0]:.2f}"
+        assert axis.get_title() == f"{loss}: loss {part['value'].iloc[0]:.2f}"
         (arrows,) = [artist for artist in axis.collections if isinstance(artist, Quiver)]
         moved = part[np.hypot(part["dx"], part["dy"]) > 1e-9]
         drawn = np.stack([arrows.U, arrows.V], axis=1)
