@@ -59,6 +59,7 @@ def test_weight_map_writes_means_where_they_belong(runs):
     assert cells == {(0, 0): "44.5", (1, 0): "46.0", (0, 1): "34.5", (1, 1): "36.0"}
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["2", "0.5"]
     assert "means over seeds" in figure.get_supxlabel() and not figure.axes[0].patches
+    assert "not run" not in figure.get_supxlabel()
 
 
 def test_weight_map_frames_the_recipe_and_leaves_gaps(runs):
@@ -66,8 +67,15 @@ def test_weight_map_frames_the_recipe_and_leaves_gaps(runs):
     figure = plots.weight_map(table, "caption", "a", "b", default=[1.0, 0.5])
     (frame,) = figure.axes[0].patches
     assert frame.get_xy() == (0.5, 0.5) and len(figure.axes[0].texts) == 3
-    assert "one value a cell" in figure.get_supxlabel() and "framed" in figure.get_supxlabel()
+    assert all(words in figure.get_supxlabel() for words in ("one value a cell", "framed", "white: not run"))
     assert not plots.weight_map(table, "caption", "a", "b", default=[1.0, 7.0]).axes[0].patches, "not on the map"
+
+
+def test_a_ladder_of_several_splits_says_that_its_points_are_runs(runs):
+    one = runs[runs["seed"] == runs["seed"].min()]
+    assert "points: runs" not in plots.ladder(one.assign(split=1), "caption").get_supxlabel()
+    splits = pd.concat([one.assign(split=number) for number in (1, 2)])
+    assert "points: runs · circles: their means" in plots.ladder(splits, "caption").get_supxlabel()
 
 
 def test_ladder_shows_switches_means_and_the_reference(runs):

@@ -29,6 +29,9 @@ def test_accuracy_stands_against_parameters_and_time(scores: pd.DataFrame) -> No
     assert len({(line.get_color(), line.get_marker()) for line in lines}) == 3
     assert lines[2].get_color() == plots.METHOD_COLOURS["fienet"]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == scores["model"].tolist()
+    assert "standard deviation" in figure.get_supxlabel()
+    single = plots.accuracy_cost(scores.assign(**{"mAP std": np.nan}), "caption").get_supxlabel()
+    assert "one run each" in single and "deviation" not in single
 
 
 def finding(claim: str, verdict: str, *numbers: float, word: str = "", wanted: int = 1, decides: bool = True) -> dict:

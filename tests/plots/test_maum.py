@@ -56,20 +56,21 @@ def test_arrows_lead_to_the_proxies_that_pull(toys):
 
 def test_relay_scores_put_different_people_into_the_same_row():
     name, way = "visible–infrared centres", "by way of the proxies"
+    rows = ((f"{name}, different people", 0.0), (way, 0.4), ("relay gap", 0.1), ("people", 395))
     records = [
         (method, seed, label, value + 0.01 * seed)
         for method, mean in (("baseline", 0.5), ("maum", 0.7))
         for seed in (0, 1, 2)
-        for label, value in ((name, mean), (f"{name}, different people", 0.0), (way, 0.4), ("people", 395))
+        for label, value in ((name, mean), *rows)
     ]
     table = pd.DataFrame(records, columns=["method", "seed", "name", "value"])
     figure = plots.relay_scores(table, "caption")
     (axis,) = figure.axes
-    assert [label.get_text() for label in axis.get_yticklabels()] == [name, way]
+    assert [label.get_text() for label in axis.get_yticklabels()] == [name, way, "relay gap"]
     bars = [container for container in axis.containers if isinstance(container, ErrorbarContainer)]
     means = sorted((round(bar.lines[0].get_ydata()[0]), bar.lines[0].get_xdata()[0]) for bar in bars)
-    assert [row for row, _ in means] == [0, 0, 0, 0, 1, 1]
-    assert [mean for _, mean in means] == pytest.approx([0.01, 0.01, 0.51, 0.71, 0.41, 0.41])
+    assert [row for row, _ in means] == [0, 0, 0, 0, 1, 1, 2, 2]
+    assert [mean for _, mean in means] == pytest.approx([0.01, 0.01, 0.51, 0.71, 0.41, 0.41, 0.11, 0.11])
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["baseline", "MAUM"]
     assert "hollow" in figure.get_supxlabel()
 
