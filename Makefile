@@ -32,19 +32,19 @@ help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | expand -t 12
 
 run: install ## execute the notebooks into build/ (profile: REIDLIB_PROFILE, else what the machine can do)
-	@$(PY) -m reidlib.notebooks run $(NOTEBOOKS)
+	@$(PY) -m reidlib.app.notebooks run $(NOTEBOOKS)
 
 publish: install ## execute the notebooks and copy their outputs and figures to where they are committed
-	@$(PY) -m reidlib.notebooks publish $(NOTEBOOKS)
+	@$(PY) -m reidlib.app.notebooks publish $(NOTEBOOKS)
 
 figures: install ## draw the committed figures again into build/figures, without training
-	@$(PY) -m reidlib.figures $(FIGURES)
+	@$(PY) -m reidlib.app.figures $(FIGURES)
 
-results: install ## write README's results from figures/ledger.csv
-	@$(PY) -m reidlib.frontpage
+results: install ## write README's results from reidlib/published/ledger.csv
+	@$(PY) -m reidlib.app.frontpage
 
 badges: install ## write badges, environment cells and README's table from the one repository address
-	@$(PY) -m reidlib.notebooks badges
+	@$(PY) -m reidlib.app.notebooks badges
 
 test: lint ## everything: ruff, all tests, all notebooks with their solutions (profile ci)
 	$(TEST) tests $(NBVAL) --durations 10

@@ -20,8 +20,9 @@ from time import perf_counter
 import torch
 from torch import Tensor, nn
 
-from reidlib import devices, models
-from reidlib.models.backbone import Stages
+from reidlib import methods
+from reidlib.networks.backbone import Stages
+from reidlib.training import devices
 
 CONSTRUCTIONS = ("two backs", "three networks")
 
@@ -52,7 +53,7 @@ def make_step(construction: str, options: argparse.Namespace) -> tuple[Callable[
     """A training step, and the number of parameters of the backbone."""
     device = torch.device(options.device)
     torch.manual_seed(0)
-    model = models.build("idkl", num_ids=395, backbone=options.backbone)
+    model = methods.build("idkl", num_ids=395, backbone=options.backbone)
     if construction == "three networks":
         model.backbone = ThreeNetworks(options.backbone)
     model = model.to(device, memory_format=torch.channels_last).train()

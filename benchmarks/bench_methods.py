@@ -15,7 +15,8 @@ from time import perf_counter
 
 import torch
 
-from reidlib import devices, models, recipes, training
+from reidlib import methods, networks, training
+from reidlib.training import devices
 
 METHODS = {
     "maum": ("maum", {}),
@@ -35,8 +36,10 @@ def make_step(method: str, options: dict, arguments: argparse.Namespace, device:
     if options.get("parts"):
         options = {**options, "stripes": 4 if arguments.height // 16 % 6 else 6}
     dataset = "pku-sketch" if method == "dalnet" else "sysu"
-    recipe = recipes.get(method, dataset=dataset, profile="paper").replace(backbone=arguments.backbone, model=options)
-    model = models.build(method, num_ids=arguments.num_ids, backbone=arguments.backbone, **recipe.model)
+    recipe = methods.recipe(method, dataset=dataset, profile="paper").replace(
+        backbone=arguments.backbone, model=options
+    )
+    model = methods.build(method, num_ids=arguments.num_ids, backbone=arguments.backbone, **recipe.model)
     model = model.to(device, memory_format=torch.channels_last).train()
     optimiser = training.make_optimiser(recipe.replace(optimiser="adamw"), model)
     rows = arguments.identities * arguments.images
@@ -58,7 +61,7 @@ def make_step(method: str, options: dict, arguments: argparse.Namespace, device:
     return step, sum(parameter.numel() for parameter in model.parameters())
 
 
-def fill_memory(model: models.ReIDModel) -> None:
+def fill_memory(model: networks.ReIDModel) -> None:
     model.epoch = model.memory_start_epoch
     model._memory_steps = model.memory_length * model.memory_interval
     for proxies in (*model.proxies[0], *model.proxies[1]):

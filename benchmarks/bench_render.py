@@ -8,7 +8,7 @@ import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from reidlib.synthetic import SYSU_CAMERAS, render, sample_identity, sample_scene
+from reidlib.twins import SYSU_CAMERAS, render, sample_identity, sample_scene
 
 IMAGES, REPEATS = 120, 5
 

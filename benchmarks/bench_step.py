@@ -12,12 +12,12 @@ import time
 
 import torch
 
-from reidlib import models
+from reidlib import methods
 
 
 def make_step(backbone: str, images: torch.Tensor, memory_format: torch.memory_format):
     """A function that runs one forward and backward pass of the baseline."""
-    model = models.build("baseline", num_ids=200, backbone=backbone).to(memory_format=memory_format).train()
+    model = methods.build("baseline", num_ids=200, backbone=backbone).to(memory_format=memory_format).train()
     images = images.to(memory_format=memory_format)
     modality = torch.arange(len(images)) // (len(images) // 2)
     pids = torch.arange(len(images)) // 4 % 8

@@ -16,9 +16,10 @@ import torch
 from torchvision.transforms import v2
 
 import reidlib
-from reidlib import devices, models, recipes, training
+from reidlib import methods, training
 from reidlib.data import PKSampler
 from reidlib.data.decode import read_bytes
+from reidlib.training import devices
 
 
 def main() -> None:
@@ -28,13 +29,13 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args()
     device = torch.device(options.device)
-    recipe = recipes.get("baseline", profile=options.profile).replace(weights=None)
+    recipe = methods.recipe("baseline", profile=options.profile).replace(weights=None)
     dataset = reidlib.data.open("sysu", twin="ci")
     rows, (labels, pids) = dataset.rows("train"), dataset.train_labels()
     modality = dataset.frame["modality"].to_numpy()[rows]
     images = dataset.images(recipe.height, recipe.width).on(device)
     sampler = PKSampler(labels, modality, identities=recipe.identities, images=recipe.images)
-    model = models.build("baseline", num_ids=len(pids), backbone=recipe.backbone, **recipe.model)
+    model = methods.build("baseline", num_ids=len(pids), backbone=recipe.backbone, **recipe.model)
     model = model.to(device, memory_format=torch.channels_last).train()
     optimiser = training.make_optimiser(recipe, model)
     amp, generator = devices.precision(recipe.amp, device), devices.seed(device, 0)

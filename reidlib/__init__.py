@@ -1,46 +1,32 @@
 """reidlib: cross-modality person re-identification, small enough to read and careful enough to trust.
 
-Rooms, from left to right; no room imports from one to its right:
-``synthetic → data → models / losses → evaluation → training → explain → plots``.
+Packages, from left to right; none imports from one to its right (``docs/design.md``):
+``losses → networks → twins → data → evaluation → explain → methods → training → experiments → plots →
+methods.<name> → app``.
 
-Sub-packages load on first use, so that ``import reidlib`` is quick and needs nothing heavy.
+They load on first use, so that ``import reidlib`` is quick and needs nothing heavy.
 """
 
 from importlib import import_module
+from importlib.util import find_spec
+from pkgutil import iter_modules
 
 __version__ = "0.1.0"
 
-_ROOMS = (
-    "benchmark",
-    "claims",
-    "cli",
-    "comparison",
-    "data",
-    "evaluation",
-    "explain",
-    "figures",
-    "ledger",
-    "losses",
-    "measures",
-    "models",
-    "paths",
-    "plots",
-    "profiles",
-    "recipes",
-    "runs",
-    "studies",
-    "sweep",
-    "synthetic",
-    "training",
-)
-__all__ = ["__version__", *_ROOMS]
+
+def submodules(package: str, path: list[str]) -> tuple:
+    """``__getattr__`` and ``__dir__`` of a package whose modules are imported when they are first asked for.
+
+    Args:
+        package, path: ``__name__`` and ``__path__`` of the package.
+    """
+
+    def get(name: str):
+        if not name.startswith("_") and find_spec(f"{package}.{name}"):
+            return import_module(f"{package}.{name}")
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+
+    return get, lambda: sorted(module.name for module in iter_modules(path))
 
 
-def __getattr__(name: str):
-    if name in _ROOMS:
-        return import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = submodules(__name__, __path__)

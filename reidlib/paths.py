@@ -1,7 +1,11 @@
 """Where things lie on disk: one function per question, no global state."""
 
+import json
 import os
 from pathlib import Path
+
+MANIFEST = "twin.json"
+"""The file that tells the folder of a twin from a real tree."""
 
 
 def home() -> Path:
@@ -37,3 +41,23 @@ def build_folder() -> Path:
     """Where notebooks leave figures and tables: ``$REIDLIB_BUILD`` if set, else ``build`` (never committed)."""
     folder = os.environ.get("REIDLIB_BUILD")
     return Path(folder).expanduser() if folder else home() / "build"
+
+
+def read_manifest(root: Path) -> dict | None:
+    """Return the manifest of the twin at ``root``, or ``None`` if the folder holds none.
+
+    Raises:
+        ValueError: the file is there but is no valid manifest.
+    """
+    path = Path(root) / MANIFEST
+    if not path.is_file():
+        return None
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        valid = all(isinstance(manifest[key], str) for key in ("twin_version", "dataset", "profile"))
+        valid = valid and isinstance(manifest["images"], int) and len(manifest["image_size"]) == 2
+    except (ValueError, KeyError, TypeError):
+        valid = False
+    if not valid:
+        raise ValueError(f"{path} is not a valid twin manifest; delete the folder and build the twin again")
+    return manifest

@@ -27,7 +27,7 @@ def repository() -> Path:
 @pytest.fixture(scope="session")
 def twin(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """``twin(name, profile="ci")`` → folder of a twin, rendered once per session for all workers. Read only."""
-    from reidlib.synthetic import twins
+    from reidlib import twins
 
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -53,12 +53,57 @@ def isolated_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def own_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Runs and ledgers of one test alone; returns where the local ledger will be."""
-    from reidlib import ledger
+    from reidlib.experiments import ledger
 
     monkeypatch.setenv("REIDLIB_RUNS", str(tmp_path / "runs"))
     (tmp_path / "figures").mkdir()
     monkeypatch.setattr(ledger, "PUBLISHED", tmp_path / "figures" / "ledger.csv")
     return ledger.local()
+
+
+@pytest.fixture
+def new_method(monkeypatch: pytest.MonkeyPatch) -> Callable:
+    """``new_method("other", **fields of a Method)``: registered for one test; by default like the baseline."""
+    from dataclasses import replace
+
+    from reidlib.methods import Method, register, registry
+
+    monkeypatch.setattr(registry, "_registered", registry.registered())
+
+    def make(name: str, **fields) -> Method:
+        parts = {"title": name, "studies": {}, "plans": None, "plots": None, "is_reference": False, "lesson": None}
+        return register(replace(registry.reference(), name=name, **{**parts, **fields}))
+
+    return make
+
+
+@pytest.fixture
+def new_study(monkeypatch: pytest.MonkeyPatch) -> Callable:
+    """``new_study(name, study)``: known for one test."""
+    from reidlib.experiments import studies
+
+    added, known = {}, studies.registered
+    monkeypatch.setattr(studies, "registered", lambda: known() | added)
+    return added.__setitem__
+
+
+@pytest.fixture
+def new_measure(monkeypatch: pytest.MonkeyPatch) -> Callable:
+    """``new_measure(name, function)``: known for one test."""
+    from reidlib.experiments import measures
+
+    added, known = {}, measures.registered
+    monkeypatch.setattr(measures, "registered", lambda: known() | added)
+    return added.__setitem__
+
+
+@pytest.fixture
+def recipe():
+    """Four epochs of twelve steps, with a row of the history for every second."""
+    from reidlib import methods
+
+    sizes = {"height": 32, "width": 16, "identities": 4, "images": 2, "epochs": 4, "validation_share": 0.25}
+    return methods.recipe("baseline", dataset="sysu", profile="ci").replace(**sizes)
 
 
 @pytest.fixture
@@ -86,7 +131,8 @@ def finished() -> Callable:
     import pandas as pd
     import torch
 
-    from reidlib import devices, evaluation, runs
+    from reidlib import evaluation
+    from reidlib.training import devices, runs
 
     def make(recipe, dataset, protocol):
         environment = runs.environment(torch.device("cpu"), 1, "float32") | {
@@ -103,3 +149,54 @@ def finished() -> Callable:
         return run, evaluation.score(embeddings, dataset, protocol)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def dataset(ci_twin: Path) -> "ReIDDataset":
+    """The twin of SYSU-MM01 in the ``ci`` profile."""
+    from reidlib import data
+
+    return data.open("sysu", root=ci_twin)
+
+
+@pytest.fixture(scope="session")
+def learn() -> Callable:
+    """``learn(model, images, modality, pids)``: a few steps of training, to leave the random start behind."""
+
+    def steps(model, images, modality, pids):
+        import torch
+
+        optimiser = torch.optim.AdamW(model.train().parameters(), 2e-3)
+        for _ in range(8):
+            optimiser.zero_grad()
+            sum(model.losses(model(images, modality), pids, modality).values()).backward()
+            optimiser.step()
+        optimiser.zero_grad()
+        return model.eval()
+
+    return steps
+
+
+@pytest.fixture(scope="session")
+def trained(dataset: "ReIDDataset", learn: Callable, cache: Path):
+    """A tiny baseline after a few steps on training images of the twin, at 64×32; in evaluation mode, to be left so."""
+    import torch
+
+    from reidlib import methods
+    from reidlib.data import normalise
+
+    labels, pids = dataset.train_labels()
+    modality = torch.from_numpy(dataset.frame["modality"].to_numpy(copy=True))[dataset.rows("train")]
+    torch.manual_seed(0)
+    model = methods.build("baseline", num_ids=len(pids), backbone="tiny")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REIDLIB_CACHE", str(cache))
+        images = dataset.images(64, 32, progress=False).tensor(dataset.rows("train"))
+    learn(model, normalise(images), modality, torch.from_numpy(labels))
+    model.image_size = (64, 32)
+    return model

@@ -2,9 +2,8 @@
 
 import pytest
 
-from reidlib import profiles
+from reidlib import profiles, twins
 from reidlib.data.registry import READERS
-from reidlib.synthetic import twins
 
 
 @pytest.mark.parametrize("name", twins.TWINS)

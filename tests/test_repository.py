@@ -1,6 +1,5 @@
-"""What the repository promises as a whole: its rooms, its environment, its front page."""
+"""What the repository promises as a whole: its environment, its front page, no trace of one machine."""
 
-import ast
 import contextlib
 import re
 import subprocess
@@ -24,31 +23,6 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 EXTRAS = PROJECT["optional-dependencies"]
 REQUIREMENTS = [*PROJECT["dependencies"], *EXTRAS["notebooks"], *EXTRAS["cluster"], *EXTRAS["dev"]]
 
-# A module may import from its own column and from those before it.
-ROOMS = (
-    {"__init__", "compiled", "devices", "paths", "profiles"},
-    {"synthetic"},
-    {"data"},
-    {"models", "losses"},
-    {"evaluation"},
-    {
-        "checkpoints",
-        "comparison",
-        "ledger",
-        "provenance",
-        "recipes",
-        "records",
-        "runs",
-        "tables",
-        "training",
-        "uncertainty",
-        "validation",
-    },
-    {"explain"},
-    {"measures"},
-    {"plots"},
-    {"benchmark", "claims", "cli", "figures", "frontpage", "notebooks", "studies", "sweep"},
-)
 OPTIONAL = [
     "IPython",
     "ipykernel",
@@ -70,40 +44,7 @@ OPTIONAL = [
 ]
 
 
-def column(room: str) -> int:
-    found = [number for number, rooms in enumerate(ROOMS) if room in rooms]
-    assert found, f"reidlib/{room} is a new room: say in ROOMS between which it lies"
-    return found[0]
-
-
-def imports(path: Path) -> set[str]:
-    """Dotted names that a file imports, at the top or later."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            package = list(path.relative_to(ROOT).parts[: -node.level]) if node.level else []
-            module = ".".join([*package, *([node.module] if node.module else [])])
-            names |= {f"{module}.{alias.name}" for alias in node.names}
-    return names
-
-
 SOURCES = sorted((ROOT / "reidlib").rglob("*.py"))
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_no_room_imports_from_a_room_to_its_right(path: Path) -> None:
-    room = path.relative_to(ROOT / "reidlib").parts[0].removesuffix(".py")
-    imported = imports(path)
-    own = {name.split(".")[1] for name in imported if name.startswith("reidlib.") and name != "reidlib.__version__"}
-    wrong = sorted(other for other in own if column(other) > column(room))
-    assert not wrong, f"{room} lies left of {wrong}"
-    if room == "models":
-        assert "data" not in own
-    if room == "losses":
-        outside = {name.split(".")[0] for name in imported} - set(sys.stdlib_module_names) - {"torch", "reidlib"}
-        assert not outside and own <= {"losses"}, "losses stand on torch alone"
 
 
 def run_python(code: str) -> subprocess.CompletedProcess:
@@ -223,9 +164,3 @@ def test_no_file_names_a_place_on_one_machine() -> None:
 def test_no_test_is_skipped_or_expected_to_fail() -> None:
     marks = re.compile(r"pytest\.mark\.(" + "|".join(("skip", "xfail")) + ")")
     assert not [path.name for path in (ROOT / "tests").rglob("*.py") if marks.search(path.read_text(encoding="utf-8"))]
-
-
-def test_every_folder_of_the_package_is_reached_by_its_name() -> None:
-    folders = {path.parent.name for path in (ROOT / "reidlib").glob("*/__init__.py")}
-    assert folders <= set(reidlib.__all__)
-    assert all(hasattr(reidlib, name) for name in folders)

@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from reidlib import paths
 from reidlib.data import decode
 from reidlib.data.cache import ImageCache, just, open_cache
 from reidlib.data.report import CheckReport, Problem
 
 if TYPE_CHECKING:
-    from reidlib.synthetic.twins import Truth
+    from reidlib.data.registry import Truth
 
 SPLITS = ("train", "test")
 MODALITIES = {0: "visible/photo", 1: "infrared/sketch"}
@@ -144,9 +145,9 @@ class ReIDDataset:
         """
         if not self.is_twin:
             raise ValueError(f'{self.root} is not a synthetic twin, so it has no known truth; open one with twin="cpu"')
-        from reidlib.synthetic import twins
+        from reidlib.data.registry import renderer
 
-        return twins.truth(self.root, self.frame["path"].iloc[row])
+        return renderer().truth(self.root, self.frame["path"].iloc[row])
 
     def check(self, decode: bool = False) -> CheckReport:
         """Look for what is missing or odd; ``decode=True`` also decodes every image (minutes on a full data set)."""
@@ -173,11 +174,11 @@ def validated(frame: pd.DataFrame, root: Path) -> pd.DataFrame:
         _refuse(
             frame, ~frame[column].map(lambda value: isinstance(value, str)).astype(bool), column, "must be text", root
         )
-    paths = frame["path"].astype("str")
+    listed = frame["path"].astype("str")
     _refuse(
-        frame, paths.str.contains(_UNSAFE_PATH), "path", "must be relative, inside the root, with '/' between", root
+        frame, listed.str.contains(_UNSAFE_PATH), "path", "must be relative, inside the root, with '/' between", root
     )
-    _refuse(frame, paths.duplicated(), "path", "is listed twice", root)
+    _refuse(frame, listed.duplicated(), "path", "is listed twice", root)
     for column in ("pid", "camid", "modality"):
         if not pd.api.types.is_integer_dtype(frame[column]) or frame[column].hasnans:
             raise ValueError(f"{root}: column {column!r} must hold whole numbers, not {frame[column].dtype}")
@@ -203,12 +204,10 @@ def _one_of(what: str, value: object, known: tuple) -> object:
 
 
 def _check_twin(dataset: ReIDDataset) -> list[Problem]:
-    from reidlib.synthetic import twins
-
-    if (written := twins.read_manifest(dataset.root)["images"]) == len(dataset):
+    if (written := paths.read_manifest(dataset.root)["images"]) == len(dataset):
         return []
     message = f"{written:,} images were rendered, {len(dataset):,} are there"
-    return [Problem("error", twins.MANIFEST, message, "delete the folder of the twin and open it again")]
+    return [Problem("error", paths.MANIFEST, message, "delete the folder of the twin and open it again")]
 
 
 def _check_modalities(dataset: ReIDDataset) -> list[Problem]:

@@ -243,7 +243,7 @@ def draw(points: np.ndarray) -> Image.Image:
 
     The width is reconstructed: the pickle holds none.
     """
-    from reidlib.synthetic.objects.pen import ink  # its package is heavy, and listing a tree does not need it
+    from reidlib.compiled.strokes import ink  # compiled: listing a tree does not need it
 
     strokes = np.split(points[:, :2], np.flatnonzero(points[:-1, 2] == 1) + 1)
     return Image.fromarray(255 - ink(strokes, CANVAS, CANVAS)).convert("RGB")

@@ -1,10 +1,15 @@
 """The data sets reidlib can read, and the one door to them: ``open``."""
 
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from reidlib import paths, profiles
 from reidlib.data import cufsf, llcm, market_sketch, pku_sketch, qmul, regdb, sysu
 from reidlib.data.dataset import Reader, ReIDDataset
+
+if TYPE_CHECKING:
+    from reidlib.twins import Truth  # noqa: F401 (for others, who do not import twins)
 
 READERS: dict[str, Reader] = {
     "sysu": sysu.READER,
@@ -104,17 +109,26 @@ def _real_root(name: str, root: str | Path | None) -> Path:
     return folder.absolute()
 
 
-def _twin_root(name: str, twin: str | bool) -> Path:
-    from reidlib.synthetic import twins  # the renderer is heavy, and real trees do not need it
+def renderer() -> ModuleType:
+    """`reidlib.twins`, imported when it is first needed: it is heavy, real trees do without it, and it knows nothing of
+    the rest of the library. This is the only place that imports it."""
+    from reidlib import twins
 
-    return twins.ensure(name, profiles.get().name if twin is True else twin)
+    return twins
+
+
+def twin_version(name: str) -> str:
+    """The version of the twin of a data set that this code renders."""
+    return renderer().TWINS[name].VERSION
+
+
+def _twin_root(name: str, twin: str | bool) -> Path:
+    return renderer().ensure(name, profiles.get().name if twin is True else twin)
 
 
 def _manifest(name: str, root: Path) -> dict | None:
     """The manifest of a twin; ``None`` for a real tree."""
-    from reidlib.synthetic import twins
-
-    manifest = twins.read_manifest(root)
+    manifest = paths.read_manifest(root)
     if manifest is not None and manifest["dataset"] != name:
-        raise ValueError(f"{root / twins.MANIFEST}: this is the twin of {manifest['dataset']!r}, not of {name!r}")
+        raise ValueError(f"{root / paths.MANIFEST}: this is the twin of {manifest['dataset']!r}, not of {name!r}")
     return manifest

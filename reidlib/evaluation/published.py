@@ -1,6 +1,6 @@
 """Numbers that others published, with where each was read, and how to put them beside results from here.
 
-The table is ``published.csv``, in per cent, as printed. A row is of one method under one protocol:
+The table is ``reidlib/published/literature.csv``, in per cent, as printed. A row is of one method under one protocol:
 
 * ``protocol``: how the names of the protocols begin that ask the same question here, whoever draws the gallery. For
   PKU-Sketch every paper has ten random splits of its own.
@@ -24,7 +24,7 @@ import pandas as pd
 from reidlib.evaluation.protocols import Protocol
 from reidlib.evaluation.results import EvaluationResult, report
 
-FILE = Path(__file__).with_name("published.csv")
+FILE = Path(__file__).resolve().parent.parent / "published" / "literature.csv"
 METRICS = ("rank-1", "rank-5", "rank-10", "rank-20", "mAP", "mINP")
 
 
@@ -76,7 +76,8 @@ def compare(
     that were, what was not beside rows that were not; rows of unclear status have a table of their own in both cases.
 
     Args:
-        here: a result, what :func:`reidlib.evaluation.report` takes, or rows of :func:`reidlib.ledger.table`.
+        here: a result, what :func:`reidlib.evaluation.report` takes, or rows of
+            :func:`reidlib.experiments.ledger.table`.
 
     Raises:
         ValueError: there is no result, or twin and real ones are mixed.

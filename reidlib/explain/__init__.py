@@ -4,38 +4,18 @@ Everything works on ``model.branches``. Truth (masks, factors) is known for synt
 whether a map lies on the person and whether a branch holds a factor, beside controls that know nothing.
 """
 
-from reidlib.explain.auxiliary import (
-    auxiliary_values,
-    distance_table,
-    drawings,
-    embedded_modalities,
-    gradient_magnitude,
-    gradient_table,
-)
 from reidlib.explain.cam import Cams, cams, grad_cam
-from reidlib.explain.centers import center_distances, center_toy
 from reidlib.explain.common import common_table, correlations
 from reidlib.explain.cues import CUES, camera_table, cue_table
 from reidlib.explain.embedding import branch_embeddings, embedding_table, project, sample_rows
 from reidlib.explain.failures import failure_table, missed_queries, query_conditions
 from reidlib.explain.focus import focus_differences, focus_rows, focus_table, focus_values
-from reidlib.explain.foreground import foreground_maps, overlaps
 from reidlib.explain.knowledge import knowledge_scores, knowledge_table, knowledge_values
-from reidlib.explain.localisation import (
-    centred_gaussian,
-    energy_inside,
-    localisation_table,
-    parts_covered,
-    pointing,
-)
-from reidlib.explain.memory import proxy_drift
+from reidlib.explain.localisation import centred_gaussian, energy_inside, localisation_table, parts_covered, pointing
 from reidlib.explain.occlusion import hidden_cosines, occlusion_maps
 from reidlib.explain.probes import ProbeResult, TooFewIdentities, probe, probe_identity, probe_table
 from reidlib.explain.regions import matched_pairs, region_drops, region_maps
-from reidlib.explain.relay import class_proxies, relay_table, relay_values
-from reidlib.explain.shapes import map_sizes
 from reidlib.explain.targets import Targets, retrieval_targets
-from reidlib.explain.toy import Toy, relay_toy
 from reidlib.explain.truth import factors, masks
 
 __all__ = [
@@ -44,21 +24,13 @@ __all__ = [
     "ProbeResult",
     "Targets",
     "TooFewIdentities",
-    "Toy",
-    "auxiliary_values",
     "branch_embeddings",
     "camera_table",
     "cams",
-    "center_distances",
-    "center_toy",
     "centred_gaussian",
-    "class_proxies",
     "common_table",
     "correlations",
     "cue_table",
-    "distance_table",
-    "drawings",
-    "embedded_modalities",
     "embedding_table",
     "energy_inside",
     "factors",
@@ -67,34 +39,25 @@ __all__ = [
     "focus_rows",
     "focus_table",
     "focus_values",
-    "foreground_maps",
     "grad_cam",
-    "gradient_magnitude",
-    "gradient_table",
     "hidden_cosines",
     "knowledge_scores",
     "knowledge_table",
     "knowledge_values",
     "localisation_table",
-    "map_sizes",
     "masks",
     "matched_pairs",
     "missed_queries",
     "occlusion_maps",
-    "overlaps",
     "parts_covered",
     "pointing",
     "probe",
     "probe_identity",
     "probe_table",
     "project",
-    "proxy_drift",
     "query_conditions",
     "region_drops",
     "region_maps",
-    "relay_table",
-    "relay_toy",
-    "relay_values",
     "retrieval_targets",
     "sample_rows",
 ]

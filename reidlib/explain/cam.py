@@ -20,7 +20,7 @@ from reidlib.data import ReIDDataset, normalise
 from reidlib.data.cache import ImageCache
 from reidlib.explain.embedding import instance_statistics
 from reidlib.explain.targets import retrieval_targets
-from reidlib.models import ReIDModel
+from reidlib.networks import ReIDModel
 
 LIBRARIES = ("own", "package")
 

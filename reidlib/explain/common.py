@@ -15,7 +15,7 @@ from torch import Tensor
 
 from reidlib.data import ReIDDataset, normalise
 from reidlib.explain.embedding import instance_statistics
-from reidlib.models import ReIDModel
+from reidlib.networks import ReIDModel
 
 
 def common_table(

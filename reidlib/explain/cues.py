@@ -15,7 +15,7 @@ from reidlib.data import ReIDDataset
 from reidlib.explain.embedding import branch_features, sample_rows
 from reidlib.explain.knowledge import ACROSS
 from reidlib.explain.probes import IDENTITY, probe_table
-from reidlib.models import ReIDModel
+from reidlib.networks import ReIDModel
 
 WITHIN = "identity within a modality"
 CUES = {

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from reidlib import evaluation
 from reidlib.data import ReIDDataset
-from reidlib.models import ReIDModel
+from reidlib.networks import ReIDModel
 
 
 def branch_embeddings(

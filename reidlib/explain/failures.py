@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from reidlib.data import ReIDDataset
+from reidlib.data.registry import renderer
 from reidlib.explain.truth import factors
 
 if TYPE_CHECKING:
@@ -47,10 +48,8 @@ def query_conditions(dataset: ReIDDataset, rows: np.ndarray) -> pd.DataFrame:
     """
     if not dataset.is_twin or dataset.reader.shape != "person":
         raise ValueError(f"{dataset.title}: circumstances are known for twins of whole people only")
-    from reidlib.synthetic.twins import TWINS
-
     rows = np.asarray(rows)
-    scenes = [TWINS[dataset.name].describe(path)[1] for path in dataset.frame["path"].iloc[rows]]
+    scenes = [renderer().TWINS[dataset.name].describe(path)[1] for path in dataset.frame["path"].iloc[rows]]
     if not all(hasattr(scene, "pose") for scene in scenes):
         raise ValueError("circumstances are those of photos: leave the rows of drawings out")
     known = factors(dataset, rows)

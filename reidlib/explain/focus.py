@@ -21,7 +21,7 @@ from reidlib.explain.embedding import sample_rows
 from reidlib.explain.localisation import localisation_table
 from reidlib.explain.occlusion import hidden_cosines, occlusion_maps
 from reidlib.explain.truth import masks
-from reidlib.models import ReIDModel
+from reidlib.networks import ReIDModel
 
 MODALITIES = ("visible", "infrared")
 SCORES = ("energy", "pointing", "parts")
@@ -114,8 +114,8 @@ def focus_differences(measured: pd.DataFrame, model: str, reference: str) -> pd.
     """Are the maps of a model more on the person than their controls, and than the same maps of a reference?
 
     Args:
-        measured: ``variant``, ``seed``, ``name``, ``value``, of `focus_values`, as `reidlib.studies.measures` gives
-            them. Seeds count that both variants have.
+        measured: ``variant``, ``seed``, ``name``, ``value``, of `focus_values`, as
+            `reidlib.experiments.studies.measures` gives them. Seeds count that both variants have.
         model, reference: variants.
 
     Returns:

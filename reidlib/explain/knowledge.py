@@ -14,7 +14,7 @@ from reidlib.data import ReIDDataset
 from reidlib.explain.embedding import branch_features, sample_rows
 from reidlib.explain.probes import IDENTITY, probe_identity, probe_table
 from reidlib.explain.truth import factors
-from reidlib.models import ReIDModel
+from reidlib.networks import ReIDModel
 
 JOINT = "shared + specific"
 ALONE = (("top_hue", "bottom_hue", "top_luminance", "bottom_luminance"), ("top_nir", "bottom_nir"))

@@ -14,7 +14,7 @@ from reidlib.data import ReIDDataset, normalise
 from reidlib.explain.embedding import instance_statistics
 from reidlib.explain.targets import retrieval_targets
 from reidlib.explain.truth import masks
-from reidlib.models import ReIDModel
+from reidlib.networks import ReIDModel
 
 HIDDEN = ("nothing", "background", "person")
 

@@ -12,10 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reidlib.data import ReIDDataset
+from reidlib.data.registry import renderer
 from reidlib.evaluation.retrieval import Retrieval
 from reidlib.explain.occlusion import HiddenImages
 from reidlib.explain.truth import masks
-from reidlib.models import ReIDModel
+from reidlib.networks import ReIDModel
 
 REGIONS = {
     "head": ("head", "hair", "hat"),
@@ -26,7 +27,7 @@ REGIONS = {
     "bag": ("bag",),
     "background": ("background",),
 }
-"""Region → the parts of `reidlib.synthetic.PARTS` that it is made of. Each part is in one region."""
+"""Region → the parts of `reidlib.twins.PARTS` that it is made of. Each part is in one region."""
 SIDES = ("query", "gallery", "both")
 SMALLEST = 0.005
 
@@ -128,10 +129,10 @@ def _regions(dataset: ReIDDataset, rows: np.ndarray) -> dict[str, Tensor]:
     """Region → masks (N, H, W) bool."""
     if not dataset.is_twin or dataset.reader.shape != "person":
         raise ValueError(f"{dataset.title}: the parts of the body are known for twins of whole people only")
-    from reidlib.synthetic import PARTS
+    known = renderer().PARTS
 
     parts = torch.from_numpy(masks(dataset, rows)[1])
     return {
-        region: torch.isin(parts, torch.tensor([PARTS.index(name) for name in names], dtype=parts.dtype))
+        region: torch.isin(parts, torch.tensor([known.index(name) for name in names], dtype=parts.dtype))
         for region, names in REGIONS.items()
     }

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from reidlib.data import ReIDDataset
 from reidlib.explain.embedding import branch_embeddings
-from reidlib.models import ReIDModel
+from reidlib.networks import ReIDModel
 
 TARGETS = ("other modality", "centroid")
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from reidlib.data import ReIDDataset, cufsf
+from reidlib.data.registry import renderer
 
 CHROMA = 0.15
 """Least chroma (largest less smallest of red, green and blue, 0–1) at which a colour has a hue worth the name."""
@@ -25,10 +26,7 @@ def factors(dataset: ReIDDataset, rows: np.ndarray) -> pd.DataFrame:
     """
     if not dataset.is_twin:
         raise ValueError(f'{dataset.root} is not a synthetic twin: nobody knows its factors; open one with twin="cpu"')
-    from reidlib.synthetic.identity import luminance
-    from reidlib.synthetic.twins import TWINS
-
-    twin = TWINS[dataset.name]
+    twin = renderer().TWINS[dataset.name]
     if dataset.twin_version != twin.VERSION:
         raise ValueError(
             f"{dataset.root} is a twin of version {dataset.twin_version}, this code renders version {twin.VERSION}: "
@@ -39,7 +37,7 @@ def factors(dataset: ReIDDataset, rows: np.ndarray) -> pd.DataFrame:
     for material in [name.removesuffix("_red") for name in table.columns if name.endswith("_red")]:
         red, green, blue = channels = [table[f"{material}_{channel}"] for channel in ("red", "green", "blue")]
         table[f"{material}_chroma"] = chroma = np.max(channels, axis=0) - np.min(channels, axis=0)
-        table[f"{material}_luminance"] = luminance((red, green, blue))
+        table[f"{material}_luminance"] = renderer().luminance((red, green, blue))
         hue = np.arctan2(np.sqrt(3) * (green - blue), 2 * red - green - blue) / (2 * np.pi) % 1
         table[f"{material}_hue"] = hue.where(chroma >= CHROMA)
     for material, hidden in _hidden(table).items():

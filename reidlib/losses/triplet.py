@@ -69,6 +69,10 @@ def weighted_regularised_triplet(features: Tensor, pids: Tensor, *, self_pairs: 
         return mean_over(F.softplus(far_positive - near_negative), positive.any(dim=1) & negative.any(dim=1))
 
 
+TRIPLETS = {"batch-hard": batch_hard_triplet, "weighted": weighted_regularised_triplet}
+"""The triplet losses by the names that models and recipes know them by."""
+
+
 def _distances(features: Tensor) -> Tensor:
     """Euclidean distances (N, N), from differences: exact for near duplicates, with gradient 0 at distance 0."""
     return torch.cdist(features, features, compute_mode="donot_use_mm_for_euclid_dist")

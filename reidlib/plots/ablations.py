@@ -1,7 +1,8 @@
 """Figures of many runs: what a weight, a component or another method changes, against the spread over seeds.
 
-Tables have one row a run, as `reidlib.ledger.table` gives them: ``seed``, metrics as fractions, and columns that tell
-the runs apart. Where there are several seeds, figures show the mean, its 95 % interval (Student's t) and every run.
+Tables have one row a run, as `reidlib.experiments.ledger.table` gives them: ``seed``, metrics as fractions, and columns
+that tell the runs apart. Where there are several seeds, figures show the mean, its 95 % interval (Student's t) and
+every run.
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from reidlib.experiments.uncertainty import half_width
 from reidlib.plots import style
 from reidlib.plots.drawing import drawing
 
@@ -46,7 +48,7 @@ def sensitivity(
         for name, (colour, marker) in looks.items():
             part = table[table["curve"] == name]
             runs = part.groupby(x)[metric]
-            mean, width = 100 * runs.mean(), 100 * runs.agg(style.interval)
+            mean, width = 100 * runs.mean(), 100 * runs.agg(half_width)
             axis.scatter(part[x], 100 * part[metric], color=colour, s=11, alpha=0.45, linewidth=0, zorder=2)
             axis.errorbar(
                 mean.index, mean, width if has_bars else None, color=colour, marker=marker, markersize=5.5, capsize=3,
@@ -137,7 +139,7 @@ def ladder(
     axes[0].set_yticks(rows, [style.label(variant) for variant in variants])
     for axis, metric in zip(axes[1:], metrics, strict=True):
         scores = (100 * table.set_index("variant")[metric]).groupby(level=0, sort=False)
-        mean, width = scores.mean().reindex(variants), scores.agg(style.interval).reindex(variants)
+        mean, width = scores.mean().reindex(variants), scores.agg(half_width).reindex(variants)
         axis.axvline(mean[reference], color=style.NEUTRAL, linestyle="--", linewidth=1.2, zorder=1)
         axis.errorbar(
             mean, rows, xerr=width if has_bars else None, linestyle="", marker="o", markersize=7, linewidth=2.2,
@@ -186,7 +188,7 @@ def comparison(table: pd.DataFrame, caption: str, margin: float | None = None, m
     for row, name in enumerate(names):
         part = table[table["comparison"] == name]
         mean = part["difference"].mean()
-        width = style.interval(part["difference"])
+        width = half_width(part["difference"])
         ends = part[["low", "high"]].iloc[0].to_list() if given else [mean - width, mean + width]
         axis.plot(100 * np.array(ends), [row, row], color=style.MODALITY_COLOURS[1], linewidth=2.2)
         axis.plot(100 * mean, row, "o", markersize=8, color=style.MODALITY_COLOURS[1])

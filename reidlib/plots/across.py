@@ -1,7 +1,7 @@
 """Figures over all methods: their ladders on one scale, their curves of weights, what one seed says about the next.
 
-Tables have a row a run, as `reidlib.studies.planned` gives them. Scores of different data sets stand in panels of their
-own; what shares an axis is the difference that a change makes with the same seed and split.
+Tables have a row a run, as `reidlib.experiments.planned` gives them. Scores of different data sets stand in panels of
+their own; what shares an axis is the difference that a change makes with the same seed and split.
 """
 
 import itertools
@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from reidlib import uncertainty
+from reidlib.experiments import uncertainty
+from reidlib.experiments.uncertainty import half_width
 from reidlib.plots import style
 from reidlib.plots.drawing import drawing
 
@@ -47,7 +48,7 @@ def ladders(table: pd.DataFrame, caption: str, metric: str = "mAP") -> Figure:
     for axis, (name, part) in zip(axes.flat, parts.items(), strict=False):
         variants = means[name].index.tolist()
         for row, variant in enumerate(variants):
-            _rung(axis, row, part.loc[part["variant"] == variant, "gain"], style.METHOD_COLOURS[name], edge, has_bars)
+            _rung(axis, row, part.loc[part["variant"] == variant, "gain"], style.colour(name), edge, has_bars)
         axis.axvline(0, color=style.NEUTRAL, linestyle="--", linewidth=1.2, zorder=1)
         axis.set_yticks(range(len(variants)), [style.label(variant) for variant in variants])
         axis.set(ylim=(rungs - 0.4, -0.6), xlim=(-1.08 * edge, 1.08 * edge), title=style.label(name))
@@ -68,8 +69,8 @@ def weight_curves(table: pd.DataFrame, caption: str, metric: str = "mAP") -> Fig
     """Scores over each weight, a row of panels for each method: means over seeds, intervals, and every run.
 
     With two seeds a point has no interval of its own. The bars are made of the spread of all points of a method
-    together, apart from what a seed brings to all of them (`reidlib.uncertainty.pooled`): they are for comparing
-    points of a row. Values are equally far apart, as their steps are no even ones.
+    together, apart from what a seed brings to all of them (`reidlib.experiments.uncertainty.pooled`): they are for
+    comparing points of a row. Values are equally far apart, as their steps are no even ones.
 
     Args:
         table: ``curve`` (the method), ``weight`` (its label), ``value``, ``usual`` (the recipe's value), ``split``,
@@ -86,7 +87,7 @@ def weight_curves(table: pd.DataFrame, caption: str, metric: str = "mAP") -> Fig
         of_method = table[table["curve"] == method]
         weights = of_method["weight"].drop_duplicates().tolist()
         for axis, weight in zip(row, weights, strict=False):
-            _curve(axis, of_method[of_method["weight"] == weight], metric, style.METHOD_COLOURS[method], spread)
+            _curve(axis, of_method[of_method["weight"] == weight], metric, style.colour(method), spread)
             axis.set_xlabel(weight)
         for axis in row[len(weights) :]:
             axis.set_visible(False)
@@ -184,7 +185,7 @@ def ladder_steps(table: pd.DataFrame, metric: str = "mAP") -> pd.DataFrame:
         scores = _by_place(part, metric)
         for (below, low), (above, high) in itertools.pairwise(scores.iterrows()):
             change = (high - low).dropna()
-            mean, half = change.mean(), style.interval(change)
+            mean, half = change.mean(), half_width(change)
             word = ("gain" if mean > 0 else "loss") if abs(mean) > half else "undecided"
             found.append((name, f"{below} → {above}", mean, half, len(change), word))
     return pd.DataFrame(found, columns=["ladder", "step", "mean", "half", "pairs", "word"])
@@ -193,7 +194,7 @@ def ladder_steps(table: pd.DataFrame, metric: str = "mAP") -> pd.DataFrame:
 def _rung(axis: plt.Axes, row: int, gains: pd.Series, colour: str, edge: float, has_bars: bool) -> None:
     mean = gains.mean()
     if abs(mean) > edge:
-        half = f" ± {style.interval(gains):.1f}" if has_bars else ""
+        half = f" ± {half_width(gains):.1f}" if has_bars else ""
         side, number = np.sign(mean), f"{mean:+.1f}{half}".replace("-", "−")
         axis.annotate(
             number, (side * 1.06 * edge, row), (side * 0.5 * edge, row), va="center", ha="center", fontsize=9,
@@ -203,7 +204,7 @@ def _rung(axis: plt.Axes, row: int, gains: pd.Series, colour: str, edge: float, 
     if row == 0:  # the reference differs from itself by nothing, which needs neither points nor bars
         axis.plot(0, 0, "o", color=colour, markersize=7, markeredgecolor="black", markeredgewidth=0.5)
         return
-    width = [style.interval(gains)] if has_bars else None
+    width = [half_width(gains)] if has_bars else None
     axis.errorbar(
         [mean], [row], xerr=width, linestyle="", marker="o", color=colour, ecolor="#333333", markersize=7,
         markeredgecolor="black", markeredgewidth=0.5, linewidth=1.6,

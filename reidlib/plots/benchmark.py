@@ -25,9 +25,9 @@ def accuracy_cost(table: pd.DataFrame, caption: str, metric: str = "mAP") -> Fig
     """A score of every model against its parameters, and against the time of its training.
 
     Args:
-        table: rows of `reidlib.benchmark.table` for one data set, profile and protocol: ``model``, ``method``, the
-            metric and its deviation over runs (fractions), ``parameters`` and ``time_ratio``. A model that was
-            trained on another machine than the baseline (NaN) is missing on the right.
+        table: rows of `reidlib.experiments.benchmark.table` for one data set, profile and protocol: ``model``,
+            ``method``, the metric and its deviation over runs (fractions), ``parameters`` and ``time_ratio``. A model
+            that was trained on another machine than the baseline (NaN) is missing on the right.
     """
     style.require(table, ["model", "method", metric, f"{metric} std", "parameters", "time_ratio"])
     figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.7), sharey=True, layout="constrained")
@@ -36,7 +36,7 @@ def accuracy_cost(table: pd.DataFrame, caption: str, metric: str = "mAP") -> Fig
             for axis, x in zip(axes, (record["parameters"] / 1e6, record["time_ratio"]), strict=True):
                 axis.errorbar(
                     x, 100 * record[metric], 100 * np.nan_to_num(record[f"{metric} std"]), marker=marker, markersize=7,
-                    color=style.METHOD_COLOURS.get(method, "black"), capsize=3, linestyle="", label=record["model"],
+                    color=style.colour(method), capsize=3, linestyle="", label=record["model"],
                 )  # fmt: skip
     axes[0].set(xlabel="parameters, millions", ylabel=f"{metric} in per cent")
     axes[1].set(xlabel="time of the training ÷ that of the baseline")
@@ -54,9 +54,8 @@ def claims(table: pd.DataFrame, caption: str) -> Figure:
     towards 0, and turned so that the claim's wish lies on the right. Beyond ±1 the interval does not hold 0.
 
     Args:
-        table: `reidlib.claims.findings`: ``claim``, ``paper``, ``verdict``, ``decides``, ``word``, ``wanted``,
-            ``difference``,
-            ``low``, ``high``; claims without runs have no number.
+        table: `reidlib.experiments.claims.findings`: ``claim``, ``paper``, ``verdict``, ``decides``, ``word``,
+            ``wanted``, ``difference``, ``low``, ``high``; claims without runs have no number.
     """
     style.require(table, ["claim", "paper", "verdict", "decides", "word", "wanted", "difference", "low", "high"])
     names = table["claim"].drop_duplicates().tolist()

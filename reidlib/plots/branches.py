@@ -1,5 +1,6 @@
 """Figures of branches: where they are read off, what they know; what makes a match, and what makes one fail."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import matplotlib.pyplot as plt
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from reidlib.experiments.uncertainty import half_width
 from reidlib.plots import style
 from reidlib.plots.diagrams import boxes_and_arrows
 from reidlib.plots.drawing import drawing
@@ -16,8 +18,13 @@ _SIDES = {"query hidden": "hidden in the query", "gallery hidden": "in the galle
 
 
 @drawing
-def branches_diagram() -> Figure:
-    """Where the branches of each method are read off."""
+def branches_diagram(labels: Sequence[str]) -> Figure:
+    """Where the branches of each method are read off.
+
+    Args:
+        labels: the methods with two stems and one trunk, those with a back for each kind of feature, and those with an
+            auxiliary modality.
+    """
     trunk = style.NEUTRAL
     shared, specific, purified, auxiliary = (
         style.BRANCH_COLOURS[name] for name in ("shared", "specific", "purified", "auxiliary")
@@ -43,7 +50,7 @@ def branches_diagram() -> Figure:
     ]  # fmt: skip
     figure = boxes_and_arrows(boxes, arrows, (8.5, 4.4), width=1.75)
     axis = figure.axes[0]
-    for text, y in (("baseline\nMAUM\nFIENet", top), ("IDKL", (middle + low) / 2), ("DALNet", lowest)):
+    for text, y in zip(labels, (top, (middle + low) / 2, lowest), strict=True):
         axis.text(0.05, y, text, va="center", fontsize=10, weight="bold")
     for y in ((top - 0.4 + middle) / 2 - 0.02, (low - 0.15 + lowest) / 2):
         axis.plot([0, 8.4], [y, y], color=style.NEUTRAL, linewidth=0.7, linestyle=":")
@@ -81,7 +88,7 @@ def cues(table: pd.DataFrame, caption: str) -> Figure:
             "ha": "center",
             "va": "bottom",
             "fontsize": 10,
-            "color": style.METHOD_COLOURS.get(method, style.NEUTRAL),
+            "color": style.colour(method),
         }
         axis.text(middle, -0.62, style.label(method), weight="bold", **text)
         if last + 1 < len(columns):
@@ -111,7 +118,7 @@ def region_drops(table: pd.DataFrame, caption: str) -> Figure:
         for kind, shift in zip(kinds, shifts, strict=True):
             part = table[(table["kind"] == kind) & table[column].notna()]
             people = part.groupby(["region", "pid"])[column].mean().groupby(level=0)
-            mean, width = people.mean().reindex(regions), people.agg(style.interval).reindex(regions).fillna(0)
+            mean, width = people.mean().reindex(regions), people.agg(half_width).reindex(regions).fillna(0)
             colour, marker = _PAIRS.get(kind, ("#0072B2", "s"))
             axis.errorbar(
                 mean, np.arange(len(regions)) + shift, xerr=width, linestyle="", marker=marker, color=colour,

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from PIL import Image
 
+from reidlib.data.registry import renderer
 from reidlib.plots import style, tables
 from reidlib.plots.drawing import drawing
 from reidlib.plots.photos import Photos, photo, truth
@@ -75,9 +76,8 @@ def sheet(table: pd.DataFrame, dataset: "ReIDDataset | Photos", caption: str) ->
 @drawing
 def truth_panel(table: pd.DataFrame, dataset: "ReIDDataset | Photos", caption: str) -> Figure:
     """Some rows of the frame of a twin: the image, the person mask, the parts, the surface direction, the distance."""
-    from reidlib.synthetic import PARTS
-
     style.require(table, tables.WHO)
+    names = renderer().PARTS
     titles = ("image", "person", "parts", "surface direction", "nearness")
     size = 1.15 * len(titles) + 2.2, 2.1 * len(table) + 0.4
     figure, axes = plt.subplots(len(table), len(titles), figsize=size, layout="constrained", squeeze=False)
@@ -88,7 +88,7 @@ def truth_panel(table: pd.DataFrame, dataset: "ReIDDataset | Photos", caption: s
         hit = buffer.owner >= 0
         axis_row[0].imshow(photo(dataset, record.path), aspect="auto")
         axis_row[1].imshow(known.person_mask, cmap="gray", aspect="auto")
-        options = {"vmin": -0.5, "vmax": len(PARTS) - 0.5, "interpolation": "nearest", "aspect": "auto"}
+        options = {"vmin": -0.5, "vmax": len(names) - 0.5, "interpolation": "nearest", "aspect": "auto"}
         axis_row[2].imshow(known.part_mask, cmap=PART_COLOURS, **options)
         axis_row[3].imshow(np.where(hit[..., None], 0.5 + 0.5 * buffer.normal, 1.0), aspect="auto")
         axis_row[4].imshow(np.where(hit, buffer.depth, np.nan), cmap="cividis", aspect="auto")
@@ -96,7 +96,7 @@ def truth_panel(table: pd.DataFrame, dataset: "ReIDDataset | Photos", caption: s
         axis_row[0].set_ylabel(text, rotation=0, ha="right", va="center")
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title, fontsize=9)
-    patches = [Patch(facecolor=PART_COLOURS(i), edgecolor="#999999", label=PARTS[i]) for i in range(1, len(PARTS))]
+    patches = [Patch(facecolor=PART_COLOURS(i), edgecolor="#999999", label=names[i]) for i in range(1, len(names))]
     figure.legend(handles=patches, loc="outside right center")
     style.caption(figure, caption, "known because the people are rendered")
     return figure
@@ -111,19 +111,18 @@ def counterfactuals(
     Under each changed image stands how much of it differs from the first (mean absolute grey levels).
 
     Args:
-        changes: title → fields of `reidlib.synthetic.Identity` and their new values; those of a cloth in a mapping of
+        changes: title → fields of `reidlib.twins.Identity` and their new values; those of a cloth in a mapping of
             their own: ``{"top": {"nir": 0.9}}``. The first holds for all: what the others change comes on top of it.
         pid: which person.
-        cameras, key: of the scene, as in `reidlib.synthetic.sample_scene`; pose and light stay the same.
+        cameras, key: of the scene, as in `reidlib.twins.sample_scene`; pose and light stay the same.
     """
-    from reidlib.synthetic import SYSU_CAMERAS, render, sample_identity, sample_scene
-
-    scenes = [replace(sample_scene(SYSU_CAMERAS[c], key), occluder="none", noise=0.005) for c in cameras]
+    twins = renderer()
+    scenes = [replace(twins.sample_scene(twins.SYSU_CAMERAS[c], key), occluder="none", noise=0.005) for c in cameras]
     scenes[1] = replace(scenes[1], pose=scenes[0].pose)
     titles = list(changes)
-    person = _changed(sample_identity(pid), changes[titles[0]])
+    person = _changed(twins.sample_identity(pid), changes[titles[0]])
     people = [person, *(_changed(person, changes[title]) for title in titles[1:])]
-    images = [[render(who, scene, 256, 128).image for who in people] for scene in scenes]
+    images = [[twins.render(who, scene, 256, 128).image for who in people] for scene in scenes]
     figure, axes = plt.subplots(
         2, len(titles), figsize=(1.25 * len(titles) + 0.8, 5.0), layout="constrained", squeeze=False
     )

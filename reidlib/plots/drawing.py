@@ -15,6 +15,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from reidlib import paths
+from reidlib import methods, paths
 from reidlib.plots.photos import Photos
 
-DRAWINGS: dict[str, Callable[..., Figure]] = {}
-"""The functions that a figure can be drawn with, by name; nothing else is ever called."""
+_DRAWINGS: dict[str, Callable[..., Figure]] = {}
 NAME = re.compile(r"[A-Za-z0-9][\w-]*")
 
 
@@ -53,8 +53,17 @@ def drawing(function: Callable[..., Figure]) -> Callable[..., Figure]:
         figure.origin = Origin(function.__name__, arguments, None if table is None else table.copy(), photos)
         return figure
 
-    DRAWINGS[function.__name__] = draw
+    _DRAWINGS[function.__name__] = draw
     return draw
+
+
+def drawings() -> dict[str, Callable[..., Figure]]:
+    """The functions that a figure can be drawn with, by name, those of methods as well; nothing else is ever called."""
+    import_module("reidlib.plots")
+    for method in methods.registered().values():
+        if method.plots:
+            import_module(method.plots)
+    return dict(_DRAWINGS)
 
 
 def save(figure: Figure, name: str, folder: Path | None = None) -> Path:
@@ -104,8 +113,8 @@ def read_origin(name: str, folder: Path) -> Origin:
         photos = photos and {key: photos[key] for key in ("dataset", "twin", "version", "split")}
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file} does not say what the figure was drawn from: {error!r}") from error
-    if function not in DRAWINGS:
-        raise ValueError(f"{file}: {function!r} draws no figure; choose from: {', '.join(sorted(DRAWINGS))}")
+    if function not in (known := drawings()):
+        raise ValueError(f"{file}: {function!r} draws no figure; choose from: {', '.join(sorted(known))}")
     if data not in (None, f"{name}.csv"):
         raise ValueError(f"{file}: 'data' must be null or '{name}.csv', not {data!r}")
     table = None

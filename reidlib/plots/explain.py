@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
+from reidlib.experiments.uncertainty import half_width
 from reidlib.plots import style, tables
 from reidlib.plots.drawing import drawing
 from reidlib.plots.photos import Photos, photo, truth
@@ -21,7 +22,9 @@ _SCORES = {
 }  # fmt: skip
 _MEASURES = {"energy": "energy on the person", "pointing": "maximum on the person", "parts": "parts covered"}
 _THING = {"person": "person", "square": "thing", "face": "head"}  # by the shape of the images
-_CONTROLS = ("centred Gaussian", "uniform", "another image")
+_FIXED = ("centred Gaussian", "uniform")  # controls that see no image
+_CONTROLS = (*_FIXED, "another image")
+_OTHER = " of another image"
 
 
 @drawing
@@ -139,11 +142,61 @@ def localisation(table: pd.DataFrame, caption: str) -> Figure:
             values = persons[name]
             colour, marker = looks.get(name, (style.NEUTRAL, "o"))
             axis.errorbar(
-                [values.mean()], [row], xerr=[np.nan_to_num(style.interval(values))], marker=marker, markersize=7,
+                [values.mean()], [row], xerr=[np.nan_to_num(half_width(values))], marker=marker, markersize=7,
                 color=colour, linewidth=2.2,
             )  # fmt: skip
         axis.set(title=title, xlabel="per cent", xlim=(0, 100), ylim=(len(names) - 0.5, -0.5))
     axes[0].set_yticks(rows, [style.label(name) for name in names])
     left_out = f"{empty} of {images} images left out, for which a map is empty" if empty else ""
     style.caption(figure, caption, "bars: 95 % interval over persons (Student t)", "grey: controls", left_out)
+    return figure
+
+
+@drawing
+def focus_scores(table: pd.DataFrame, caption: str) -> Figure:
+    """How much of Grad-CAM, and of occlusion, lies on the person: methods or variants, modalities, controls.
+
+    Args:
+        table: ``method``, ``seed``, ``name`` and ``value``, as `reidlib.experiments.measures.table` gives the measure
+            ``focus``. The map of another image is drawn hollow beside the own one; the controls that see no image are
+            the last rows.
+    """
+    style.require(table, ["method", "seed", "name", "value"])
+    parts = table["name"].str.split(", ", expand=True).reindex(columns=range(3))
+    table = table.assign(score=parts[0], map=parts[1], modality=parts[2])
+    table = table[table["score"].isin(_MEASURES) & table["modality"].notna()]
+    style.require(table, [])
+    table = table.assign(other=table["map"].str.endswith(_OTHER), map=table["map"].str.removesuffix(_OTHER))
+    methods, maps = table["method"].drop_duplicates().tolist(), [m for m in table["map"].unique() if m not in _FIXED]
+    rows = [*methods, *_FIXED]
+    size = 2.9 * len(_MEASURES) + 1.5, len(maps) * (0.34 * len(rows) + 0.75) + 0.8
+    figure, axes = plt.subplots(
+        len(maps), len(_MEASURES), figsize=size, dpi=85, sharex=True, sharey=True, layout="constrained", squeeze=False
+    )
+    for axis, title in zip(axes[0], _MEASURES.values(), strict=True):
+        axis.set_title(title)
+    for axis_row, name in zip(axes, maps, strict=True):
+        for axis, score in zip(axis_row, _MEASURES, strict=True):
+            shown = table[(table["score"] == score) & table["map"].isin([name, *_FIXED])]
+            shown = shown.assign(row=np.where(shown["map"].isin(_FIXED), shown["map"], shown["method"]))
+            for (label, modality, is_other), part in shown.groupby(["row", "modality", "other"]):
+                # A control that sees no image is the same for every method and seed.
+                values = 100 * (part["value"] if label in methods else part.groupby("seed")["value"].mean())
+                m = int(modality == "infrared")
+                width, fill = np.nan_to_num(half_width(values)), {}
+                if is_other:
+                    width, fill = 0, {"markerfacecolor": "white"}
+                look = {"marker": style.MODALITY_MARKERS[m], "markersize": 6, "color": style.MODALITY_COLOURS[m]}
+                place = rows.index(label) + (0.13 if m else -0.13)
+                faint = 0.55 if label in _FIXED else 1
+                axis.errorbar([values.mean()], [place], xerr=[width], linewidth=1.8, alpha=faint, **look, **fill)
+            axis.axhline(len(methods) - 0.5, color=style.NEUTRAL, linewidth=0.8)
+        axis_row[0].set_ylabel(name)
+    axes[0, 0].set_yticks(range(len(rows)), [style.label(row) for row in rows])
+    axes[0, 0].set(xlim=(0, 100), ylim=(len(rows) - 0.5, -0.5))
+    for axis in axes[-1]:
+        axis.set_xlabel("per cent")
+    style.modality_legend(figure, ("visible", "infrared"))
+    bars = "bars: 95 % interval over seeds (Student t)" if table["seed"].nunique() > 1 else ""
+    style.caption(figure, caption, "hollow: the map of another image", "last rows: maps that see no image", bars)
     return figure

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from reidlib import paths
 from reidlib.data import decode
 from reidlib.data.dataset import Reader
 from reidlib.data.qmul import CANVAS
-from reidlib.data.registry import READERS
+from reidlib.data.registry import READERS, renderer
 
 if TYPE_CHECKING:
     from reidlib.data.dataset import ReIDDataset
-    from reidlib.synthetic.twins import Truth
+    from reidlib.data.registry import Truth
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,7 @@ def photo(dataset: "ReIDDataset | Photos", path: str) -> np.ndarray:
 
 def truth(dataset: "ReIDDataset | Photos", path: str) -> "Truth":
     """What was rendered at ``path`` of a twin."""
-    from reidlib.synthetic import twins
-
-    return twins.truth(dataset.root, path)
+    return renderer().truth(dataset.root, path)
 
 
 def on_disk(record: dict[str, Any]) -> Photos:
@@ -73,10 +72,8 @@ def rendered(record: dict[str, Any], wanted: Iterable[str], folder: Path) -> Pho
     Raises:
         ValueError: this code renders another version of the twin, or none that has such a profile or path.
     """
-    from reidlib.synthetic import twins
-
     name, profile = record["dataset"], record["twin"]
-    twin = twins.TWINS.get(name)
+    twin = renderer().TWINS.get(name)
     if twin is None or profile not in twin.SIZES:
         raise ValueError(f"there is no twin of {name!r} in profile {profile!r}")
     if record["version"] != twin.VERSION:
@@ -104,7 +101,7 @@ def rendered(record: dict[str, Any], wanted: Iterable[str], folder: Path) -> Pho
         (folder / path).write_bytes(content)
     manifest = {"twin_version": twin.VERSION, "dataset": name, "profile": profile}
     manifest |= {"image_size": [height, width], "images": len(plan.images) + len(plan.packed)}
-    (folder / twins.MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+    (folder / paths.MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
     reader = replace(reader, decode=partial(_decode, reader))
     return Photos(name, folder, reader, profile, twin.VERSION, record["split"])
 

@@ -1,13 +1,14 @@
 """One look for every figure: theme, colours, captions."""
 
 from collections.abc import Iterable, Sequence
+from itertools import cycle
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from reidlib import methods
 from reidlib.data.registry import READERS
 
 MODALITY_COLOURS = {0: "#D55E00", 1: "#0072B2", 2: "#56B4E9"}
@@ -16,20 +17,11 @@ third modality is the auxiliary one between photos and sketches."""
 MODALITY_MARKERS = {0: "o", 1: "^", 2: "s"}
 RIGHT, WRONG = "#009E73", "#D55E00"
 NEUTRAL = "#7F7F7F"
-METHOD_NAMES = {
-    "baseline": "baseline", "maum": "MAUM", "fienet": "FIENet", "idkl": "IDKL", "dalnet": "DALNet",
-    "wide-baseline": "wider baseline",
-}  # fmt: skip
-METHOD_COLOURS = {
-    "baseline": "#4D4D4D", "maum": "#E69F00", "fienet": "#56B4E9", "idkl": "#009E73", "dalnet": "#CC79A7",
-    "wide-baseline": "#A6A6A6",
-}  # fmt: skip
-"""A method keeps its colour in every figure."""
 BRANCH_COLOURS = {
     "shared": "#0072B2", "specific": "#D55E00", "purified": "#E69F00", "enhanced": "#009E73", "global": "#4D4D4D",
     "auxiliary": "#56B4E9",
 }  # fmt: skip
-"""A branch of a model, too."""
+"""A branch of a model keeps its colour in every figure, and so does a method (:func:`colour`)."""
 _OTHERS = ("#0072B2", "#E69F00", "#CC79A7", "#56B4E9", "#D55E00", "#009E73", "#B8A500", "#4D4D4D")
 _MARKERS = "osD^vPX*"
 _INCHES_PER_LETTER = 0.066  # of a caption
@@ -108,9 +100,11 @@ def ledger_captions(rows: pd.DataFrame) -> str:
 def looks(names: Iterable[str]) -> dict[str, tuple[str, str]]:
     """Colour and marker of every series: methods and branches have their own, others take what is left."""
     names = list(dict.fromkeys(names))
+    ours, every = methods.registered(controls=False), methods.registered()
+    coloured = {name: every[name].colour for name in [*ours, *every] if every[name].colour}
     known = {}
-    for colours in (METHOD_COLOURS, BRANCH_COLOURS):
-        known |= dict(zip(colours, zip(colours.values(), _MARKERS, strict=False), strict=True))
+    for colours in (coloured, BRANCH_COLOURS):
+        known |= {name: (shade, mark) for (name, shade), mark in zip(colours.items(), cycle(_MARKERS), strict=False)}
     found = {name: known[name.lower()] for name in names if name.lower() in known}
     others = [name for name in names if name not in found]
     used = {colour for colour, _ in found.values()}
@@ -123,15 +117,14 @@ def looks(names: Iterable[str]) -> dict[str, tuple[str, str]]:
 
 def label(name: str) -> str:
     """A method as its authors write it; other names as they are."""
-    return METHOD_NAMES.get(name, name)
+    known = methods.registered()
+    return known[name].title if name in known else name
 
 
-def interval(values: Sequence[float]) -> float:
-    """Half the width of the 95 % interval of the mean (Student's t); NaN for a single value."""
-    from scipy.stats import t
-
-    number = len(values)
-    return float(t.ppf(0.975, number - 1) * np.std(values, ddof=1) / np.sqrt(number)) if number > 1 else np.nan
+def colour(name: str) -> str:
+    """The colour of a method; grey for one that has none of its own."""
+    known = methods.registered()
+    return (known[name].colour if name in known else None) or NEUTRAL
 
 
 def has_bars(table: pd.DataFrame, by: Sequence[str]) -> bool:

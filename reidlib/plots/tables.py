@@ -12,11 +12,10 @@ import pandas as pd
 from PIL import Image
 
 if TYPE_CHECKING:
-    from reidlib.comparison import Comparison
     from reidlib.data.dataset import ReIDDataset
     from reidlib.evaluation.results import EvaluationResult
     from reidlib.evaluation.retrieval import Retrieval
-    from reidlib.recipes import Recipe
+    from reidlib.experiments.comparison import Comparison
 
 GREY = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601 luma
 WHO = ["path", "pid", "camid", "modality"]
@@ -148,20 +147,21 @@ def against_chance(
 
     Args:
         results: model → its result, at least one: of a run or of what was not trained.
-        rows: of the ledger, of the same data and protocol, as `reidlib.studies.results` gives them; may be empty.
+        rows: of the ledger, of the same data and protocol, as `reidlib.experiments.studies.results` gives them; may be
+            empty.
         identities: their scores by identity, as ``ledger.identities(rows)`` gives them.
 
     Returns:
         A line a model, results first, variants after: ``dataset`` (its title), ``model``, ``rank-1`` (0–1), ``low`` and
-        ``high`` (ends of the 95 % interval, see `reidlib.uncertainty`, over query identities and, where there are
-        several, over runs), ``runs`` and ``chance`` (one over the images of the gallery: the expected rank-1 of a
-        random order).
+        ``high`` (ends of the 95 % interval, see `reidlib.experiments.uncertainty`, over query identities and, where
+        there are several, over runs), ``runs`` and ``chance`` (one over the images of the gallery: the expected rank-1
+        of a random order).
 
     Raises:
         ValueError: no result, results or rows of several protocols or data sets, or rows without scores by identity.
     """
     from reidlib.data.registry import READERS
-    from reidlib.ledger import KEY
+    from reidlib.experiments.ledger import KEY
 
     protocols = {(result.dataset, result.protocol.name) for result in results.values()}
     protocols |= set(rows[["dataset", "protocol"]].itertuples(index=False, name=None))
@@ -188,7 +188,7 @@ def against_chance(
 
 def _mean_and_interval(scores: pd.DataFrame) -> tuple[float, float, float, int]:
     """Rank-1 of all queries of all runs, the ends of its interval, the number of runs."""
-    from reidlib.uncertainty import interval
+    from reidlib.experiments.uncertainty import interval
 
     scores = scores.assign(right=scores["rank-1"] * scores["queries"])
     sums = scores.groupby(["run", "pid"])[["right", "queries"]].sum().unstack(fill_value=0)
@@ -196,27 +196,6 @@ def _mean_and_interval(scores: pd.DataFrame) -> tuple[float, float, float, int]:
     values = np.divide(right, queries, out=np.zeros_like(right), where=queries > 0)
     weights = queries / queries.sum(axis=1, keepdims=True)
     return float((values * weights).sum(axis=1).mean()), *interval(values, weights), len(values)
-
-
-def thinned(rows: pd.DataFrame, recipes: Mapping[str, "Recipe"], metric: str = "mAP") -> pd.DataFrame:
-    """Runs with fewer images or identities of one modality, for `plots.imbalance`.
-
-    Args:
-        rows: of the ledger, with the labels of the recipes in ``variant``.
-        recipes: variant → recipe. A method's runs without thinning are taken as share 1 of whatever else is thinned.
-
-    Returns:
-        ``method``, ``seed``, ``thinned`` ("visible images", "infrared identities", …), ``share`` and the metric.
-    """
-    records = []
-    for variant, recipe in recipes.items():
-        if thinning := recipe.thinning:
-            kind = "images" if thinning.identities == 1 else "identities"
-            records.append((variant, f"{('visible', 'infrared')[thinning.modality]} {kind}", getattr(thinning, kind)))
-    kinds = dict.fromkeys(kind for _, kind, _ in records)
-    records += [(variant, kind, 1.0) for variant, recipe in recipes.items() if not recipe.thinning for kind in kinds]
-    shares = pd.DataFrame(records, columns=["variant", "thinned", "share"])
-    return shares.merge(rows, on="variant")[["method", "seed", "thinned", "share", metric]]
 
 
 def affinities(features: Mapping[str, np.ndarray | tuple[np.ndarray, np.ndarray]], frame: pd.DataFrame) -> pd.DataFrame:
@@ -279,7 +258,9 @@ def part_tones(dataset: "ReIDDataset", parts: Sequence[str] = ("head", "torso", 
 
     Returns a row a person and part where both show it: ``pid``, ``part``, ``visible``, ``infrared``.
     """
-    from reidlib.synthetic import PARTS
+    from reidlib.data.registry import renderer
+
+    known = renderer().PARTS
 
     test = dataset.frame.loc[dataset.rows("test")]
     records = []
@@ -289,7 +270,7 @@ def part_tones(dataset: "ReIDDataset", parts: Sequence[str] = ("head", "torso", 
             rows = images.index[images["modality"] == modality]
             truth = dataset.truth(int(rows[len(rows) // 2]))
             grey = truth.rendering.image @ GREY
-            seen[modality] = {part: grey[truth.part_mask == PARTS.index(part)] for part in parts}
+            seen[modality] = {part: grey[truth.part_mask == known.index(part)] for part in parts}
         for part in parts:
             visible, infrared = seen[0][part], seen[1][part]
             if len(visible) and len(infrared):

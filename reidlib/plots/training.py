@@ -13,7 +13,7 @@ FLOOR = 1e-3  # of a logarithmic axis of losses: what is smaller is nothing
 
 @drawing
 def training_curves(table: pd.DataFrame, caption: str) -> Figure:
-    """Loss terms, validation scores and learning rate over the steps of a run's history (`reidlib.runs.Run`).
+    """Loss terms, validation scores and learning rate over the steps of a run's history (`reidlib.training.runs.Run`).
 
     More than ``FEW`` terms are of many sizes: they share a logarithmic axis, which ends at ``FLOOR``; a term
     of 0 runs along its end.

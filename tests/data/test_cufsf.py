@@ -374,7 +374,8 @@ def test_the_cache_notices_changed_points(tree):
 
 @pytest.mark.integration
 def test_the_twin_is_whole_and_its_masks_align_as_its_images_do(tmp_path):
-    from reidlib.synthetic import portraits, twins
+    from reidlib import twins
+    from reidlib.twins import portraits
 
     root = twins.ensure("cufsf", "ci", tmp_path / "cufsf", progress=False)
     dataset = reidlib.data.open("cufsf", root)

@@ -106,7 +106,7 @@ def test_truth_needs_a_twin(dataset):
 
 @pytest.mark.integration
 def test_twin_is_whole_and_its_truth_is_known(ci_twin):
-    from reidlib.synthetic import twins
+    from reidlib import twins
 
     dataset = reidlib.data.open("sysu", root=ci_twin)
     assert dataset.is_twin and dataset.profile == "ci"

@@ -9,7 +9,7 @@ import pytest
 
 import reidlib.data
 from reidlib.data import market_sketch
-from reidlib.synthetic import market_sketch as twin
+from reidlib.twins import market_sketch as twin
 
 FOLDERS = twin.plan("ci").folders
 

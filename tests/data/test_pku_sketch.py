@@ -9,7 +9,7 @@ import pytest
 
 import reidlib.data
 from reidlib.data import pku_sketch
-from reidlib.synthetic import pku_sketch as twin
+from reidlib.twins import pku_sketch as twin
 
 LAST = {
     "a": [0, 1, 2, 8, 9, 11, 13, 15, 23, 36, 44],

@@ -92,7 +92,7 @@ def test_sysu_has_no_numbered_splits(tree, split):
 
 
 def test_twin_is_asked_for_by_profile(tree, monkeypatch):
-    from reidlib.synthetic import twins
+    from reidlib import twins
 
     asked = []
     monkeypatch.setattr(twins, "ensure", lambda name, profile: asked.append((name, profile)) or tree)

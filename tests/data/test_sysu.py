@@ -10,7 +10,7 @@ from scipy.io import savemat
 
 import reidlib.data
 from reidlib.data import sysu
-from reidlib.synthetic import sysu as published
+from reidlib.twins import sysu as published
 
 ASSETS = Path(__file__).parent.parent / "assets"
 

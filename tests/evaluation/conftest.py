@@ -14,7 +14,7 @@ from scipy.io import savemat
 
 import reidlib.data
 from reidlib.data import ReIDDataset
-from reidlib.synthetic.sysu import CELL_LENGTH, TEST_IDS
+from reidlib.twins.sysu import CELL_LENGTH, TEST_IDS
 
 TESTS = Path(__file__).parent.parent
 Counts = dict[tuple[int, int], int]

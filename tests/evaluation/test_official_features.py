@@ -18,7 +18,7 @@ from reidlib import paths
 from reidlib.data import ReIDDataset, sysu
 from reidlib.data.tree import read_matlab
 from reidlib.evaluation import protocols, rank, score
-from reidlib.synthetic.sysu import TEST_IDS
+from reidlib.twins.sysu import TEST_IDS
 
 FEATURES = "feature/feat_deep_zero_padding_cam{}.mat"
 PERMUTATIONS = "data_split/rand_perm_cam.mat"

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import reidlib.data
-from reidlib import models
+from reidlib import methods
 from reidlib.data import normalise
 from reidlib.evaluation import cosine_distances, embed, evaluate, k_reciprocal, protocols, rank, report, score, scoring
 
@@ -320,7 +320,7 @@ def test_flip_averages_unit_embeddings_of_image_and_mirror_image(small, monkeypa
 @pytest.mark.integration
 def test_an_untrained_network_on_a_twin(ci_twin, isolated_home):
     dataset = reidlib.data.open("sysu", ci_twin)
-    model = models.build("baseline", num_ids=2, backbone="tiny")
+    model = methods.build("baseline", num_ids=2, backbone="tiny")
     results = {name: evaluate(model, dataset, protocols.get("sysu", **options)) for name, options in EVERY.items()}
     identities = dataset.frame.loc[dataset.rows("test"), "pid"].nunique()
     for name, result in results.items():

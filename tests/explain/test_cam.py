@@ -6,11 +6,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from reidlib import models
+from reidlib import methods
 from reidlib.data import normalise
 from reidlib.explain import cams, grad_cam, retrieval_targets, sample_rows
-from reidlib.models import ReIDModel
-from reidlib.models.base import unit
+from reidlib.networks import ReIDModel
+from reidlib.networks.base import unit
 
 MODALITY = torch.tensor([0, 1, 1, 0, 0, 1])
 PIDS = torch.tensor([0, 0, 1, 1, 2, 2])
@@ -57,7 +57,7 @@ def halves(rows=1):
 @pytest.fixture(scope="module", params=OPTIONS, ids=str)
 def network(request, learn):
     torch.manual_seed(1)
-    model = models.build("baseline", num_ids=3, backbone="tiny", **request.param)
+    model = methods.build("baseline", num_ids=3, backbone="tiny", **request.param)
     return learn(model, random_images(5), MODALITY, PIDS)
 
 
@@ -112,7 +112,7 @@ def test_own_and_package_agree(network, trained):
     if not trained:
         torch.manual_seed(2)
         options = {name: value for name, value in network.arguments.items() if name != "name"}
-        model = models.build("baseline", **options).eval()
+        model = methods.build("baseline", **options).eval()
     for branch in model.branches:
         with torch.no_grad():
             targets = model.branch_embedding(random_images(7), 1 - MODALITY, branch)

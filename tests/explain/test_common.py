@@ -6,7 +6,7 @@ import torch
 
 from reidlib import explain
 from reidlib.data import ReIDDataset, normalise
-from reidlib.models import ReIDModel
+from reidlib.networks import ReIDModel
 
 
 def test_correlations_are_those_of_numpy() -> None:

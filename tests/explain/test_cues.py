@@ -7,7 +7,7 @@ import pytest
 from reidlib import explain
 from reidlib.data import ReIDDataset
 from reidlib.explain import cues, knowledge
-from reidlib.models import ReIDModel
+from reidlib.networks import ReIDModel
 
 
 def scores(*lines: tuple) -> pd.DataFrame:

@@ -7,17 +7,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from reidlib import evaluation, models
+from reidlib import evaluation, methods
 from reidlib.data import normalise
-from reidlib.explain import (
-    branch_embeddings,
-    cams,
-    embedding,
-    embedding_table,
-    occlusion_maps,
-    project,
-    sample_rows,
-)
+from reidlib.explain import branch_embeddings, cams, embedding, embedding_table, occlusion_maps, project, sample_rows
 from reidlib.explain.embedding import instance_statistics
 
 
@@ -129,7 +121,7 @@ def test_the_table_with_real_coordinates(dataset, trained):
 
 
 def test_purified_features_are_normalised_image_by_image_as_in_training():
-    model = models.build("idkl", num_ids=3, backbone="tiny").eval()
+    model = methods.build("idkl", num_ids=3, backbone="tiny").eval()
     with torch.no_grad():  # running statistics that fit no image
         model.purifier.norm.running_mean.fill_(3.0)
         model.purifier.norm.running_var.fill_(9.0)
@@ -148,7 +140,7 @@ def test_purified_features_are_normalised_image_by_image_as_in_training():
 
 @pytest.mark.integration
 def test_branches_are_embedded_with_the_statistics_of_each_image(dataset):
-    model = models.build("idkl", num_ids=3, backbone="tiny").eval()
+    model = methods.build("idkl", num_ids=3, backbone="tiny").eval()
     model.image_size = (64, 32)
     rows = dataset.rows("test")[:3]
     before = branch_embeddings(model, dataset, rows)
@@ -161,7 +153,7 @@ def test_branches_are_embedded_with_the_statistics_of_each_image(dataset):
 @pytest.mark.integration
 def test_maps_of_the_purified_branch_use_the_statistics_of_each_image(dataset):
     torch.manual_seed(0)
-    model = models.build("idkl", num_ids=3, backbone="tiny").eval()
+    model = methods.build("idkl", num_ids=3, backbone="tiny").eval()
     model.image_size = (64, 32)
     rows = sample_rows(dataset, identities=2, per_modality=1)
     draw = {

@@ -7,10 +7,9 @@ import pandas as pd
 import pytest
 import torch
 
-from reidlib import evaluation, explain
+from reidlib import evaluation, explain, twins
 from reidlib.data import ReIDDataset
 from reidlib.explain import failures
-from reidlib.synthetic import twins
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 import torch
 
-from reidlib import explain, models
+from reidlib import explain, methods
 from reidlib.data import ReIDDataset
 from reidlib.explain import knowledge
-from reidlib.models import ReIDModel
+from reidlib.networks import ReIDModel
 
 
 @pytest.fixture
@@ -98,6 +98,6 @@ def test_measures_are_a_table_again() -> None:
 
 def test_a_purified_branch_is_asked_too(dataset: ReIDDataset) -> None:
     torch.manual_seed(0)
-    model = models.build("idkl", num_ids=3, backbone="tiny").eval()
+    model = methods.build("idkl", num_ids=3, backbone="tiny").eval()
     table = explain.knowledge_table(model, dataset, height=64, width=32)
     assert table["branch"].unique().tolist() == ["shared", "specific", "purified", "shared + specific"]

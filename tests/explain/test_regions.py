@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from reidlib import evaluation, explain
 from reidlib.data import ReIDDataset, normalise
 from reidlib.explain.regions import REGIONS
-from reidlib.synthetic import PARTS
+from reidlib.twins import PARTS
 
 pytestmark = pytest.mark.integration
 

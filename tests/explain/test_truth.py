@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from reidlib import twins
 from reidlib.data import ReIDDataset, sysu
 from reidlib.explain import factors, masks
-from reidlib.synthetic import twins
 
 
 def paths_only(pids, **options) -> ReIDDataset:

@@ -1,19 +1,9 @@
 """Fixtures for the tests of figures."""
 
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-
-from reidlib import data
-from reidlib.data import ReIDDataset
-
-
-@pytest.fixture(scope="module")
-def dataset(ci_twin: Path) -> ReIDDataset:
-    return data.open("sysu", root=ci_twin)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.container import ErrorbarContainer
 
 from reidlib import plots
-from reidlib.plots import style
+from reidlib.experiments.uncertainty import half_width
 
 
 def bars(axis) -> list[ErrorbarContainer]:
@@ -20,7 +20,7 @@ def test_sensitivity_draws_mean_interval_and_runs(runs):
     assert bar.lines[0].get_xdata().tolist() == [0, 1]
     assert bar.lines[0].get_ydata().tolist() == pytest.approx([35, 45])
     low, high = bar.lines[2][0].get_segments()[0][:, 1]
-    assert (high - low) / 2 == pytest.approx(100 * style.interval([0.34, 0.35, 0.36]))
+    assert (high - low) / 2 == pytest.approx(100 * half_width([0.34, 0.35, 0.36]))
     assert len(figure.axes[0].collections[0].get_offsets()) == 6
     assert "interval" in figure.get_supxlabel()
 
@@ -103,7 +103,7 @@ def test_comparison_draws_pairs_and_the_interval_it_is_given():
     (zero, line_a, mean_a, *_) = axis.lines
     assert zero.get_xdata() == [0, 0]
     assert mean_a.get_xdata()[0] == pytest.approx(2)
-    width = 100 * style.interval([0.01, 0.02, 0.03])
+    width = 100 * half_width([0.01, 0.02, 0.03])
     assert line_a.get_xdata().tolist() == pytest.approx([2 - width, 2 + width])
 
     table = table.assign(low=0.005, high=0.03, verdict="supported")

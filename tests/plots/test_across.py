@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 from matplotlib.container import ErrorbarContainer
 
-from reidlib import plots, uncertainty
-from reidlib.plots import style
+from reidlib import plots
+from reidlib.experiments import uncertainty
+from reidlib.experiments.uncertainty import half_width
 
 
 def bars(axis) -> list[ErrorbarContainer]:
@@ -47,7 +48,7 @@ def test_ladders_are_differences_of_the_same_seed_on_one_scale(rungs):
     (bar,) = bars(fienet)
     assert bar.lines[0].get_xdata().tolist() == pytest.approx([2])
     low, high = bar.lines[2][0].get_segments()[0][:, 0]
-    assert (high - low) / 2 == pytest.approx(style.interval([1, 2, 3]))
+    assert (high - low) / 2 == pytest.approx(half_width([1, 2, 3]))
     assert sorted(fienet.collections[-1].get_offsets()[:, 0]) == pytest.approx([1, 2, 3])
 
 
@@ -77,9 +78,7 @@ def test_steps_are_paired_and_have_a_word(rungs):
         ["dalnet", "first → second"],
     ]
     assert table["mean"].tolist() == pytest.approx([2, -0.2 / 3, -40])
-    assert table["half"].tolist() == pytest.approx(
-        [style.interval(each) for each in ([1, 2, 3], [1, 0, -1.2], [0] * 3)]
-    )
+    assert table["half"].tolist() == pytest.approx([half_width(each) for each in ([1, 2, 3], [1, 0, -1.2], [0] * 3)])
     assert table["word"].tolist() == ["undecided", "undecided", "loss"] and table["pairs"].tolist() == [3, 3, 3]
     (single,) = plots.ladder_steps(rungs[(rungs["seed"] == 0) & (rungs["ladder"] == "fienet")]).to_dict("records")
     assert single["word"] == "undecided" and np.isnan(single["half"]), "one pair decides nothing"

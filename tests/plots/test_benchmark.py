@@ -27,7 +27,7 @@ def test_accuracy_stands_against_parameters_and_time(scores: pd.DataFrame) -> No
     assert (high - low) / 2 == pytest.approx(2)
     lines = [container.lines[0] for container in parameters.containers]
     assert len({(line.get_color(), line.get_marker()) for line in lines}) == 3
-    assert lines[2].get_color() == plots.METHOD_COLOURS["fienet"]
+    assert lines[2].get_color() == plots.colour("fienet")
     assert [text.get_text() for text in figure.legends[0].get_texts()] == scores["model"].tolist()
     assert "standard deviation" in figure.get_supxlabel()
     single = plots.accuracy_cost(scores.assign(**{"mAP std": np.nan}), "caption").get_supxlabel()

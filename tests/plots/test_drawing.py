@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from reidlib import plots
+from reidlib.methods.baseline.plots import baseline_diagram
 from reidlib.plots import drawing
 
 TABLE = pd.DataFrame({"matcher": ["none", "b"], "rank-1": [0.123456789, 0.2], "chance": 0.05})
@@ -25,7 +26,7 @@ def test_save_writes_the_figure_its_numbers_and_its_origin(isolated_home, tmp_pa
 
 
 def test_a_figure_without_a_table_leaves_no_csv(tmp_path):
-    path = plots.save(plots.baseline_diagram(), "diagram", tmp_path)
+    path = plots.save(baseline_diagram(), "diagram", tmp_path)
     assert not path.with_suffix(".csv").exists()
     origin = drawing.read_origin("diagram", tmp_path)
     assert (origin.function, origin.arguments, origin.table) == ("baseline_diagram", {}, None)
@@ -59,7 +60,7 @@ def test_save_refuses_figures_and_names_that_could_not_be_redrawn(tmp_path):
         plots.save(plt.figure(), "own", tmp_path)
     for name in ("", "../up", "a/b", ".hidden", "a b"):
         with pytest.raises(ValueError, match="name for a figure"):
-            plots.save(plots.baseline_diagram(), name, tmp_path)
+            plots.save(baseline_diagram(), name, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from reidlib import plots
+from reidlib.experiments.uncertainty import half_width
 from reidlib.plots import explain, style, tables
 
 
@@ -68,7 +69,7 @@ def test_localisation_averages_persons_and_shows_controls_once_in_grey():
     assert [bar.lines[0].get_xdata()[0] for bar in energy.containers] == pytest.approx([50] * 3)
     assert [bar.lines[0].get_xdata()[0] for bar in pointing.containers] == pytest.approx([50] * 3)
     low, high = energy.containers[0].lines[2][0].get_segments()[0][:, 0]
-    assert (high - low) / 2 == pytest.approx(100 * style.interval([0.3, 0.7]))
+    assert (high - low) / 2 == pytest.approx(100 * half_width([0.3, 0.7]))
     colours = [bar.lines[0].get_color() for bar in energy.containers]
     assert colours == [plots.BRANCH_COLOURS["shared"], plots.BRANCH_COLOURS["specific"], style.NEUTRAL]
 

@@ -19,7 +19,7 @@ def test_scores_stand_in_the_row_of_their_model_beside_the_chance_of_their_data_
     assert chance.get_xdata() == pytest.approx([0.5, 0.5])
     assert (pixels.get_xdata().item(), pixels.get_ydata().item()) == (pytest.approx(10), 0)
     assert list(interval.get_xdata()) == pytest.approx([30, 60])
-    assert (method.get_ydata().item(), method.get_color()) == (1, plots.METHOD_COLOURS["dalnet"])
+    assert (method.get_ydata().item(), method.get_color()) == (1, plots.colour("dalnet"))
     assert len(faces.lines) == 3 and faces.lines[0].get_xdata() == pytest.approx([0.2, 0.2])
     assert [label.get_text() for label in shoes.get_yticklabels()] == ["pixels", "DALNet"]
 

@@ -22,7 +22,7 @@ def test_cmc_curves_are_means_over_trials_in_the_colour_of_the_method():
     table = pd.DataFrame({"model": "idkl", "rank": [1, 5] * 2, "trial": [0, 0, 1, 1], "cmc": [0.2, 0.4, 0.4, 0.6]})
     (line,) = plots.cmc_curves(table, "caption").axes[0].lines
     assert line.get_ydata().tolist() == pytest.approx([30, 50])
-    assert (line.get_label(), line.get_color()) == ("IDKL", plots.METHOD_COLOURS["idkl"])
+    assert (line.get_label(), line.get_color()) == ("IDKL", plots.colour("idkl"))
 
 
 def test_distance_histograms_measure_their_overlap():

@@ -7,7 +7,8 @@ import pytest
 from matplotlib.colors import to_rgb
 from scipy.stats import ttest_1samp
 
-from reidlib import plots
+from reidlib import methods, plots
+from reidlib.experiments.uncertainty import half_width
 from reidlib.plots import style
 
 # What people without red cones see of linear red, green and blue (Viénot, Brettel and Mollon, 1999).
@@ -20,7 +21,10 @@ def test_modalities_are_told_apart_without_colour():
     assert abs(luma[0] - luma[1]) > 0.05
 
 
-@pytest.mark.parametrize("colours", [plots.METHOD_COLOURS, plots.BRANCH_COLOURS], ids=["methods", "branches"])
+METHOD_COLOURS = {name: plots.colour(name) for name in methods.names()}
+
+
+@pytest.mark.parametrize("colours", [METHOD_COLOURS, plots.BRANCH_COLOURS], ids=["methods", "branches"])
 def test_series_are_told_apart_without_red_cones(colours):
     seen = np.array([PROTANOPIA @ np.array(to_rgb(colour)) ** 2.2 for colour in colours.values()]).clip(0, 1) ** (
         1 / 2.2
@@ -31,7 +35,7 @@ def test_series_are_told_apart_without_red_cones(colours):
 
 def test_a_method_looks_the_same_in_every_company():
     assert style.looks(["grey thumbnail", "idkl"])["idkl"] == style.looks(["idkl", "maum", "baseline"])["idkl"]
-    assert style.looks(["idkl"])["idkl"][0] == plots.METHOD_COLOURS["idkl"]
+    assert style.looks(["idkl"])["idkl"][0] == plots.colour("idkl")
 
 
 def test_many_series_all_have_their_own_colour():
@@ -66,8 +70,8 @@ def test_a_caption_from_the_ledger_names_data_protocol_and_seeds():
 def test_interval_is_that_of_students_t():
     values = [0.1, 0.3, 0.35, 0.2]
     low, high = ttest_1samp(values, 0).confidence_interval(0.95)
-    assert style.interval(values) == pytest.approx((high - low) / 2)
-    assert np.isnan(style.interval([0.1]))
+    assert half_width(values) == pytest.approx((high - low) / 2)
+    assert np.isnan(half_width([0.1]))
 
 
 def test_a_table_without_a_column_or_row_is_refused():

@@ -1,7 +1,5 @@
 """The numbers behind figures are those of the data set, the ranking, the maps."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -173,23 +171,6 @@ def test_pixel_distances_order_pairs_by_what_they_share(dataset):
     pairs = tables.pixel_distances(dataset, cache.array, pairs=300)
     assert [len(values) for pair in pairs.values() for values in pair] == [300] * 4
     assert np.median(pairs["same modality"][0]) < np.median(pairs["across modalities"][1])
-
-
-def test_thinned_runs_are_put_beside_those_with_all_images():
-    def recipe(modality=None, images=1.0, identities=1.0):
-        thinning = SimpleNamespace(modality=modality, images=images, identities=identities)
-        return SimpleNamespace(thinning=None if modality is None else thinning)
-
-    recipes = {"all": recipe(), "visible 1/2": recipe(0, 0.5), "infrared 1/4 of people": recipe(1, identities=0.25)}
-    rows = pd.DataFrame({"variant": ["all", "visible 1/2", "infrared 1/4 of people"], "method": "maum", "seed": 0})
-    table = tables.thinned(rows.assign(mAP=[0.4, 0.3, 0.2]), recipes)
-    found = {tuple(record) for record in table.itertuples(index=False)}
-    assert found == {
-        ("maum", 0, "visible images", 1.0, 0.4),
-        ("maum", 0, "visible images", 0.5, 0.3),
-        ("maum", 0, "infrared identities", 1.0, 0.4),
-        ("maum", 0, "infrared identities", 0.25, 0.2),
-    }
 
 
 def sketches_and_photos(photos: int) -> ReIDDataset:

@@ -1,6 +1,7 @@
 """A data set that trains in a blink: people as stripes of two colours, which infrared shows in other shades."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-from reidlib import models, recipes, training
+from reidlib import methods, training
 from reidlib.data import ReIDDataset, sysu
-from reidlib.models.baseline import Baseline
-from reidlib.recipes import Recipe
+from reidlib.methods import Recipe, registry
+from reidlib.methods.baseline.model import Baseline
 
 HEIGHT, WIDTH = 32, 16
 TRAIN_PIDS, TEST_PIDS = range(1, 17), range(101, 105)
@@ -74,13 +75,6 @@ def dataset(tree: Path) -> ReIDDataset:
 
 
 @pytest.fixture
-def recipe() -> Recipe:
-    """Four epochs of twelve steps, with a row of the history for every second."""
-    sizes = {"height": HEIGHT, "width": WIDTH, "identities": 4, "images": 2, "epochs": 4, "validation_share": 0.25}
-    return recipes.get("baseline", dataset="sysu", profile="ci").replace(**sizes)
-
-
-@pytest.fixture
 def maum(recipe: Recipe) -> Recipe:
     """The same with MAUM-P, its memory filling from the second epoch on."""
     options = {"parts": True, "stripes": 2, "memory_length": 3, "memory_interval": 5, "memory_start_epoch": 1}
@@ -97,7 +91,7 @@ def fienet(recipe: Recipe) -> Recipe:
 @pytest.fixture
 def idkl(recipe: Recipe) -> Recipe:
     """The same with IDKL, all its components."""
-    own = recipes.get("idkl", dataset="sysu", profile="ci")
+    own = methods.recipe("idkl", dataset="sysu", profile="ci")
     return recipe.replace(method="idkl", model=own.model, loss_weights=own.loss_weights)
 
 
@@ -131,7 +125,8 @@ def method(monkeypatch: pytest.MonkeyPatch) -> Callable:
                 type(self).step += 1
                 return change(self.step, super().losses(outputs, pids, modality))
 
-        monkeypatch.setitem(models.MODELS, "baseline", Changed)
+        changed = replace(methods.get("baseline"), model=Changed)
+        monkeypatch.setitem(registry._registered, "baseline", changed)
 
     return install
 

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from reidlib import checkpoints, models
-from reidlib.checkpoints import State, build_model, restore, save, short_digest
+from reidlib import methods
+from reidlib.training import checkpoints
+from reidlib.training.checkpoints import State, build_model, restore, save, short_digest
 
 
 @pytest.fixture
 def state() -> State:
-    model = models.build("baseline", num_ids=3, backbone="tiny").to(memory_format=torch.channels_last)
+    model = methods.build("baseline", num_ids=3, backbone="tiny").to(memory_format=torch.channels_last)
     recipe = {"epochs": 4, "height": 32, "width": 16}
     history = [{"epoch": 1, "loss": 0.1 + 0.2}]
     return State(recipe, model.arguments, [5, 6, 9], 1, model.state_dict(), {"state": {}}, {}, history)

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 import reidlib
-from reidlib import evaluation, profiles, recipes, runs, training
+from reidlib import evaluation, methods, profiles, training
 from reidlib.data import Augmentation, ReIDDataset
 from reidlib.data.registry import READERS
-from reidlib.models.auxiliary import KINDS
-from reidlib.recipes import Recipe
-from reidlib.recipes.dalnet import RECIPES
+from reidlib.methods import Recipe
+from reidlib.methods.dalnet.auxiliary import KINDS
+from reidlib.methods.dalnet.recipes import RECIPES
+from reidlib.training import runs
 
 
 def open_twin(twin: Callable[..., Path], name: str) -> ReIDDataset:
@@ -58,18 +59,18 @@ def test_every_ablation_is_a_changed_weight_or_switch(dalnet: Recipe, dataset: R
 
 
 def test_recipes_have_the_budget_of_the_baseline_on_twins() -> None:
-    assert {dataset for method, dataset in recipes.METHODS if method == "dalnet"} == set(RECIPES)
+    assert set(methods.get("dalnet").recipes) == set(RECIPES)
     for dataset in RECIPES:
-        assert recipes.get("baseline", dataset=dataset, profile="screen").augmentation.erase == 0
+        assert methods.recipe("baseline", dataset=dataset, profile="screen").augmentation.erase == 0
         for profile in profiles.PROFILES.keys() - {"paper"}:
-            own, other = (recipes.get(method, dataset=dataset, profile=profile) for method in ("dalnet", "baseline"))
+            own, other = (methods.recipe(method, dataset=dataset, profile=profile) for method in ("dalnet", "baseline"))
             same = {name: getattr(other, name) for name in ("method", "model", "loss_weights")}
             assert Recipe.from_dict({**own.to_dict(), **same, "model": dict(same["model"])}) == other
 
 
 def test_paper_recipe_has_the_input_of_the_baseline() -> None:
     for dataset in RECIPES:
-        own, other = (recipes.get(method, dataset=dataset, profile="paper") for method in ("dalnet", "baseline"))
+        own, other = (methods.recipe(method, dataset=dataset, profile="paper") for method in ("dalnet", "baseline"))
         shared = ("backbone", "weights", "height", "width", "identities", "images", "validation_share", "augmentation")
         assert {name: getattr(own, name) for name in shared} == {name: getattr(other, name) for name in shared}
         assert own.augmentation == Augmentation(flip=0.5, pad=10) and own.optimiser == "adamw"
@@ -79,7 +80,7 @@ def test_paper_recipe_has_the_input_of_the_baseline() -> None:
 @pytest.mark.parametrize("name", ["pku-sketch", "shoe"])
 def test_notebook_profile_runs_on_the_twin(twin, name: str) -> None:
     dataset = open_twin(twin, name)
-    run = training.fit(recipes.get("dalnet", dataset=name, profile="ci"), dataset, progress=False)
+    run = training.fit(methods.recipe("dalnet", dataset=name, profile="ci"), dataset, progress=False)
     assert run.finished and np.isfinite(run.history["loss"]).all() and len(run.validation)
     learned = dict(run.model.generator.named_parameters())
     assert (learned["xdog.change"] != 0).all() and learned["refiner.decoder.2.weight"].abs().min() > 0
@@ -96,7 +97,7 @@ def test_one_sketch_of_each_identity_trains_stably(twin) -> None:
     dataset = open_twin(twin, "pku-sketch")
     sketches = dataset.frame[dataset.frame["modality"] == 1]
     assert (sketches.groupby("pid").size() == 1).all()
-    recipe = recipes.get("dalnet", dataset="pku-sketch", profile="ci")
+    recipe = methods.recipe("dalnet", dataset="pku-sketch", profile="ci")
     run = training.fit(
         recipe.replace(images=1, identities=8, epochs=6, warmup=1, validate_every=6), dataset, progress=False
     )

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from reidlib import devices
+from reidlib.training import devices
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 

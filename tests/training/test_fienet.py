@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 import reidlib
-from reidlib import evaluation, profiles, recipes, runs, training
+from reidlib import evaluation, methods, profiles, training
 from reidlib.data import Augmentation, ReIDDataset
-from reidlib.recipes import Recipe
+from reidlib.methods import Recipe
+from reidlib.training import runs
 
 DATASETS = ("sysu", "regdb", "llcm")
 
@@ -59,7 +60,7 @@ def test_every_ablation_is_a_changed_weight_or_option(fienet: Recipe, dataset: R
 @pytest.mark.parametrize("dataset", DATASETS)
 @pytest.mark.parametrize("profile", ["ci", "screen", "cpu", "gpu"])
 def test_recipe_on_twins_is_the_baseline_s_with_the_centre_terms(dataset: str, profile: str) -> None:
-    fienet, baseline = (recipes.get(method, dataset=dataset, profile=profile) for method in ("fienet", "baseline"))
+    fienet, baseline = (methods.recipe(method, dataset=dataset, profile=profile) for method in ("fienet", "baseline"))
     assert fienet.loss_weights == {**baseline.loss_weights, "intra": 1.0, "inter": 1.0}
     assert fienet.replace(method="baseline", **OFF) == baseline
 
@@ -74,14 +75,14 @@ def test_paper_recipe(dataset: str) -> None:
         **{"loss_weights": {"identity": 1, "triplet": 1, "intra": 1, "inter": 1}},
         **{"model": {"triplet": "weighted", "label_smoothing": 0}},
     }
-    recipe = recipes.get("fienet", dataset=dataset, profile="paper")
+    recipe = methods.recipe("fienet", dataset=dataset, profile="paper")
     assert {name: getattr(recipe, name) for name in expected} == expected
 
 
 @pytest.mark.parametrize("profile", profiles.PROFILES)
 def test_modules_learn_at_the_full_rate(profile: str) -> None:
-    recipe = recipes.get("fienet", profile=profile)
-    model = reidlib.models.build("fienet", num_ids=3, backbone="tiny", **recipe.model)
+    recipe = methods.recipe("fienet", profile=profile)
+    model = reidlib.methods.build("fienet", num_ids=3, backbone="tiny", **recipe.model)
     inner, outer = training.make_optimiser(recipe, model).param_groups
     assert (inner["rate"], outer["rate"]) == (recipe.backbone_rate, 1)
     modules = {id(parameter) for part in (model.pfam, model.mpim) for parameter in part.parameters()}
@@ -92,7 +93,7 @@ def test_modules_learn_at_the_full_rate(profile: str) -> None:
 @pytest.mark.parametrize("name", DATASETS)
 def test_notebook_profile_runs_on_the_twin(twin, name: str) -> None:
     dataset = reidlib.data.open(name, root=twin(name), **({"split": 1} if name == "regdb" else {}))
-    run = training.fit(recipes.get("fienet", dataset=name, profile="ci"), dataset, progress=False)
+    run = training.fit(methods.recipe("fienet", dataset=name, profile="ci"), dataset, progress=False)
     assert run.finished and len(run.validation) >= 1
     result = evaluation.evaluate(run.model, dataset, evaluation.protocols.get(name))
     assert result.is_twin and 0 < result.mean_average_precision <= 1

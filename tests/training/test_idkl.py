@@ -5,13 +5,15 @@ import pytest
 import torch
 
 import reidlib
-from reidlib import evaluation, profiles, recipes, runs, studies, training
+from reidlib import evaluation, methods, profiles, training
 from reidlib.data import Augmentation, ReIDDataset
-from reidlib.losses.idkl import released_weights
-from reidlib.models.idkl import CONFUSERS
-from reidlib.recipes import Recipe
-from reidlib.recipes import idkl as own
-from reidlib.studies.idkl import OF_STREAMS
+from reidlib.experiments import studies
+from reidlib.methods import Recipe
+from reidlib.methods.idkl import recipes as own
+from reidlib.methods.idkl.losses import released_weights
+from reidlib.methods.idkl.model import CONFUSERS
+from reidlib.methods.idkl.studies import OF_STREAMS
+from reidlib.training import runs
 
 DATASETS = ("sysu", "regdb", "llcm")
 
@@ -39,7 +41,7 @@ def test_released_preset_trains_on_the_batches_of_the_sampler(idkl: Recipe, data
 
 LADDER = {
     name: {part: value for part, value in changes.items() if part != "method"}
-    for name, changes in studies.STUDIES["idkl-ladder"].variants.items()
+    for name, changes in studies.registered()["idkl-ladder"].variants.items()
     if changes and name != "+ MDR"
 }
 SWITCHES = [
@@ -79,7 +81,7 @@ def test_an_idle_stream_changes_nothing_in_the_other(idkl: Recipe, dataset: ReID
 @pytest.mark.parametrize("dataset", DATASETS)
 @pytest.mark.parametrize("profile", ["ci", "screen", "cpu", "gpu"])
 def test_budget_is_that_of_the_baseline(dataset: str, profile: str) -> None:
-    idkl, baseline = (recipes.get(method, dataset=dataset, profile=profile) for method in ("idkl", "baseline"))
+    idkl, baseline = (methods.recipe(method, dataset=dataset, profile=profile) for method in ("idkl", "baseline"))
     shared = {name: value for name, value in idkl.to_dict().items() if name not in ("method", "model", "loss_weights")}
     assert shared == {name: baseline.to_dict()[name] for name in shared}
 
@@ -92,7 +94,7 @@ def test_paper_recipe_is_that_of_the_released_code() -> None:
     }
     sizes = {"sysu": (384, 144, 12), "regdb": (256, 128, 6), "llcm": (384, 144, 12)}
     for dataset, size in sizes.items():
-        recipe = recipes.get("idkl", dataset=dataset, profile="paper")
+        recipe = methods.recipe("idkl", dataset=dataset, profile="paper")
         assert {name: getattr(recipe, name) for name in expected} == expected
         assert (recipe.height, recipe.width, recipe.identities) == size
         weights = dict(recipe.loss_weights)
@@ -107,7 +109,7 @@ def test_paper_recipe_is_that_of_the_released_code() -> None:
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_on_twins_predictions_are_pulled_together_less(dataset: str) -> None:
     full, *others = (
-        recipes.get("idkl", dataset=dataset, profile=name) for name in ("paper", "ci", "screen", "cpu", "gpu")
+        methods.recipe("idkl", dataset=dataset, profile=name) for name in ("paper", "ci", "screen", "cpu", "gpu")
     )
     expected = {**full.loss_weights, "csa": full.loss_weights["csa"] / 4, "mdr": full.loss_weights["mdr"] / 10}
     for recipe in others:
@@ -117,7 +119,7 @@ def test_on_twins_predictions_are_pulled_together_less(dataset: str) -> None:
 @pytest.mark.parametrize("dataset", DATASETS)
 @pytest.mark.parametrize("profile", profiles.PROFILES)
 def test_released_recipe_has_the_weights_of_its_batch(dataset: str, profile: str) -> None:
-    recipe = own.released(recipes.get("idkl", dataset=dataset, profile=profile))
+    recipe = own.released(methods.recipe("idkl", dataset=dataset, profile=profile))
     weights, graphs = released_weights(2 * recipe.identities * recipe.images), dataset != "regdb"
     assert recipe.model["preset"] == "released"
     assert recipe.model["graph_alignment"] == graphs * weights.tgsa_intra
@@ -130,7 +132,7 @@ def test_released_recipe_has_the_weights_of_its_batch(dataset: str, profile: str
 @pytest.mark.parametrize("name", DATASETS)
 def test_notebook_profile_runs_on_the_twin(twin, name: str) -> None:
     dataset = reidlib.data.open(name, root=twin(name), **({"split": 1} if name == "regdb" else {}))
-    run = training.fit(recipes.get("idkl", dataset=name, profile="ci"), dataset, progress=False)
+    run = training.fit(methods.recipe("idkl", dataset=name, profile="ci"), dataset, progress=False)
     assert run.finished and len(run.validation) == 3 and 0 <= run.model.active_hinges["entropy"] <= 1
     result = evaluation.evaluate(run.model, dataset, evaluation.protocols.get(name))
     assert result.is_twin and 0 < result.mean_average_precision <= 1

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 import reidlib
-from reidlib import recipes, runs, training
+from reidlib import methods, training
 from reidlib.data import PKSampler, ReIDDataset
-from reidlib.recipes import Recipe
-from reidlib.validation import split
+from reidlib.methods import Recipe
+from reidlib.training import runs
+from reidlib.training.validation import split
 
 
 def test_stopped_and_resumed_equals_uninterrupted(maum: Recipe, dataset: ReIDDataset, same_weights, tmp_path) -> None:
@@ -50,7 +51,7 @@ def test_every_ablation_is_a_changed_weight_or_switch(maum: Recipe, dataset: ReI
 @pytest.mark.parametrize("name", ["sysu", "regdb", "llcm"])
 def test_copies_of_the_ci_recipe_are_a_quarter_of_an_epoch_apart(twin, name: str) -> None:
     dataset = reidlib.data.open(name, root=twin(name), **({"split": 1} if name == "regdb" else {}))
-    recipe = recipes.get("maum", dataset=name, profile="ci")
+    recipe = methods.recipe("maum", dataset=name, profile="ci")
     part = split(dataset, recipe.validation_share)
     modality = dataset.frame["modality"].to_numpy()[part.rows]
     sampler = PKSampler(part.labels, modality, identities=recipe.identities, images=recipe.images)
@@ -61,7 +62,7 @@ def test_copies_of_the_ci_recipe_are_a_quarter_of_an_epoch_apart(twin, name: str
 @pytest.mark.parametrize("parts", [False, True], ids=["MAUM-G", "MAUM-P"])
 def test_notebook_profile_runs_on_the_twin(ci_twin: Path, parts: bool) -> None:
     dataset = reidlib.data.open("sysu", root=ci_twin)
-    recipe = recipes.get("maum", dataset="sysu", profile="ci").replace(model={"parts": parts})
+    recipe = methods.recipe("maum", dataset="sysu", profile="ci").replace(model={"parts": parts})
     run = training.fit(recipe, dataset, progress=False)
     assert run.finished and run.model.memory_filled == 8 and len(run.validation) == 3
 
@@ -72,7 +73,7 @@ def test_notebook_profile_runs_on_the_twin(ci_twin: Path, parts: bool) -> None:
 def test_paper_recipe_takes_a_step_at_its_size(ci_twin: Path, monkeypatch: pytest.MonkeyPatch, parts: bool) -> None:
     dataset = reidlib.data.open("sysu", root=ci_twin)
     smaller_batch = {"weights": None, "epochs": 1, "warmup": 1, "milestones": (), "identities": 2, "images": 2}
-    recipe = recipes.get("maum", dataset="sysu", profile="paper").replace(**smaller_batch, model={"parts": parts})
+    recipe = methods.recipe("maum", dataset="sysu", profile="paper").replace(**smaller_batch, model={"parts": parts})
     monkeypatch.setattr(training.PKSampler, "__len__", lambda self: 1)
     run = training.fit(recipe, dataset, progress=False)
     assert list(run.history["step"]) == [1] and run.model.image_size == (384, 144)

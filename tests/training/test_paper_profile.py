@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import reidlib
-from reidlib import evaluation, recipes, training
+from reidlib import evaluation, methods, training
 from reidlib.data import ReIDDataset, sysu
 from reidlib.data.registry import READERS
 
@@ -45,7 +45,7 @@ def few(ci_twin: Path) -> ReIDDataset:
 @pytest.mark.integration
 @pytest.mark.parametrize(("method", "model"), METHODS.values(), ids=METHODS)
 def test_a_step_and_an_evaluation(few: ReIDDataset, monkeypatch: pytest.MonkeyPatch, method: str, model: dict) -> None:
-    recipe = recipes.get(method, dataset="sysu", profile="paper")
+    recipe = methods.recipe(method, dataset="sysu", profile="paper")
     assert (recipe.backbone, recipe.weights) == ("resnet50", "imagenet")
     monkeypatch.setattr(training.PKSampler, "__len__", lambda self: 1)
     once = {"weights": None, "epochs": 1, "warmup": 1, "milestones": (), **SMALLER_BATCH.get(method, {})}
@@ -76,7 +76,7 @@ def test_a_step_and_an_evaluation_on_sketches(
     twin: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, method: str, name: str
 ) -> None:
     dataset = reidlib.data.open(name, root=twin(name), **({"split": 1} if READERS[name].splits else {}))
-    recipe = recipes.get(method, dataset=name, profile="paper")
+    recipe = methods.recipe(method, dataset=name, profile="paper")
     assert (recipe.backbone, recipe.weights) == ("resnet50", "imagenet")
     assert (recipe.height, recipe.width) == SKETCHES[name]
     monkeypatch.setattr(training.PKSampler, "__len__", lambda self: 1)

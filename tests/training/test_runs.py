@@ -10,9 +10,10 @@ import pytest
 import torch
 
 import reidlib
-from reidlib import runs, training
+from reidlib import training
 from reidlib.data import ReIDDataset
-from reidlib.recipes import Recipe
+from reidlib.methods import Recipe
+from reidlib.training import runs
 
 
 def test_folder_tells_recipes_and_data_apart(recipe: Recipe, dataset: ReIDDataset, monkeypatch, tmp_path) -> None:

@@ -11,11 +11,12 @@ import pytest
 import torch
 
 import reidlib
-from reidlib import evaluation, models, recipes, runs, training
+from reidlib import evaluation, methods, training
 from reidlib.data import Augmentation, ImageCache, ReIDDataset
-from reidlib.models.baseline import Baseline
-from reidlib.recipes import Recipe
-from reidlib.validation import split
+from reidlib.methods import Recipe
+from reidlib.methods.baseline.model import Baseline
+from reidlib.training import runs
+from reidlib.training.validation import split
 
 
 def test_it_learns(fit) -> None:
@@ -198,7 +199,7 @@ def test_recipe_of_another_data_set_is_refused(dataset: ReIDDataset, recipe: Rec
 
 
 def test_step_schedule_is_that_of_agw() -> None:
-    recipe = recipes.get("baseline", profile="paper")
+    recipe = methods.recipe("baseline", profile="paper")
     expected = [(epoch + 1) / 10 for epoch in range(10)] + [1] * 10 + [0.1] * 30 + [0.01] * 31
     for moment in (0.01, 0.99):
         assert [training.schedule(recipe, epoch + moment) for epoch in range(81)] == pytest.approx(expected)
@@ -212,7 +213,7 @@ def test_cosine_schedule_rises_and_falls(recipe: Recipe) -> None:
 
 
 def test_optimiser_has_every_parameter_once_and_two_rates(recipe: Recipe, fit) -> None:
-    model = models.build("baseline", num_ids=3, backbone="tiny")
+    model = methods.build("baseline", num_ids=3, backbone="tiny")
     recipe = recipe.replace(optimiser="sgd", learning_rate=0.1, backbone_rate=0.1, weight_decay=0.02)
     optimiser = training.make_optimiser(recipe, model)
     backbone, head = (group["params"] for group in optimiser.param_groups)
@@ -249,8 +250,8 @@ sys.path.insert(0, {tests!r})
 from conftest import open_stripes
 from pathlib import Path
 from reidlib import training
-from reidlib.models.baseline import Baseline
-from reidlib.recipes import Recipe
+from reidlib.methods.baseline.model import Baseline
+from reidlib.methods import Recipe
 
 losses, steps = Baseline.losses, 0
 
@@ -298,7 +299,7 @@ from conftest import open_stripes
 import torch.distributed as dist
 from reidlib import evaluation, training
 from reidlib.data import ImageCache
-from reidlib.recipes import Recipe
+from reidlib.methods import Recipe
 
 seen, tensor = [], ImageCache.tensor
 ImageCache.tensor = lambda self, rows, device=None: seen.append(rows) or tensor(self, rows, device)
@@ -345,7 +346,7 @@ def test_two_processes_train_one_model(name: str, thinning, request, dataset, tr
 @pytest.mark.integration
 def test_notebook_profile_runs_on_the_twin(ci_twin: Path, tmp_path: Path) -> None:
     dataset = reidlib.data.open("sysu", root=ci_twin)
-    run = training.fit(recipes.get("baseline", dataset="sysu", profile="ci"), dataset, progress=False)
+    run = training.fit(methods.recipe("baseline", dataset="sysu", profile="ci"), dataset, progress=False)
     assert run.folder.is_relative_to(tmp_path / "runs") and run.environment["dataset"]["twin_version"]
     result = evaluation.evaluate(run.model, dataset, evaluation.protocols.get("sysu"))
     assert result.is_twin and len(result.trials) == 10
@@ -357,7 +358,7 @@ def test_notebook_profile_runs_on_the_twin(ci_twin: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize("method", ["baseline", "maum"])
 def test_methods_train_on_a_thinned_twin(ci_twin: Path, method: str, modality: int, share: dict) -> None:
     dataset = reidlib.data.open("sysu", root=ci_twin)
-    recipe = recipes.get(method, profile="ci").replace(thinning={"modality": modality, **share})
+    recipe = methods.recipe(method, profile="ci").replace(thinning={"modality": modality, **share})
     run = training.fit(recipe, dataset, stop_after=1, progress=False)
     part = split(dataset, recipe.validation_share)
     halves = dataset.frame["modality"].to_numpy()[part.rows]
@@ -369,7 +370,7 @@ def test_methods_train_on_a_thinned_twin(ci_twin: Path, method: str, modality: i
 @pytest.mark.integration
 def test_paper_recipe_takes_a_step_and_is_evaluated(ci_twin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = reidlib.data.open("sysu", root=ci_twin)
-    recipe = recipes.get("baseline", dataset="sysu", profile="paper").replace(weights=None, epochs=1, warmup=1)
+    recipe = methods.recipe("baseline", dataset="sysu", profile="paper").replace(weights=None, epochs=1, warmup=1)
     sampler = training.PKSampler
     monkeypatch.setattr(sampler, "__len__", lambda self: 1)
     run = training.fit(recipe, dataset, progress=False)

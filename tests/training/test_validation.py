@@ -6,7 +6,7 @@ import torch
 
 from reidlib.data import ReIDDataset, normalise, sysu
 from reidlib.evaluation import rank
-from reidlib.validation import split, validate
+from reidlib.training.validation import split, validate
 
 PIDS = np.arange(1, 17)
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 import reidlib.data
 from reidlib.evaluation import pair_distances, protocols, rank, retrieve, score
-from reidlib.synthetic import market_sketch as twin
+from reidlib.twins import market_sketch as twin
 
 SINGLE, MULTI = protocols.get("market-sketch-1k"), protocols.get("market-sketch-1k", queries="multi")
 

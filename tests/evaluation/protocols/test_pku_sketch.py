@@ -7,7 +7,7 @@ import torch
 import reidlib.data
 from reidlib.data import pku_sketch
 from reidlib.evaluation import protocols, rank, score
-from reidlib.synthetic import pku_sketch as twin
+from reidlib.twins import pku_sketch as twin
 
 
 @pytest.fixture(scope="module")

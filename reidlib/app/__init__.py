@@ -1,0 +1,5 @@
+"""What is started by name: the command line, the runner of notebooks, committed figures, the front page."""
+
+from reidlib import submodules
+
+__getattr__, __dir__ = submodules(__name__, __path__)

@@ -1,0 +1,68 @@
+"""README's results, written from the published ledger and never typed: `make results`.
+
+``make publish`` writes them as well. A test holds the front page to ``reidlib/published/ledger.csv``.
+"""
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BEGIN, END = "<!-- results: written by `make results` -->", "<!-- end of results -->"
+PROFILES = ("paper", "gpu", "cpu")  # numbers of the smaller ones are for curves, not for the front page
+
+
+def insert(page: Path, block: str) -> None:
+    """Write a block of lines in the place of what stands between its first and its last line in a page.
+
+    Raises:
+        ValueError: the page lacks one of these two lines; it is left as it is.
+    """
+    begin, *_, end = block.splitlines()
+    text = page.read_text(encoding="utf-8")
+    start, stop = text.find(begin), text.find(end)
+    if start < 0 or stop < start:
+        raise ValueError(f"{page.name} lacks the lines {begin!r} and {end!r}, between which a part of it is written")
+    page.write_text(text[:start] + block + text[stop + len(end) :], encoding="utf-8")
+
+
+def results(path: str | Path) -> str:
+    """The benchmark and the verdicts on the claims in Markdown, with the lines that mark their place.
+
+    Verdicts are words without their numbers, which stand in notebook 09: so the page does not depend on the last digit
+    of a bootstrap.
+
+    Args:
+        path: of a ledger, with the other tables beside it.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`reidlib.experiments.ledger.table` and
+            :func:`reidlib.experiments.claims.verdict`.
+    """
+    from reidlib.experiments import benchmark, claims
+
+    blocks = []
+    for heading, part in benchmark.places(benchmark.table(path, profile=PROFILES)):
+        shown = benchmark.readable(part).reset_index()
+        blocks += [f"**{heading}**", _table(shown.columns, shown.to_numpy())]
+    found = claims.verdicts(path)
+    rows = [(each.claim.name, each.claim.paper, each.claim.statement, each.word, each.runs or "") for each in found]
+    blocks.append(_table(("claim", "paper", "what it says", "verdict", "runs"), rows))
+    return f"{BEGIN}\n" + "\n\n".join(blocks) + f"\n{END}"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def main(root: Path = ROOT) -> None:
+    """The command line; ends with exit status 1 and the reason on stderr if something failed."""
+    try:
+        insert(root / "README.md", results(root / "reidlib" / "published" / "ledger.csv"))
+    except (OSError, ValueError) as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

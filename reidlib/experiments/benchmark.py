@@ -1,0 +1,134 @@
+"""The benchmark: every method and its baselines on a data set, from the ledger.
+
+A *model* here is a variant of one of the registered comparisons (``maum-comparison`` and its like): each method as in
+its recipe, the baseline of equal budget, and those that are trained longer or have as many parameters. A method without
+a comparison of its own is there with its recipe. Rows are of one
+data set, real or a twin, one profile and one protocol; nothing of these is ever mixed, and published numbers are
+another table (:mod:`reidlib.evaluation.published`). Scores are fractions, in :func:`tables` per cent.
+"""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from reidlib import methods
+from reidlib.data.registry import READERS
+from reidlib.evaluation.published import Comparison
+from reidlib.experiments import ledger, studies
+from reidlib.experiments.comparison import most_common_code
+from reidlib.methods import Recipe
+
+PLACE = ["dataset", "source", "profile", "protocol", "reranking", "trials"]  # what a table is of
+METRICS = ("rank-1", "mAP", "mINP")
+
+
+def models(dataset: str, profile: str) -> dict[str, Recipe]:
+    """Label → recipe of all models that have a recipe for the data set; the reference and its variants first.
+
+    Raises:
+        ValueError: an unknown profile, or no recipe for the data set; the message lists the known.
+    """
+    reference = methods.reference().name
+    found = {reference: methods.recipe(reference, dataset=dataset, profile=profile)}
+    for method in methods.registered(controls=False).values():
+        if dataset not in method.recipes or method.is_reference:
+            continue
+        plain = {method.title: methods.recipe(method.name, dataset=dataset, profile=profile)}
+        compared = method.comparison and studies.get(method.comparison, dataset=dataset, profile=profile)
+        for label, recipe in (compared or plain).items():
+            label = f"{reference}, {recipe.epochs} epochs" if label == f"{reference}, trained longer" else label
+            found.setdefault(label, recipe)
+    return dict(sorted(found.items(), key=lambda model: reference not in model[1].method))
+
+
+def results(path: str | Path | None = None, **filters: object) -> pd.DataFrame:
+    """The rows of the ledger that are of a model, by data set, profile and model, with ``model`` as their first column.
+
+    Of each model in one place, only runs of one version of the code count: that of most rows, or the last of several
+    such. Rows of profile ``ci``, whose numbers mean nothing, are left out.
+
+    Args:
+        path, filters: as in :func:`reidlib.experiments.ledger.table`.
+
+    Raises:
+        ValueError, FileNotFoundError: as :func:`reidlib.experiments.ledger.table`.
+    """
+    every = ledger.table(path, latest=True, **{"error": None, **filters})
+    parts, present = [every[:0].assign(model="")], set(every[["dataset", "profile"]].itertuples(index=False, name=None))
+    for dataset, profile in itertools.product(READERS, ("paper", "gpu", "cpu", "screen")):
+        of_place = every[(every["dataset"] == dataset) & (every["profile"] == profile)]
+        for label, recipe in (models(dataset, profile) if (dataset, profile) in present else {}).items():
+            digests = {recipe.replace(seed=int(seed)).digest for seed in of_place["seed"].unique()}
+            rows = of_place[of_place["recipe"].isin(digests)]
+            parts += [most_common_code(part).assign(model=label) for _, part in rows.groupby(PLACE, sort=False)]
+    rows = pd.concat(parts, ignore_index=True)
+    return rows[["model", *every.columns]]
+
+
+def table(path: str | Path | None = None, **filters: object) -> pd.DataFrame:
+    """A row for each model in each place; arguments and errors as :func:`results`.
+
+    Returns:
+        The columns of ``PLACE``; ``model`` and ``method``; for each of ``METRICS`` its mean over the runs and, as
+        ``"<metric> std"``, its deviation over them (of a sample; NaN for a single run), as fractions; ``runs``,
+        ``seeds`` and ``splits``, how many (``splits`` is 0 where there is but one); ``parameters`` and ``epochs``;
+        ``step_seconds``, the median over the runs, and ``step_ratio``, that over the baseline's (NaN unless all runs of
+        both were made on the same device with the same number of threads), and ``time_ratio``, that of whole trainings
+        (by epochs, which are equally long); ``machine``, device and threads.
+    """
+    lines, reference = [], methods.reference().name
+    for place, of_place in results(path, **filters).groupby(PLACE, sort=False):
+        clocks = {}
+        for model, rows in of_place.groupby("model", sort=False):
+            machines = sorted({f"{row.device}, {row.threads} thread(s)" for row in rows.itertuples()})
+            epochs = int(rows["epochs"].iloc[0])
+            clocks[model] = machines, rows["step_seconds"].median(), epochs
+            usual, step, usual_epochs = clocks.get(reference, ([], float("nan"), 1))
+            scores = {metric: rows[metric].mean() for metric in METRICS}
+            scores |= {f"{metric} std": rows[metric].std() for metric in METRICS}
+            ratio = clocks[model][1] / step if len(machines) == 1 and machines == usual else float("nan")
+            lines.append(
+                dict(zip(PLACE, place, strict=True))
+                | {"model": model, "method": rows["method"].iloc[0], **scores, "runs": len(rows)}
+                | {"seeds": rows["seed"].nunique(), "splits": rows["split"].nunique()}
+                | {"parameters": int(rows["parameters"].iloc[0]), "epochs": epochs}
+                | {"step_seconds": clocks[model][1], "step_ratio": ratio, "time_ratio": ratio * epochs / usual_epochs}
+                | {"machine": "; ".join(machines)}
+            )
+    columns = [*PLACE, "model", "method", *METRICS, *(f"{metric} std" for metric in METRICS)]
+    columns += ["runs", "seeds", "splits", "parameters", "epochs"]
+    columns += ["step_seconds", "step_ratio", "time_ratio", "machine"]
+    return pd.DataFrame(lines, columns=columns)
+
+
+def places(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The parts of :func:`table` that may be read as one table, each with its heading."""
+    for (dataset, source, profile, protocol, reranking, trials), part in rows.groupby(PLACE, sort=False):
+        title = READERS[dataset].title if dataset in READERS else dataset
+        data = "real data" if source == "real" else f"synthetic {source}"
+        rules = f"{protocol}, {trials} galleries" if trials > 1 else protocol
+        yield f"{title} ({data}, {profile}) · {rules} · re-ranking: {reranking}", part
+
+
+def tables(path: str | Path | None = None, **filters: object) -> Comparison:
+    """The benchmark to read: a table for each place, means ± deviation in per cent; arguments as :func:`results`."""
+    return Comparison(tuple((heading, readable(part)) for heading, part in places(table(path, **filters))))
+
+
+def readable(part: pd.DataFrame) -> pd.DataFrame:
+    """One part of :func:`table` in words, models in the rows."""
+    shown = pd.DataFrame(index=pd.Index(part["model"], name="model"))
+    for metric in METRICS:
+        pairs = zip(part[metric], part[f"{metric} std"], strict=True)
+        shown[metric] = [f"{100 * mean:.1f}" + (f" ± {100 * std:.1f}" if std >= 0 else "") for mean, std in pairs]
+    shown["runs"] = part["runs"].to_numpy()
+    if part["splits"].any():
+        shown["splits"] = part["splits"].to_numpy()
+    shown["epochs"] = part["epochs"].to_numpy()
+    shown["parameters"] = [f"{count / 1e6:.2f} M" for count in part["parameters"]]
+    shown["step, s"] = [f"{seconds:.3f}" for seconds in part["step_seconds"]]
+    for name, ratios in (("step ÷ baseline", "step_ratio"), ("training ÷ baseline", "time_ratio")):
+        shown[name] = ["" if ratio != ratio else f"{ratio:.2f}" for ratio in part[ratios]]
+    return shown

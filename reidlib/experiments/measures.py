@@ -1,0 +1,142 @@
+"""Measures other than retrieval scores, taken on trained runs and recorded as the ledger's rows are: never typed.
+
+A *measure* is a function of a run and its data set that returns named numbers, such as cosines or probe scores. Each
+number is a row of ``runs/measures.csv`` (:func:`record`), which is published with the ledger beside it as
+``reidlib/published/measures.csv`` (:func:`reidlib.experiments.ledger.publish`); :func:`table` reads both.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from reidlib.data import ReIDDataset
+from reidlib.experiments import ledger, tables
+from reidlib.experiments.records import RUN, describe
+from reidlib.methods import registry
+from reidlib.training import runs
+
+COLUMNS = ledger.MEASURE_COLUMNS
+Measure = Callable[[runs.Run, ReIDDataset], dict[str, float]]
+KEY = [*RUN, "measure"]  # rows that agree in these were measured together
+
+
+def focus(run: runs.Run, dataset: ReIDDataset) -> dict[str, float]:
+    """How much of its maps lies on the person, in each modality, beside controls: `reidlib.explain.focus_values`."""
+    from reidlib import explain
+
+    return explain.focus_values(explain.focus_table(run.model, dataset))
+
+
+def probes(run: runs.Run, dataset: ReIDDataset) -> dict[str, float]:
+    """What linear probes read from every branch on test images: see `reidlib.explain.knowledge_values`."""
+    from reidlib import explain
+
+    return explain.knowledge_values(explain.knowledge_table(run.model, dataset))
+
+
+def cameras(run: runs.Run, dataset: ReIDDataset) -> dict[str, float]:
+    """How well every branch tells the camera, within a modality: `reidlib.explain.camera_table`, named as in probes."""
+    from reidlib import explain
+
+    return explain.knowledge_values(explain.camera_table(run.model, dataset))
+
+
+SHARED: dict[str, Measure] = {"cameras": cameras, "focus": focus, "probes": probes}
+"""Measures of any model that has branches."""
+
+
+def registered() -> dict[str, Measure]:
+    """Name → measure: those of any model, and those of each method."""
+    return SHARED | {name: measure for _, measures in registry.parts("measures") for name, measure in measures.items()}
+
+
+def take(run: runs.Run, dataset: ReIDDataset, names: Iterable[str]) -> dict[str, dict[str, float]]:
+    """Measure → name → value, in the order asked for; nothing is recorded.
+
+    Args:
+        run: finished; the model stays as it is.
+        dataset: what the run was trained on.
+        names: of measures, see :func:`registered`.
+
+    Raises:
+        ValueError: an unknown measure (the message lists the known), an unfinished run, another data set than the
+            run's, or one of the measures does not apply to the model.
+    """
+    names = list(names)
+    require_known(names)
+    ledger.require_finished(run)
+    if runs.describe(dataset) != (trained_on := run.environment["dataset"]):
+        raise ValueError(f"{run!r} was trained on other data than {dataset.title}: {trained_on}")
+    known = registered()
+    return {name: known[name](run, dataset) for name in names}
+
+
+def record(
+    run: runs.Run, dataset: ReIDDataset, names: Iterable[str], *, variant: str = "", path: str | Path | None = None
+) -> list[dict[str, Any]]:
+    """Take measures and add their rows to a table (default: that beside the local ledger); returns the rows.
+
+    Raises:
+        ValueError: as :func:`take`; the label is not one printable line; the file is no table of measures of this
+            version (it is left untouched).
+    """
+    path = local() if path is None else Path(path)
+    ledger.MEASUREMENTS.read(path)  # complains before anything is computed
+    row = describe(run.recipe, run.environment["dataset"], run.environment["code"], variant)
+    rows = [
+        {
+            column: tables.rounded({**row, "measure": measure, "name": name, "value": float(value)}.get(column))
+            for column in COLUMNS
+        }
+        for measure, values in take(run, dataset, names).items()
+        for name, value in values.items()
+    ]
+    with tables.locked(path):
+        ledger.MEASUREMENTS.append(path, rows)
+    return rows
+
+
+def table(path: str | Path | None = None, *, latest: bool = False, **filters: Any) -> pd.DataFrame:
+    """The published and the local rows together, or those of one file, in the order they were recorded in.
+
+    Of several rows of the same number of the same run one is kept: the last one, with a label if there is one.
+
+    Args:
+        path: of a table of measures.
+        latest: of the rows that the filters keep, keep those of one version of the code: of the last measured.
+        filters: column → the value, or the values, to keep, as in :func:`reidlib.experiments.ledger.table`.
+
+    Raises:
+        ValueError: an unknown column (the message lists the known), or a file that is no table of measures.
+        FileNotFoundError: there is no file at ``path``.
+    """
+    if path is not None and not Path(path).exists():
+        raise FileNotFoundError(f"there is no table of measures {path}")
+    files = [ledger.measure_file(ledger.PUBLISHED), local()] if path is None else [Path(path)]
+    rows = ledger.unique_measures(ledger.MEASUREMENTS.collect(files))
+    rows = ledger.MEASUREMENTS.select(rows, filters)
+    if latest:
+        newest = tables.last(rows, [name for name in KEY if name != "code"])[KEY]
+        rows = rows.merge(newest, on=KEY)
+    return rows.reset_index(drop=True)
+
+
+def missing(run_key: Mapping[str, str], names: Iterable[str]) -> list[str]:
+    """Those of some measures that are not recorded for a run; its key as of `reidlib.experiments.records.run_key`."""
+    names = list(names)
+    found = set(table(**run_key)["measure"]) if names else set()
+    return [name for name in names if name not in found]
+
+
+def require_known(names: Iterable[str]) -> None:
+    """Raise ``ValueError`` for the name of no measure."""
+    known = registered()
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"unknown measure {unknown[0]!r}; choose from: {', '.join(known)}")
+
+
+def local() -> Path:
+    """The table of this machine: ``measures.csv`` in :func:`reidlib.training.runs.home`."""
+    return ledger.measure_file(ledger.local())

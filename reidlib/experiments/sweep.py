@@ -1,0 +1,339 @@
+"""Many runs: every variant with every seed, trained, evaluated, measured and recorded; what is there is not repeated.
+
+:mod:`reidlib.experiments.studies` names variants, ``run`` makes their runs in the processes of this machine, ``submit``
+hands them to a cluster. A sweep that was stopped or killed goes on when it is started again, and several may run at
+once. What a run needs is one :class:`Job`, which can be sent to another process.
+"""
+
+import json
+import logging
+import multiprocessing
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import torch
+from filelock import FileLock
+from tqdm.auto import tqdm
+
+from reidlib import evaluation, training
+from reidlib.data import ReIDDataset
+from reidlib.evaluation.protocols import Protocol
+from reidlib.experiments import ledger
+from reidlib.experiments import measures as measuring
+from reidlib.experiments.records import run_key
+from reidlib.methods import Recipe
+from reidlib.training import runs
+
+if TYPE_CHECKING:
+    import submitit
+
+CLUSTERS = ("slurm", "local", "debug")
+
+_logger = logging.getLogger("reidlib")
+
+
+class Interrupted(RuntimeError):
+    """A sweep could not go on; what is finished stays, and the same call goes on from there."""
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One run of a sweep.
+
+    Attributes:
+        code: digest of the code it is to be made with.
+        measures: keys of :data:`reidlib.experiments.measures.MEASURES`, taken and recorded once it is evaluated.
+    """
+
+    variant: str
+    recipe: Recipe
+    dataset: ReIDDataset
+    protocol: Protocol
+    code: str
+    measures: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> dict[str, str]:
+        """Where its row is found: columns of the ledger and their values."""
+        return ledger.key(self.recipe, runs.describe(self.dataset), self.protocol, self.code)
+
+    @property
+    def run_key(self) -> dict[str, str]:
+        """Where its measures are found."""
+        return run_key(self.recipe, runs.describe(self.dataset), self.code)
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the ledger holds its row."""
+        return len(ledger.table(**self.key, error=None)) > 0
+
+    @property
+    def missing_measures(self) -> list[str]:
+        """Those of its measures that are not recorded yet."""
+        return measuring.missing(self.run_key, self.measures)
+
+    def is_done(self) -> bool:
+        return self.is_recorded and not self.missing_measures
+
+    def perform(self) -> None:
+        """Train, evaluate, record and measure the run, as far as that is not done nor another process does it.
+
+        If it fails, that is recorded. A measure that fails is logged; it is tried again when the sweep is.
+
+        Raises:
+            Interrupted: the code has changed, so that what this process computes is not what ``code`` says.
+        """
+        folder = runs.default_folder(self.recipe, self.dataset)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(f".{folder.name}.lock")):
+            if self.is_done():
+                return
+            if runs.code_digest(self.recipe.method, self.dataset.name) != self.code:
+                raise Interrupted("the code of reidlib has changed since the sweep began; start it again to go on")
+            is_recorded = self.is_recorded
+            try:
+                run = training.fit(self.recipe, self.dataset, self._own_folder(folder), progress=False)
+                result = None if is_recorded else evaluation.evaluate(run.model, self.dataset, self.protocol)
+            except Exception as error:
+                _logger.exception("%s, seed %d, failed; the sweep goes on", self.variant, self.recipe.seed)
+                if not is_recorded:
+                    options = {"protocol": self.protocol, "variant": self.variant}
+                    ledger.record_failure(self.recipe, self.dataset, error, **options)
+                return
+            if result is not None:
+                ledger.record(run, result, variant=self.variant)
+            self._measure(run)
+
+    def _measure(self, run: runs.Run) -> None:
+        for name in self.missing_measures:
+            try:
+                measuring.record(run, self.dataset, [name], variant=self.variant)
+            except Exception:
+                text = "measure %s of %s, seed %d, failed; the sweep goes on"
+                _logger.exception(text, name, self.variant, self.recipe.seed)
+
+    def _own_folder(self, folder: Path) -> Path:
+        """The default folder, or one beside it if that holds a run of other code, which ``fit`` would only load."""
+        begun = folder / runs.ENVIRONMENT
+        is_ours = not begun.exists() or json.loads(begun.read_text(encoding="utf-8"))["code"] == self.code
+        return folder if is_ours else folder.with_name(f"{folder.name}-{self.code[:8]}")
+
+
+def run(
+    recipes: Mapping[str, Recipe] | Iterable[tuple[str, Recipe]],
+    dataset: ReIDDataset | Sequence[ReIDDataset],
+    protocol: Protocol | Sequence[Protocol],
+    *,
+    seeds: Sequence[int] = (0, 1, 2),
+    workers: int = 1,
+    threads: int | None = None,
+    measures: Sequence[str] = (),
+) -> pd.DataFrame:
+    """Make sure that the ledger holds every variant with every seed; returns their rows, seed by seed.
+
+    A run that fails becomes a row with its ``error``; it is tried again when the sweep is.
+
+    Args:
+        recipes: label → recipe; the seeds replace the recipe's own.
+        dataset: one data set or several, such as the splits of one; each recipe is trained on those of its name.
+        protocol: one or several; each run is scored by those for its data set.
+        workers: processes that train at once. With more than one, a script must start the sweep under
+            ``if __name__ == "__main__":``.
+        threads: of torch in each; default: those of this process, shared out.
+        measures: keys of :data:`reidlib.experiments.measures.MEASURES`, taken on every run;
+            :func:`reidlib.experiments.studies.measures` finds them. One that fails is logged, and tried again when the
+            sweep is.
+
+    Raises:
+        ValueError: a label twice, an unknown measure, or recipes, data sets and protocols that do not belong together.
+        Interrupted: the code has changed meanwhile, or a worker was killed; what is finished stays.
+    """
+    jobs = plan(recipes, dataset, protocol, seeds, measures)
+    perform(jobs, workers, threads)
+    return rows(jobs)
+
+
+def plan(
+    recipes: Mapping[str, Recipe] | Iterable[tuple[str, Recipe]],
+    dataset: ReIDDataset | Sequence[ReIDDataset],
+    protocol: Protocol | Sequence[Protocol],
+    seeds: Sequence[int],
+    measures: Sequence[str] = (),
+) -> list[Job]:
+    """The jobs of a sweep, all variants with the first seed, then with the next. Raises ``ValueError`` as ``run``."""
+    named = list(recipes.items() if isinstance(recipes, Mapping) else recipes)
+    datasets = [dataset] if isinstance(dataset, ReIDDataset) else list(dataset)
+    protocols = [protocol] if isinstance(protocol, Protocol) else list(protocol)
+    if not (named and seeds and datasets and protocols):
+        raise ValueError("a sweep needs at least one recipe, one seed, one data set and one protocol")
+    known = {each.name for each in datasets}
+    for variant, recipe in named:
+        if recipe.dataset not in known:
+            there = " or ".join(map(repr, sorted(known)))
+            raise ValueError(f"{variant!r} is a recipe for data set {recipe.dataset!r}, not for {there}")
+    _require_distinct(variant for variant, _ in named)
+    measuring.require_known(measures)
+    rules = {name: [each for each in protocols if each.dataset == name] for name in known}
+    for each in datasets:
+        for rule in rules[each.name] or protocols:
+            rule.trials(each)  # what does not fit shall be said now, not after hours of training
+    pairs = {(recipe.method, recipe.dataset) for _, recipe in named}
+    codes = {pair: runs.code_digest(*pair) for pair in pairs}
+    return [
+        Job(variant, recipe.replace(seed=seed), each, rule, codes[recipe.method, recipe.dataset], tuple(measures))
+        for seed in seeds
+        for each in datasets
+        for variant, recipe in named
+        if recipe.dataset == each.name
+        for rule in rules[each.name]
+    ]
+
+
+def rows(jobs: Sequence[Job]) -> pd.DataFrame:
+    """The rows of the ledger for jobs, one each, in their order and with their labels.
+
+    The row of a job that was not performed yet is empty but for its key and label.
+    """
+    keys = pd.DataFrame([job.key for job in jobs])
+    found = keys.merge(ledger.table(), on=ledger.KEY, how="left", validate="many_to_one")
+    return found.assign(variant=[job.variant for job in jobs])[list(ledger.COLUMNS)]
+
+
+def measured(jobs: Sequence[Job]) -> pd.DataFrame:
+    """What was measured on the runs of jobs: rows of `reidlib.experiments.measures.table`, in their order."""
+    wanted = [{**job.run_key, "variant": job.variant, "measure": measure} for job in jobs for measure in job.measures]
+    wanted = pd.DataFrame(wanted, columns=[*measuring.KEY, "variant"], dtype="str").drop_duplicates()
+    found = wanted.merge(measuring.table().drop(columns="variant"), on=measuring.KEY)
+    return found[list(measuring.COLUMNS)]
+
+
+def perform(jobs: list[Job], workers: int = 1, threads: int | None = None) -> None:
+    """Perform jobs in this process, or in several; see :func:`run`."""
+    if workers < 1:
+        raise ValueError(f"workers must be at least 1, not {workers}")
+    open_jobs = [job for job in jobs if not job.is_done()]
+    threads = threads or max(1, torch.get_num_threads() // workers)
+    bar = tqdm(desc="sweep", unit="run", total=len(jobs), initial=len(jobs) - len(open_jobs), leave=False, delay=1)
+    if workers == 1:
+        with bar, _own_threads(threads):
+            for job in open_jobs:
+                job.perform()
+                bar.update()
+        return
+    context = multiprocessing.get_context("spawn")  # forked processes and threads of torch do not mix
+    parent, here = context.Pipe(duplex=False)
+    with bar, ProcessPoolExecutor(workers, context, _begin_worker, (threads, parent)) as pool:
+        try:
+            for future in as_completed([pool.submit(job.perform) for job in open_jobs]):
+                future.result()
+                bar.update()
+        except BrokenProcessPool as error:
+            raise Interrupted("a worker was killed (too little memory?); start the sweep again to go on") from error
+        except BaseException:
+            here.close()
+            raise
+
+
+def submit(
+    jobs: Sequence[Job],
+    *,
+    folder: str | Path | None = None,
+    cluster: str = "slurm",
+    threads: int | None = None,
+    **parameters: Any,
+) -> "list[submitit.Job]":
+    """Hand jobs to a cluster through submitit, as one job array; one that is done is left out.
+
+    Returns at once, with submitit's handles; :func:`rows` reads the results when they are there. Every element
+    performs one job, alone on what it was given. One that runs out of time or is preempted is queued again and goes on
+    after its last whole epoch; ``submit`` called again hands in what is still missing.
+
+    All machines must see the same clone, environment, data and run folders at the same place, on a file system whose
+    locks hold across machines (``flock``: NFS 4, Lustre mounted with ``-o flock``, BeeGFS, GPFS): through them the
+    ledger's rows are kept whole, and no run is made twice. Twins and caches are made once by whoever needs them first.
+
+    Args:
+        folder: for logs and pickled jobs; default ``submitted`` beside the runs. Not on a disk of one machine.
+        cluster: ``"slurm"``; or, to try a sweep, ``"local"`` (every job in a process of its own, all at once) or
+            ``"debug"`` (in this process, when its ``result()`` is asked for).
+        threads: of torch in each; default: what torch takes.
+        parameters: of submitit's ``AutoExecutor``, such as ``timeout_min`` (default 240), ``gpus_per_node`` (default
+            none), ``cpus_per_task``, ``mem_gb``, ``slurm_partition``, ``slurm_array_parallelism``.
+
+    Raises:
+        ModuleNotFoundError: submitit is not installed.
+        ValueError: an unknown cluster or parameter; the message lists the known.
+        OSError: this machine has no SLURM.
+    """
+    try:
+        import submitit
+    except ImportError as error:
+        raise ModuleNotFoundError("submit needs submitit: pip install 'reidlib[cluster]'") from error
+    if cluster not in CLUSTERS:
+        raise ValueError(f"unknown cluster {cluster!r}; choose one of: {', '.join(CLUSTERS)}")
+    folder = runs.home() / "submitted" if folder is None else Path(folder)
+    try:
+        executor = submitit.AutoExecutor(folder.absolute(), cluster=cluster)
+    except RuntimeError as error:
+        raise OSError(f"this machine cannot submit to {cluster}: {error}") from error
+    try:
+        executor.update_parameters(**{"timeout_min": 240, "name": "reidlib", **parameters})
+    except (NameError, AssertionError) as error:
+        raise ValueError(f"submitit does not take these parameters: {error}") from error
+    elements = [_Element(job, threads) for job in jobs if not job.is_done()]
+    return executor.submit_array(elements) if elements else []
+
+
+@dataclass(frozen=True)
+class _Element:
+    """One element of a job array."""
+
+    job: Job
+    threads: int | None
+
+    def __call__(self) -> None:
+        with _own_threads(self.threads or torch.get_num_threads()):
+            self.job.perform()
+
+    def checkpoint(self) -> "submitit.helpers.DelayedSubmission":
+        """Called by submitit before the time is up: what is to be done next is the same, from the run folder."""
+        import submitit
+
+        return submitit.helpers.DelayedSubmission(self)
+
+
+def _require_distinct(labels: Iterable[str]) -> None:
+    labels = list(labels)
+    if twice := {label for label in labels if labels.count(label) > 1}:
+        raise ValueError(f"two recipes are called {min(twice)!r}")
+
+
+@contextmanager
+def _own_threads(threads: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _begin_worker(threads: int, parent: Connection) -> None:
+    torch.set_num_threads(threads)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: Connection) -> None:
+    """A sweep that is stopped or killed takes its workers with it; else they would go on, and then wait forever."""
+    with suppress(EOFError):
+        parent.recv()  # nothing is ever sent
+    os._exit(1)

@@ -1,0 +1,130 @@
+"""Tables in CSV files that many processes add rows to: the columns are checked, and nothing is ever half written.
+
+A file is always replaced as a whole, so that a kill leaves the rows from before or those from after. Who adds rows
+holds :func:`locked` meanwhile. Git may merge two such files line by line (``merge=union``).
+"""
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from filelock import FileLock
+
+from reidlib.training import checkpoints
+
+
+@dataclass(frozen=True, eq=False)
+class Format:
+    """The columns of a kind of table.
+
+    Args:
+        name: what messages call it.
+        columns: name → type in pandas; an empty field is a missing value.
+        labels: columns of text in which an empty field is a text of no letters.
+    """
+
+    name: str
+    columns: Mapping[str, str]
+    labels: tuple[str, ...] = ()
+
+    @property
+    def header(self) -> str:
+        return ",".join(self.columns)
+
+    def append(
+        self, path: Path, rows: Iterable[Mapping[str, Any]], *, instead_of: Mapping[str, str] | None = None
+    ) -> None:
+        """Add rows to a file, which may be absent; columns that a row lacks stay empty. Needs :func:`locked`.
+
+        Args:
+            instead_of: column → text: rows that have all of these give way to the new ones.
+
+        Raises:
+            ValueError: the file is no table of this format; it is left as it is.
+        """
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([row.get(name) for name in self.columns] for row in rows)
+        kept = self.read(path)
+        if instead_of and kept:
+            stays = (self.frame(kept)[list(instead_of)] != pd.Series(instead_of)).any(axis=1)
+            kept = [line for line, does in zip(kept, stays, strict=True) if does]
+        self.write(path, [*kept, *text.getvalue().splitlines()])
+
+    def read(self, path: Path) -> list[str]:
+        """The rows of a file as they are written, once they have been found in order; none if there is no file.
+
+        Raises:
+            ValueError: the file is no table of this format; the message names the line.
+        """
+        if not path.exists():
+            return []
+        header, *lines = path.read_text(encoding="utf-8").splitlines() or [self.header]
+        if header != self.header:
+            raise ValueError(
+                f"{path} is no {self.name} of this version, and is left as it is; move it away. Its columns are "
+                f"{header[:300]!r}, not {self.header!r}"
+            )
+        for number, line in enumerate(lines, 2):
+            if len(next(csv.reader([line]), [])) != len(self.columns):
+                text = line[:200]
+                raise ValueError(f"{path}, line {number} is no row of the {self.name}; mend or remove it: {text!r}")
+        lines = [line for line in lines if line != self.header]  # a merge in git may leave a second one
+        try:
+            self.frame(lines)
+        except ValueError as error:
+            raise ValueError(f"{path} holds a value that does not fit its column: {error}") from error
+        return lines
+
+    def collect(self, files: Iterable[Path]) -> pd.DataFrame:
+        """The rows of several files, one file after another; raises ``ValueError`` as ``read``."""
+        return self.frame(line for file in files for line in self.read(file))
+
+    def write(self, path: Path, lines: Iterable[str]) -> None:
+        checkpoints.write(path, "".join(f"{line}\n" for line in [self.header, *lines]).encode())
+
+    def frame(self, lines: Iterable[str]) -> pd.DataFrame:
+        """The rows as a table with the types of the columns."""
+        text = io.StringIO("\n".join([self.header, *lines]))
+        dates = {name: "str" for name, kind in self.columns.items() if kind.startswith("datetime")}
+        missing = {name: [""] for name in self.columns if name not in self.labels}
+        rows = pd.read_csv(text, dtype={**self.columns, **dates}, keep_default_na=False, na_values=missing)
+        return rows.astype({name: self.columns[name] for name in dates})
+
+    def select(self, rows: pd.DataFrame, filters: Mapping[str, Any]) -> pd.DataFrame:
+        """The rows whose columns have the value, or one of the values, wanted; ``None`` stands for a missing value.
+
+        Raises:
+            ValueError: an unknown column; the message lists the known.
+        """
+        if unknown := [name for name in filters if name not in self.columns]:
+            raise ValueError(f"the {self.name} has no column {unknown[0]!r}; choose from: {', '.join(self.columns)}")
+        for name, wanted in filters.items():
+            values = list(wanted) if pd.api.types.is_list_like(wanted) else [wanted]
+            known = pd.Series([value for value in values if value is not None], dtype=self.columns[name])
+            rows = rows[rows[name].isin(known) | (rows[name].isna() & (None in values))]
+        return rows
+
+
+def last(rows: pd.DataFrame, columns: list[str], *preferred: pd.Series) -> pd.DataFrame:
+    """Of rows that agree in some columns, the preferred one, then that of the last date; in their order, with index."""
+    worth = pd.concat([*preferred, rows["date"]], axis=1, keys=range(len(preferred) + 1))
+    order = worth.sort_values(list(worth), kind="stable").index
+    return rows.loc[order].drop_duplicates(columns, keep="last").sort_index()
+
+
+def locked(path: Path) -> FileLock:
+    """``with locked(path):`` holds a file for this process alone. Its folder is made if it is absent."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(path.with_name(f".{path.name}.lock"))
+
+
+def rounded(value: Any) -> Any:
+    """Numbers to six digits. NaN, for example the deviation of a single trial, is a missing value."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    return value

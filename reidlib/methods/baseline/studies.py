@@ -1,0 +1,27 @@
+"""Studies of the baseline."""
+
+from reidlib.experiments.planned import Plan, Plans
+from reidlib.methods import Study
+
+STUDIES = {
+    # What each ingredient of the baseline is worth: one is taken away, or exchanged for another, at a time.
+    "baseline-ingredients": Study(
+        "baseline",
+        {
+            "full": {},
+            "without triplet loss": {"loss_weights": {"triplet": 0.0}},
+            "without BNNeck": {"model": {"neck": False}},
+            "average pooling instead of GeM": {"model": {"pool": "average"}},
+            "one stem for both modalities": {"model": {"shared_from": 0}},
+            "last stride 2": {"model": {"last_stride": 2}},
+            "without random erasing": {"augmentation": {"erase": 0.0}},
+            "without channel exchange": {"augmentation": {"exchange": 0.0}},
+            "weighted triplet instead of batch hard": {"model": {"triplet": "weighted"}},
+            "without label smoothing": {"model": {"label_smoothing": 0.0}},
+        },
+    ),
+    # The noise of a comparison: what the second one has more is trained along, and touches neither feature nor loss.
+    "null-control": Study("baseline", {"baseline": {}, "baseline + inert module": {"model": {"inert": True}}}),
+}
+
+PLANS = Plans(control=Plan("null-control", seeds=(0, 1, 2, 3, 4)))

@@ -1,0 +1,175 @@
+"""Losses on centres in the plane, where their gradients can be seen; and how far apart the centres of a model lie.
+
+Ours; neither reproduces a figure or a table. The losses are those of :mod:`reidlib.methods.fienet.losses`, with the
+margins of their papers.
+
+:func:`map_sizes` reads off a forward pass how large every map on its way is, and what each module costs.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+from torch.utils.flop_counter import FlopCounterMode
+
+from reidlib import evaluation
+from reidlib.data import ReIDDataset
+from reidlib.explain.embedding import sample_rows
+from reidlib.methods.fienet.losses import center_cluster, hetero_center, hetero_center_triplet, identity_guided_center
+from reidlib.networks import ReIDModel
+
+LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "IGCL, intra": lambda x, pids, modality: identity_guided_center(x, pids, modality)["intra"],
+    "IGCL, inter": lambda x, pids, modality: identity_guided_center(x, pids, modality)["inter"],
+    "centre cluster": lambda x, pids, modality: center_cluster(x, pids),
+    "hetero-centre": hetero_center,
+    "hetero-centre triplet": hetero_center_triplet,
+}
+# Angle (degrees) and length of the middle of each cloud, (visible, infrared) of each identity: two people near each
+# other, one far off, and infrared points nearer to the origin throughout.
+CLOUDS = (((60.0, 1.5), (38.0, 0.9)), ((86.0, 1.3), (72.0, 0.8)), ((175.0, 1.4), (150.0, 0.95)))
+
+
+def center_toy(*, images: int = 3, spread: float = 0.09, seed: int = 0) -> pd.DataFrame:
+    """The same points under each loss: three identities with some images in either modality, in two dimensions.
+
+    Args:
+        images: of an identity in a modality.
+        spread: standard deviation of the points around the middle of their cloud.
+
+    Returns:
+        A row for each loss of ``LOSSES`` and point: ``loss``, ``value`` (of the loss), ``kind`` (``"image"``, or
+        ``"centre"``: the mean of a cloud), ``pid``, ``modality``, ``x``, ``y``, and, of images, ``dx`` and ``dy``:
+        minus the gradient, where the loss sends the point.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    lines, points = [], []
+    for pid, modalities in enumerate(CLOUDS):
+        for modality, (angle, length) in enumerate(modalities):
+            turn = np.deg2rad(angle)
+            middle = length * torch.tensor([np.cos(turn), np.sin(turn)])
+            points.append(middle + spread * torch.randn(images, 2, generator=generator, dtype=torch.float64))
+            lines += [(pid, modality)] * images
+    points, (pids, modality) = torch.cat(points), torch.tensor(lines).T
+    about = pd.DataFrame({"pid": pids, "modality": modality, "x": points[:, 0], "y": points[:, 1]})
+    centres = about.groupby(["pid", "modality"], as_index=False).mean().assign(kind="centre")
+    tables = []
+    for name, loss in LOSSES.items():
+        value = loss(x := points.clone().requires_grad_(), pids, modality)
+        (gradient,) = torch.autograd.grad(value, x)
+        moved = about.assign(kind="image", dx=-gradient[:, 0].numpy(), dy=-gradient[:, 1].numpy())
+        tables.append(pd.concat([moved, centres]).assign(loss=name, value=value.item()))
+    columns = ["loss", "value", "kind", "pid", "modality", "x", "y", "dx", "dy"]
+    return pd.concat(tables, ignore_index=True)[columns]
+
+
+@torch.no_grad()
+def center_distances(
+    model: ReIDModel, dataset: ReIDDataset, *, split: str = "test", per_modality: int = 8, seed: int = 0
+) -> pd.DataFrame:
+    """How far apart centres of people are, before the BNNeck and after it: what a margin between them has to bite on.
+
+    Centres are those of IGCL (:func:`reidlib.methods.fienet.losses.identity_guided_center`): of unit length, from
+    features of unit length, both modalities counting alike. The model is that of a trained baseline, or anything with
+    its parts.
+
+    Args:
+        split, per_modality, seed: which images, as in `reidlib.explain.sample_rows`; all people seen in both
+            modalities.
+
+    Returns:
+        A row for each pair of people and place, ``"before the neck"`` and ``"after the neck"``: ``place``, ``one`` and
+        ``other`` (identities) and ``distance`` (0–2).
+    """
+    rows = sample_rows(dataset, split=split, per_modality=per_modality, seed=seed)
+    owners, modality = (dataset.frame[name].to_numpy()[rows] for name in ("pid", "modality"))
+    people, owner = np.unique(owners, return_inverse=True)
+    group = torch.from_numpy(owner + len(people) * modality)
+    one, other = torch.triu_indices(len(people), len(people), 1)
+    tables = []
+    for place, embeddings in (
+        ("before the neck", evaluation.embed(_BeforeTheNeck(model), dataset, rows)),
+        ("after the neck", evaluation.embed(model, dataset, rows)),
+    ):
+        unit = normalize(embeddings.double().cpu(), dim=1)
+        sums = unit.new_zeros(2 * len(people), unit.shape[1]).index_add_(0, group, unit)
+        means = sums / torch.bincount(group, minlength=2 * len(people))[:, None]
+        centres = normalize(sum(means.chunk(2)), dim=1)
+        distances = torch.linalg.vector_norm(centres[one] - centres[other], dim=1)
+        columns = {"one": people[one], "other": people[other], "distance": distances.numpy()}
+        tables.append(pd.DataFrame({"place": place, **columns}))
+    return pd.concat(tables, ignore_index=True)
+
+
+class _BeforeTheNeck(torch.nn.Module):
+    """A model whose test feature is the one that the triplet loss sees."""
+
+    def __init__(self, model: ReIDModel):
+        super().__init__()
+        self.model, self.image_size = model, model.image_size
+
+    def embed(self, images: Tensor, modality: Tensor) -> Tensor:
+        return normalize(self.model.pool(self.model.branch_map(images, modality, "shared")), dim=1)
+
+
+COLUMNS = ("module", "kind", "channels", "height", "width", "parameters", "multiply_adds")
+
+
+def map_sizes(model: ReIDModel, height: int, width: int) -> pd.DataFrame:
+    """What leaves each module when a visible and an infrared image go through, and what the module costs.
+
+    Stems, stages, PFAM's steps, MPIM, pooling, BNNeck and classifier, as far as the model has them, in the order in
+    which they are passed. The model stays as it was.
+
+    Args:
+        height, width: of the images.
+
+    Returns:
+        ``module`` (its name in figures), ``kind`` (``"stem"``, ``"stage"``, ``"PFAM"``, ``"MPIM"`` or ``"head"``),
+        ``channels``, ``height`` and ``width`` of what it returns (1 × 1 after pooling), ``parameters``, and
+        ``multiply_adds`` for one image.
+    """
+    seen: dict[str, tuple[int, ...]] = {}
+    places = _modules(model)
+    hooks = [module.register_forward_hook(partial(_remember, seen, name)) for name, (_, module) in places.items()]
+    example, mode = next(model.parameters()), model.training
+    images = torch.zeros(2, 3, height, width, device=example.device, dtype=example.dtype)
+    counter = FlopCounterMode(display=False)
+    try:
+        model.eval()
+        with torch.no_grad(), counter:
+            model(images, torch.tensor([0, 1]))
+    finally:
+        model.train(mode)
+        for hook in hooks:
+            hook.remove()
+    paths = {module: path for path, module in model.named_modules()}
+    counts, lines = counter.get_flop_counts(), []
+    for name, shape in seen.items():
+        kind, module = places[name]
+        operations = sum(counts.get(f"{type(model).__name__}.{paths[module]}", {}).values())
+        rows = shape[0]  # a stem sees its own modality alone
+        parameters = sum(parameter.numel() for parameter in module.parameters())
+        lines.append((name, kind, *(*shape[1:], 1, 1)[:3], parameters, operations // (2 * rows)))
+    return pd.DataFrame(lines, columns=COLUMNS)
+
+
+def _modules(model: ReIDModel) -> dict[str, tuple[str, nn.Module]]:
+    backbone = model.backbone
+    found = {
+        f"{name} stem": ("stem", stem) for name, stem in zip(("visible", "infrared"), backbone.stems, strict=False)
+    }
+    found |= {f"stage {n}": ("stage", getattr(backbone, f"layer{n}")) for n in backbone.stages if n}
+    found |= {f"PFAM {stage}": ("PFAM", step) for stage, step in getattr(model, "pfam", {}).items()}
+    found["MPIM"] = ("MPIM", getattr(model, "mpim", nn.Identity()))
+    found |= {name: ("head", getattr(model, part)) for name, part in
+              (("GeM", "pool"), ("BNNeck", "neck"), ("classifier", "classifier"))}  # fmt: skip
+    return {name: (kind, module) for name, (kind, module) in found.items() if not isinstance(module, nn.Identity)}
+
+
+def _remember(seen: dict, name: str, module: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
+    seen[name] = tuple(output.shape)

@@ -1,0 +1,129 @@
+"""Figures of FIENet: its parts, the maps on their way through it, losses on centres."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from reidlib.methods.fienet import METHOD
+from reidlib.plots import style
+from reidlib.plots.diagrams import boxes_and_arrows
+from reidlib.plots.drawing import drawing
+
+_KINDS = {"stem": "#7F7F7F", "stage": "#009E73", "PFAM": "#CC79A7", "MPIM": "#E69F00", "head": "#4D4D4D"}
+
+
+@drawing
+def fienet_diagram(center_after_neck: bool = True) -> Figure:
+    """The trunk of the baseline, PFAM after stages 2 and 3, MPIM after stage 3, IGCL before or after the neck."""
+    visible, infrared, loss = style.MODALITY_COLOURS[0], style.MODALITY_COLOURS[1], style.NEUTRAL
+    trunk, pfam, mpim = _KINDS["stage"], _KINDS["PFAM"], _KINDS["MPIM"]
+    boxes = {
+        "stem V": ("visible\nstem", 0.8, 2.1, visible),
+        "stem I": ("infrared\nstem", 0.8, 1.1, infrared),
+        "1": ("stage 1", 2.5, 1.6, trunk),
+        "2": ("stage 2", 4.2, 1.6, trunk),
+        "3": ("stage 3", 5.9, 1.6, trunk),
+        "4": ("stage 4", 7.6, 1.6, trunk),
+        "PFAM 2": ("PFAM 2", 4.2, 2.9, pfam),
+        "PFAM 3": ("PFAM 3", 5.9, 2.9, pfam),
+        "MPIM": ("MPIM", 7.6, 2.9, mpim),
+        "pool": ("GeM pooling", 9.3, 1.6, trunk),
+        "neck": ("BNNeck", 11.0, 1.6, trunk),
+        "classifier": ("classifier", 12.7, 1.6, trunk),
+        "triplet": ("triplet loss", 9.3, 0.45 if center_after_neck else 2.9, loss),
+        "IGCL": ("IGCL: centres\nof identities", 11.0 if center_after_neck else 9.3, 0.45, METHOD.colour),
+        "test": ("test feature", 11.0, 2.9, loss),
+        "identity": ("identity loss", 12.7, 0.45, loss),
+    }
+    arrows = [
+        ("stem V", "1"), ("stem I", "1"), ("1", "2"), ("1", "PFAM 2"), ("2", "PFAM 2"), ("PFAM 2", "3"),
+        ("PFAM 2", "PFAM 3"), ("3", "PFAM 3"), ("PFAM 3", "MPIM"), ("MPIM", "4"), ("4", "pool"), ("pool", "neck"),
+        ("neck", "classifier"), ("pool", "triplet"), ("neck" if center_after_neck else "pool", "IGCL"),
+        ("neck", "test"), ("classifier", "identity"),
+    ]  # fmt: skip
+    figure = boxes_and_arrows(boxes, arrows, (13.5, 3.4), width=1.32)
+    note = "PFAM and MPIM add to the map what begins as zero:\nat step 0 this is the baseline"
+    figure.axes[0].text(5.9, 0.55, note, ha="center", va="center", fontsize=9, color=style.NEUTRAL)
+    return figure
+
+
+@drawing
+def map_sizes(table: pd.DataFrame, caption: str) -> Figure:
+    """Every map on its way through networks, one a row: heights of the blocks are those of the maps.
+
+    ``table``: of `reidlib.methods.fienet.explain.map_sizes`, one network below the other, with a column ``network``. A
+    block is as wide as the channels are many, in steps of a factor of two. Below its name stand the module's
+    parameters.
+    """
+    style.require(table, ["network", "module", "kind", "channels", "height", "width", "parameters"])
+    networks, modules = (table[name].drop_duplicates().tolist() for name in ("network", "module"))
+    size = 1.06 * len(modules) + 0.9, 2.05 * len(networks) + 0.4
+    figure, axes = plt.subplots(len(networks), 1, figsize=size, dpi=85, layout="constrained", squeeze=False)
+    style.blank(axes[:, 0])
+    for axis, network in zip(axes[:, 0], networks, strict=True):
+        part = table[table["network"] == network]
+        for row in part.itertuples():
+            place, tall = modules.index(row.module), max(row.height / part["height"].max(), 0.04)
+            wide, colour = 0.07 * np.log2(max(row.channels, 2)), _KINDS[row.kind]
+            block = Rectangle((place - wide / 2, 0), wide, tall, facecolor=colour + "55", edgecolor=colour)
+            axis.add_patch(block)
+            maps = f"{row.channels}\n{row.height}×{row.width}" if row.height > 1 else f"{row.channels}"
+            axis.text(place, tall + 0.05, maps, ha="center", va="bottom", fontsize=8.5)
+            number = row.parameters
+            number = f"{number / 1e6:.2f} M" if number >= 1e6 else f"{number / 1e3:.0f} k" if number > 999 else number
+            axis.text(place, -0.08, f"{row.module}\n{number}", ha="center", va="top", fontsize=8.5, color=colour)
+        axis.set(xlim=(-0.7, len(modules) - 0.4), ylim=(-0.42, 1.38))
+        axis.set_ylabel(network, fontsize=10)
+    style.caption(figure, caption, "above: channels, height × width", "below: parameters")
+    return figure
+
+
+@drawing
+def center_losses(table: pd.DataFrame, caption: str) -> Figure:
+    """The same points under several losses on centres, a panel each; arrows lead where the loss sends the points.
+
+    ``table``: of `reidlib.methods.fienet.explain.center_toy`. In each panel the longest arrow has the same length.
+    """
+    style.require(table, ["loss", "value", "kind", "pid", "modality", "x", "y", "dx", "dy"])
+    losses = table["loss"].drop_duplicates().tolist()
+    across = min(3, len(losses))
+    down = -(-len(losses) // across)
+    size = 3.5 * across + 0.3, 2.25 * down + 0.7
+    figure, axes = plt.subplots(
+        down, across, figsize=size, dpi=85, sharex=True, sharey=True, layout="constrained", squeeze=False
+    )
+    for axis in axes.flat[len(losses) :]:
+        axis.set_axis_off()
+    for axis, loss in zip(axes.flat, losses, strict=False):
+        part = table[table["loss"] == loss]
+        images, centres = part[part["kind"] == "image"], part[part["kind"] == "centre"]
+        turn = np.linspace(0, np.pi, 90)
+        axis.plot(np.cos(turn), np.sin(turn), color=style.NEUTRAL, linewidth=0.7, linestyle=":", zorder=1)
+        for m in (0, 1):
+            colour, marker = style.MODALITY_COLOURS[m], style.MODALITY_MARKERS[m]
+            of = images[images["modality"] == m]
+            axis.plot(of["x"], of["y"], marker, color=colour, markersize=5, alpha=0.6, linestyle="", zorder=3)
+            of = centres[centres["modality"] == m]
+            axis.plot(of["x"], of["y"], marker, markersize=9, markerfacecolor="none", markeredgecolor=colour,
+                      linestyle="", zorder=2)  # fmt: skip
+        arrows = images[["dx", "dy"]].to_numpy(float)
+        lengths = np.linalg.norm(arrows, axis=1)
+        moved = lengths > 1e-9
+        if moved.any():
+            shown = 0.4 * arrows[moved] / lengths.max()
+            axis.quiver(images["x"][moved], images["y"][moved], *shown.T, angles="xy", scale_units="xy", scale=1,
+                        width=0.006, color="#333333", zorder=4)  # fmt: skip
+        for pid, of in images.groupby("pid"):
+            middle = of[["x", "y"]].mean()
+            where = middle + 0.7 * middle / np.linalg.norm(middle)
+            axis.text(*where, f"id {pid + 1}", ha="center", va="center", fontsize=8, color=style.NEUTRAL)
+        axis.set_title(f"{loss}: loss {part['value'].iloc[0]:.2f}", fontsize=10)
+        axis.set_aspect("equal")
+        axis.grid(False)
+    axes[0, 0].set(xlim=(-2.0, 1.6), ylim=(-0.2, 1.95), xticks=[-1, 0, 1], yticks=[0, 1])
+    style.modality_legend(figure, ("visible", "infrared"))
+    style.caption(figure, caption, "large and hollow: centres of a modality", "dotted: unit circle",
+                  "arrows: minus the gradient, the longest of each panel equally long")  # fmt: skip
+    return figure

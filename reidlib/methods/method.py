@@ -1,0 +1,78 @@
+"""What a method is to the rest of the library: one object, made in the method's own folder or outside this package."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pkgutil import resolve_name
+from typing import Any
+
+from reidlib.methods.study import Study
+from reidlib.networks import ReIDModel
+
+Changes = Mapping[str, Any]
+NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")  # it becomes a folder of runs and a word of the command line
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method: its network, how it is trained, and what is asked about it.
+
+    Only the first four are needed to train, evaluate, sweep and compare it. Studies, claims, measures and plans are
+    given as values, or as the place where they are found, ``"package.module:NAME"``, which is imported when it is first
+    asked for: so a method can be trained without what its figures need.
+
+    Args:
+        name: in recipes, run folders, the ledger and the command line: lower-case letters, digits, ``-`` and ``_``.
+        title: in tables and figures, as its authors write it.
+        model: a subclass of :class:`reidlib.networks.ReIDModel`, called as ``model(num_ids, backbone, **options)``.
+        recipes: data set → profile → fields of :class:`reidlib.methods.Recipe` that differ from what the profile sets;
+            profile ``"all"`` stands for every profile, and ``loss_weights`` must be among its fields.
+        studies: name → :class:`reidlib.methods.Study`.
+        claims: a tuple of :class:`reidlib.experiments.claims.Claim`.
+        measures: name → function of a run and its data set that returns numbers by name.
+        plans: its part of the grid of ablations, :class:`reidlib.experiments.planned.Plans`.
+        plots: the module whose import registers its figures.
+        comparison: the study that compares it with others in the benchmark; ``None``: the recipe alone.
+        colour: in every figure, as ``"#RRGGBB"``; ``None``: one that is left over.
+        lesson: the notebook about it; methods are listed in the order of their lessons, then in that of registration.
+        controls: methods that exist for comparisons with this one, registered with it.
+        is_reference: whether the others are compared with it: one method is the baseline.
+
+    Raises:
+        ValueError: a name that cannot be a folder, a model that is no ``ReIDModel``, recipes of another shape.
+    """
+
+    name: str
+    title: str
+    model: type[ReIDModel]
+    recipes: Mapping[str, Mapping[str, Changes]]
+    studies: Mapping[str, Study] | str = field(default_factory=dict)
+    claims: tuple[Any, ...] | str = ()
+    measures: Mapping[str, Callable[..., dict[str, float]]] | str = field(default_factory=dict)
+    plans: Any | str | None = None
+    plots: str | None = None
+    comparison: str | None = None
+    colour: str | None = None
+    lesson: str | None = None
+    controls: "tuple[Method, ...]" = ()
+    is_reference: bool = False
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.name, str) and NAME.fullmatch(self.name)):
+            raise ValueError(
+                f"a method's name is lower-case letters and digits, with - or _ between, not {self.name!r}"
+            )
+        if not (isinstance(self.title, str) and self.title.strip() and self.title.isprintable()):
+            raise ValueError(f"method {self.name!r}: title must be one printable line, not {self.title!r}")
+        if not (isinstance(self.model, type) and issubclass(self.model, ReIDModel)):
+            raise ValueError(f"method {self.name!r}: model must be a subclass of ReIDModel, not {self.model!r}")
+        if not isinstance(self.recipes, Mapping):
+            raise ValueError(f"method {self.name!r}: recipes must be a dictionary by data set, not {self.recipes!r}")
+        for dataset, profiles in self.recipes.items():
+            if not (isinstance(profiles, Mapping) and all(isinstance(each, Mapping) for each in profiles.values())):
+                raise ValueError(f'method {self.name!r}: recipes[{dataset!r}] must be fields by profile or "all"')
+
+    def part(self, name: str) -> Any:
+        """Its ``studies``, ``claims``, ``measures`` or ``plans``, imported if need be."""
+        value = getattr(self, name)
+        return resolve_name(value) if isinstance(value, str) else value

@@ -1,0 +1,6 @@
+"""Networks: trunks, stems, heads, weights, the interface of every model, and the network that methods build on."""
+
+from reidlib.networks.base import Outputs, ReIDModel
+from reidlib.networks.two_stream import TwoStream
+
+__all__ = ["Outputs", "ReIDModel", "TwoStream"]

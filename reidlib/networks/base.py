@@ -1,0 +1,98 @@
+"""What every method offers to training, evaluation and explanation."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a forward pass returns, each a dictionary from the name of a branch to a tensor.
+
+    Attributes:
+        features: (B, D), before the BNNeck: for triplet losses.
+        embeddings: (B, D), after the BNNeck: for classifiers; the test feature before normalisation.
+        logits: (B, num_ids).
+        extra: whatever else a method's losses need, by name.
+    """
+
+    features: dict[str, Tensor]
+    embeddings: dict[str, Tensor]
+    logits: dict[str, Tensor]
+    extra: dict[str, Tensor] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        parts = (
+            f"{kind}[{name!r}]: {tuple(tensor.shape)}"
+            for kind, tensors in vars(self).items()
+            for name, tensor in tensors.items()
+        )
+        return f"Outputs({', '.join(parts)})"
+
+
+class ReIDModel(nn.Module, ABC):
+    """A network that turns images of two modalities into comparable embeddings.
+
+    Throughout: ``images`` (B, 3, H, W) floating, normalised with ImageNet statistics; ``modality`` (B,) integers, 0
+    visible or photo, 1 infrared or sketch, in any order, one of them may be absent; it may stay in main memory, which
+    spares a GPU the wait for its values. Rows of the result follow the rows given.
+
+    Attributes:
+        branches: names of the features that can be looked at; the first is the test feature.
+        arguments: what :func:`reidlib.methods.build` needs to build this network again (JSON types).
+        image_size: (height, width) the network was trained at; set by training, ``None`` before.
+    """
+
+    branches: tuple[str, ...]
+    arguments: dict[str, object]
+    image_size: tuple[int, int] | None = None
+
+    @abstractmethod
+    def forward(self, images: Tensor, modality: Tensor) -> Outputs:
+        """Run every branch that the losses need."""
+
+    @abstractmethod
+    def losses(self, outputs: Outputs, pids: Tensor, modality: Tensor) -> dict[str, Tensor]:
+        """Name → unweighted scalar. ``pids`` (B,) are labels of training identities, 0 to ``num_ids - 1``."""
+
+    @abstractmethod
+    def branch_map(self, images: Tensor, modality: Tensor, branch: str) -> Tensor:
+        """The last feature map of a branch, (B, C, h, w): where a class-activation map is drawn."""
+
+    @abstractmethod
+    def embed_map(self, maps: Tensor, branch: str) -> Tensor:
+        """A branch's map → its embedding (B, D), of unit length."""
+
+    def branch_embedding(self, images: Tensor, modality: Tensor, branch: str) -> Tensor:
+        """The embedding of one branch: (B, D), of unit length.
+
+        Raises:
+            ValueError: the model has no such branch; the message lists those it has.
+        """
+        return self.embed_map(self.branch_map(images, modality, branch), branch)
+
+    def embed(self, images: Tensor, modality: Tensor) -> Tensor:
+        """The test feature: (B, D), of unit length. Call ``eval()`` first: in training mode it depends on the batch."""
+        return self.branch_embedding(images, modality, self.branches[0])
+
+    def check_branch(self, branch: str) -> None:
+        """Raise ``ValueError`` for a branch the model does not have; for the methods above."""
+        if branch not in self.branches:
+            raise ValueError(f"no branch {branch!r}; choose one of: {', '.join(self.branches)}")
+
+
+def check_labels(pids: Tensor, num_ids: int) -> None:
+    """Raise ``ValueError`` for labels outside 0 to ``num_ids - 1``, such as a data set's own identity numbers."""
+    # On a GPU the values would have to be waited for at every step, and torch stops at a wrong one by itself.
+    if pids.device.type == "cpu" and (pids.min() < 0 or pids.max() >= num_ids):
+        raise ValueError(
+            f"pids must be labels from 0 to {num_ids - 1} (see dataset.train_labels()), "
+            f"but run from {pids.min()} to {pids.max()}"
+        )
+
+
+def unit(rows: Tensor) -> Tensor:
+    """Rows (B, D) scaled to unit length, in float32 or better."""
+    return F.normalize(rows.float() if rows.dtype.itemsize < 4 else rows, dim=1)

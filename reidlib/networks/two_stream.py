@@ -1,0 +1,89 @@
+"""The network that methods build on: two stems, one trunk, GeM, BNNeck, a shared classifier."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from reidlib.losses import TRIPLETS
+from reidlib.networks.backbone import Backbone
+from reidlib.networks.base import Outputs, ReIDModel, check_labels, unit
+from reidlib.networks.heads import bn_neck, classifier, pooling
+
+
+class TwoStream(ReIDModel):
+    """Two-stream ResNet with the tricks of AGW and of "Bag of Tricks"; each trick can be switched off.
+
+    Methods that add something to it override :meth:`branch_map` and :meth:`losses`.
+
+    Documented: Ye et al., TPAMI 2021 (AGW: a stem per modality, GeM, weighted triplet) and Luo et al., 2019 (last
+    stride 1, BNNeck, label smoothing). Left out: AGW's non-local blocks. The classifier is shared by both modalities.
+
+    Args:
+        num_ids: training identities.
+        backbone: ``tiny``, ``small``, ``resnet18`` or ``resnet50``.
+        weights: ``None`` or ``"imagenet"``.
+        shared_from: first stage that both modalities share, 0 (one stream) to 5 (two networks under one head).
+        last_stride: stride of the last stage, 1 or 2.
+        pool: ``"gem"`` or ``"average"``.
+        neck: ``False`` leaves the BNNeck out.
+        triplet: ``"batch-hard"`` or ``"weighted"``; both on the pooled features as they are, before the BNNeck.
+        margin: of the batch-hard triplet.
+        label_smoothing: of the cross-entropy, 0 to 1.
+
+    Raises:
+        ValueError: an unknown name or a number out of range.
+        FileNotFoundError: ImageNet weights cannot be had; see :func:`reidlib.networks.imagenet.imagenet_state`.
+    """
+
+    def __init__(
+        self,
+        num_ids: int,
+        backbone: str,
+        *,
+        weights: str | None = None,
+        shared_from: int = 1,
+        last_stride: int = 1,
+        pool: str = "gem",
+        neck: bool = True,
+        triplet: str = "batch-hard",
+        margin: float = 0.3,
+        label_smoothing: float = 0.1,
+    ):
+        super().__init__()
+        if triplet not in TRIPLETS:
+            raise ValueError(f"unknown triplet {triplet!r}; choose one of: {', '.join(TRIPLETS)}")
+        if not 0 <= label_smoothing <= 1:
+            raise ValueError(f"label_smoothing must be between 0 and 1, not {label_smoothing!r}")
+        self.backbone = Backbone(backbone, shared_from=shared_from, last_stride=last_stride, weights=weights)
+        channels = self.backbone.channels[-1]
+        self.pool = pooling(pool)
+        self.neck = bn_neck(channels) if neck else nn.Identity()
+        self.classifier = classifier(channels, num_ids)
+        self.branches = ("shared", "specific") if shared_from else ("shared",)
+        self.triplet = triplet
+        self.margin = margin
+        self.label_smoothing = label_smoothing
+
+    def forward(self, images: Tensor, modality: Tensor) -> Outputs:
+        features = self.pool(self.branch_map(images, modality, "shared"))
+        embeddings = self.neck(features)
+        return Outputs({"shared": features}, {"shared": embeddings}, {"shared": self.classifier(embeddings)})
+
+    def losses(self, outputs: Outputs, pids: Tensor, modality: Tensor) -> dict[str, Tensor]:
+        """``identity``: cross-entropy of the logits; ``triplet``: over both modalities together."""
+        check_labels(pids, self.classifier.out_features)
+        options = {"margin": self.margin} if self.triplet == "batch-hard" else {}
+        return {
+            "identity": F.cross_entropy(outputs.logits["shared"], pids, label_smoothing=self.label_smoothing),
+            "triplet": TRIPLETS[self.triplet](outputs.features["shared"], pids, **options),
+        }
+
+    def branch_map(self, images: Tensor, modality: Tensor, branch: str) -> Tensor:
+        """``shared``: the last stage; ``specific``: what the stem of its modality sees in an image."""
+        self.check_branch(branch)
+        return self.backbone(images, modality) if branch == "shared" else self.backbone.stem(images, modality)
+
+    def embed_map(self, maps: Tensor, branch: str) -> Tensor:
+        """``shared``: pooled, after the BNNeck; ``specific``: the mean over positions."""
+        self.check_branch(branch)
+        return unit(self.neck(self.pool(maps)) if branch == "shared" else maps.mean(dim=(2, 3), dtype=torch.float32))

@@ -1,0 +1,217 @@
+"""With which code was a run made? A digest of the source that decides what it computes.
+
+It covers the training loop, the network of the method with every class that it derives from, wherever that lies, the
+reader of the data set and its twin, and what these import, one by another: of this package as far as it lies in
+``COVERED``, of a method from outside whatever is neither Python's own nor another installed package. Another method or
+another data set may come and change without a doubt falling on the rows of this one.
+
+The digest is taken over syntax trees without docstrings and comments, so that words make no run stale. A class without
+a source file, such as one in a cell of a notebook, has the digest of the text that Python keeps of that cell.
+"""
+
+import ast
+import builtins
+import functools
+import hashlib
+import importlib.util
+import inspect
+import json
+import linecache
+import site
+import sys
+import sysconfig
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+from reidlib import methods
+from reidlib.data.registry import READERS
+
+PACKAGE = Path(__file__).resolve().parent.parent
+NAME = "reidlib"
+LOOP = ("training/loop", "training/validation")
+COVERED = ("compiled", "data", "losses", "methods", "networks", "twins", *LOOP)
+# Where everything registered is listed (the run says which of it counts), and what only looks at trained models.
+NOT_COVERED = ("methods/recipes.py",)  # what a recipe says has a digest of its own
+NOT_FOLLOWED = ("data.registry", "twins.build", "methods.registry", "methods.method", "evaluation", "training.runs")
+_INSTALLED = tuple(
+    Path(folder).resolve()
+    for folder in {*sysconfig.get_paths().values(), *site.getsitepackages(), site.getusersitepackages()}
+)
+
+
+def code_digest(method: str, dataset: str) -> str:
+    """Sixteen hexadecimal digits for the code of this method on this data set, as it lies on disk now.
+
+    Raises:
+        ValueError: an unknown method or data set; the message lists the known.
+    """
+    content = {label: _file_digest(file) for label, file in source_files(method, dataset).items()}
+    content |= {f"class {kind.__qualname__}": _tree_digest(_kept_text(kind)) for kind in classes_without_file(method)}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def source_files(method: str, dataset: str) -> dict[str, Path]:
+    """The files that :func:`code_digest` covers, by their place in this package, or by their module.
+
+    Raises:
+        ValueError: an unknown method or data set; the message lists the known.
+    """
+    if dataset not in READERS:
+        raise ValueError(f"unknown data set {dataset!r}; choose one of: {', '.join(READERS)}")
+    read = READERS[dataset].read
+    read = getattr(read, "func", read)  # of a partial: its own module is functools
+    to_do = [(PACKAGE / f"{name}.py", "") for name in (*LOOP, f"twins/{dataset.replace('-', '_')}")]
+    to_do += [(file, kind.__module__) for kind in (*_classes(method), read) if (file := _file_of(kind))]
+    found: dict[Path, str] = {}
+    while to_do:
+        file, module = to_do.pop()
+        file = file.resolve()
+        if file in found or not file.is_file():
+            continue
+        found[file] = file.relative_to(PACKAGE).as_posix() if file.is_relative_to(PACKAGE) else _label(module, file)
+        to_do += _imports(file, module)
+    return {label: file for file, label in sorted(found.items()) if _is_covered(file, label)}
+
+
+def _is_covered(file: Path, label: str) -> bool:
+    return not file.is_relative_to(PACKAGE) or (label.startswith(COVERED) and label not in NOT_COVERED)
+
+
+def classes_without_file(method: str) -> list[type]:
+    """The network's class, and those it derives from, of which there is no source file; none for most methods."""
+    return [kind for kind in _classes(method) if not _file_of(kind)]
+
+
+def _classes(method: str) -> list[type]:
+    """The classes that say how a method's network computes: all it derives from but Python's and torch's own."""
+    return [kind for kind in methods.get(method).model.__mro__ if not _is_foundation(kind)]
+
+
+def _is_foundation(kind: type) -> bool:
+    top = kind.__module__.split(".")[0]
+    if top == "torch" or (top in sys.stdlib_module_names and top not in ("builtins", "__main__")):
+        return getattr(sys.modules.get(kind.__module__), kind.__qualname__, None) is kind
+    return getattr(builtins, kind.__name__, None) is kind
+
+
+def _file_of(kind: type | FunctionType) -> Path | None:
+    """The file of a class or function; none if Python knows of no such file, or if it defines nothing of that name."""
+    if kind.__module__.split(".")[0] == NAME:
+        return PACKAGE / f"{kind.__module__.removeprefix(NAME).lstrip('.').replace('.', '/')}.py"
+    try:
+        file = Path(inspect.getsourcefile(kind) or "")
+        names = {getattr(node, "name", None) for node in ast.walk(ast.parse(file.read_bytes()))}
+    except (TypeError, OSError, SyntaxError, ValueError):
+        return None
+    return file if kind.__name__ in names else None
+
+
+def _kept_text(kind: type) -> str:
+    """The text that a class without a file was defined by, as far as Python keeps it: that of its functions' cell."""
+    functions = [getattr(value, "__func__", value) for value in vars(kind).values()]
+    files = {function.__code__.co_filename for function in functions if inspect.isfunction(function)}
+    return "\n".join("".join(linecache.getlines(file)) for file in sorted(files))
+
+
+def _label(module: str, file: Path) -> str:
+    """What tells a file outside this package from others on every machine."""
+    return file.name if module in ("", "__main__", "__mp_main__") else f"{module} {file.name}"
+
+
+def _imports(file: Path, module: str) -> Iterator[tuple[Path, str]]:
+    """The files, and the names of their modules, that a file imports, wherever in it, as far as they are followed."""
+    is_package = file.name == "__init__.py"
+    if file.is_relative_to(PACKAGE):
+        module = ".".join([NAME, *file.relative_to(PACKAGE).with_suffix("").parts]).removesuffix(".__init__")
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            wanted = [(alias.name, "") for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            package = module.split(".")
+            package = package[: len(package) - node.level + is_package] if node.level else []
+            base = ".".join([*package, *([node.module] if node.module else [])])
+            wanted = [(base, alias.name) for alias in node.names]
+        else:
+            continue
+        for base, name in wanted:
+            if base.split(".")[0] == NAME:
+                yield from ((found, "") for found in _provider(base.removeprefix(NAME).lstrip("."), name))
+            elif base:
+                yield from _outside(base, name, file)
+
+
+def _provider(module: str, name: str) -> Iterator[Path]:
+    """The files of this package behind ``from reidlib.<module> import <name>``, unless they are not to be followed.
+
+    The ``__init__`` of a package is looked through, never covered: an imported package stands for all it offers.
+    """
+    inner = f"{module}.{name}".strip(".")
+    if any(f"{inner}.".startswith(f"{stop}.") for stop in NOT_FOLLOWED):
+        return
+    for candidate in (inner, module):
+        file = PACKAGE / f"{candidate.replace('.', '/')}.py"
+        if candidate and file.is_file():
+            yield file
+            return
+    package = PACKAGE / inner.replace(".", "/") / "__init__.py"
+    door, wanted = (
+        (package, None) if inner and package.is_file() else (PACKAGE / module.replace(".", "/") / "__init__.py", name)
+    )
+    for node in ast.walk(ast.parse(door.read_bytes())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == NAME:
+            for entry in node.names:
+                if wanted in (None, entry.asname or entry.name):
+                    yield from _provider(node.module.removeprefix(NAME).lstrip("."), entry.name)
+
+
+def _outside(base: str, name: str, importer: Path) -> Iterator[tuple[Path, str]]:
+    """The file of a module outside this package, if it is somebody's own: beside the importer, or not installed."""
+    for candidate in (f"{base}.{name}", base) if name else (base,):
+        try:
+            found = sys.modules.get(candidate) or importlib.util.find_spec(candidate)
+        except (ImportError, ValueError, AttributeError):
+            continue
+        origin = getattr(found, "__file__", None) or getattr(found, "origin", None)
+        if not origin or not origin.endswith(".py"):
+            continue
+        file, installed = Path(origin).resolve(), [folder for folder in _INSTALLED if importer.is_relative_to(folder)]
+        same_package = (
+            importer.parent == file.parent or file.parent in importer.parents or importer.parent in file.parents
+        )
+        if not any(file.is_relative_to(folder) for folder in _INSTALLED) or (installed and same_package):
+            yield file, candidate
+        return
+
+
+@functools.cache
+def _digest_of_version(file: Path, modified: int, size: int) -> str:
+    return _tree_digest(file.read_text(encoding="utf-8"))
+
+
+def _file_digest(file: Path) -> str:
+    state = file.stat()
+    return _digest_of_version(file, state.st_mtime_ns, state.st_size)
+
+
+def _tree_digest(text: str) -> str:
+    """Of the syntax tree; of the text as it is where it is not plain Python, as in a cell with magic commands."""
+    with suppress(SyntaxError):
+        text = json.dumps(_plain(ast.parse(text)))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(node: Any) -> Any:
+    """A syntax tree as lists and text, without statements that are only words; alike in all versions of Python."""
+    if isinstance(node, list):
+        return [_plain(each) for each in node if not _is_words(each)]
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = {name: value for name, value in ast.iter_fields(node) if name not in ("ctx", "kind", "type_comment")}
+    return [type(node).__name__, {name: _plain(value) for name, value in fields.items() if value not in (None, [])}]
+
+
+def _is_words(node: Any) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

@@ -1,0 +1,120 @@
+"""The twin of RegDB: its tree, file names, ten splits, with rendered people in visible and thermal light.
+
+What is real here: the folders, the numbers 1 to 412, the pattern of a file name, and lists that split the identities
+in halves, label them anew in each half and name the same identities line by line. What is not: the people, which of
+them are in which half, the words ``male`` and ``female`` (drawn, as rendered people are neither), and, below the
+profile ``gpu``, the number of identities and images.
+"""
+
+import io
+import math
+import re
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from PIL import Image
+
+from reidlib import profiles
+from reidlib.twins import people, thermal
+from reidlib.twins.identity import Identity, sample_identity
+from reidlib.twins.people import Rendering
+from reidlib.twins.plan import TwinPlan, TwinSize
+from reidlib.twins.randomness import Draw
+from reidlib.twins.scene import INFRARED, VISIBLE, Camera, Scene, sample_scene
+
+VERSION = "1"
+POPULATION = 2  # the seed of this twin's people
+IDENTITIES, SPLITS = 412, range(1, 11)
+FOLDERS = {"visible": "Visible", "thermal": "Thermal"}
+CAMERAS = {
+    "Visible": Camera(1, VISIBLE, "gate", 0.30, (1.02, 1.00, 0.97), 1.10, 0.95, 0.016, 0.65, 0.9),
+    "Thermal": Camera(2, INFRARED, "gate", 0.30, (1.0, 1.0, 1.0), 0.62, 1.00, 0.014, 1.15, 0.0),
+}
+"""One pair of cameras looking down at one place."""
+
+SIZES = {
+    "ci": TwinSize(24, 24, 2, 2, 2),
+    "screen": TwinSize(100, 100, 4, 4, 4),
+    "cpu": TwinSize(150, 150, 4, 4, 4),
+    "gpu": TwinSize(206, 206, 10, 10, 10),
+}
+"""Identities of each half, and images per identity and modality."""
+
+_SALT = 94
+_IMAGE = re.compile(
+    r"(?P<folder>Visible|Thermal)/(?P<pid>[1-9]\d{0,2})/(?:male|female)_(?P<view>front|back)_(?P<letter>[vt])_"
+    r"(?P<frame>\d{5})_(?P=pid)\.bmp"
+)
+
+
+def plan(profile: str) -> TwinPlan:
+    """Return the images and the forty lists of the twin in ``profile``."""
+    size = SIZES[profile]
+    count = size.train_ids + size.test_ids
+    pids = [1 + i * IDENTITIES // count for i in range(count)]
+    images = {(pid, folder): _images(pid, folder, size.train_images) for pid in pids for folder in CAMERAS}
+    files = {}
+    for split in SPLITS:
+        shuffled = sorted(pids, key=lambda pid: Draw(_SALT, 0, split, pid).uniform())
+        for part, chosen in (("train", shuffled[: size.train_ids]), ("test", shuffled[size.train_ids :])):
+            for modality, folder in FOLDERS.items():
+                lines = [f"{path} {label}\n" for label, pid in enumerate(chosen) for path in images[pid, folder]]
+                files[f"idx/{part}_{modality}_{split}.txt"] = "".join(lines).encode()
+    return TwinPlan([path for paths in images.values() for path in paths], files)
+
+
+def describe(path: str) -> tuple[Identity, Scene]:
+    """Who is on the image at ``path`` (relative to the root), and under which circumstances."""
+    match = _IMAGE.fullmatch(PurePosixPath(path).as_posix())
+    if match is None or match["letter"] != match["folder"][0].lower() or int(match["pid"]) > IDENTITIES:
+        raise ValueError(
+            f"{path!r} is not an image of a RegDB twin; expected {{Visible|Thermal}}/<1…{IDENTITIES}>/"
+            "{male|female}_{front|back}_{v|t}_<frame>_<1…412>.bmp relative to its root"
+        )
+    pid, frame = int(match["pid"]), int(match["frame"])
+    scene = sample_scene(CAMERAS[match["folder"]], POPULATION, pid, frame)
+    return sample_identity(pid, POPULATION), _on_the_walk(scene, match["view"], pid, frame)
+
+
+def _on_the_walk(scene: Scene, view: str, pid: int, frame: int) -> Scene:
+    """The scene with what stays the same on the one walk on which both cameras filmed a person, side by side.
+
+    Reconstructed from the structure of the data set (one front or back view a person, a few seconds of film): angle,
+    distance and the tilt of the cameras change little from frame to frame, and nobody is occluded.
+    """
+    walk, moment = Draw(_SALT, 1, pid), Draw(_SALT, 1, pid, scene.camera.camid, frame)
+    yaw = (0.0 if view == "front" else math.pi) + walk.bell(0.0, 0.35) + moment.bell(0.0, 0.08)
+    tilt = scene.camera.tilt + walk.bell(0.0, 0.05) + moment.bell(0.0, 0.01)
+    scale = walk.uniform(0.92, 1.06) + moment.bell(0.0, 0.012)
+    return replace(scene, pose=replace(scene.pose, yaw=yaw, tilt=tilt), scale=scale, occluder="none")
+
+
+def render(identity: Identity, scene: Scene, height: int = 128, width: int = 64, *, samples: int = 2) -> Rendering:
+    """Render an image in the light of its camera."""
+    module = thermal if scene.camera.modality == INFRARED else people
+    return module.render(identity, scene, height, width, samples=samples)
+
+
+def image_size(profile: str) -> tuple[int, int]:
+    """(height, width) of its images."""
+    size = profiles.get(profile)
+    return size.height, size.width
+
+
+def encode(rendering: Rendering, scene: Scene, path: str) -> bytes:
+    """The image as the file at ``path`` holds it: an uncompressed bitmap."""
+    stream = io.BytesIO()
+    Image.fromarray(rendering.image).save(stream, "BMP")
+    return stream.getvalue()
+
+
+def _images(pid: int, folder: str, count: int) -> list[str]:
+    """Paths of the first ``count`` images of an identity; frames of the two cameras do not coincide."""
+    who = Draw(_SALT, 2, pid)
+    words = f"{who.choice(('male', 'female'))}_{who.choice(('front', 'back'))}"
+    draw = Draw(_SALT, 3, pid, CAMERAS[folder].camid)
+    frame, paths = draw.integer(60_000), []
+    for _ in range(count):
+        paths.append(f"{folder}/{pid}/{words}_{folder[0].lower()}_{frame:05d}_{pid}.bmp")
+        frame += 1 + draw.integer(40)
+    return paths

@@ -1,0 +1,158 @@
+"""The planned grid: its commands, which runs are missing, and the tables of its figures."""
+
+import pandas as pd
+import pytest
+
+from reidlib import evaluation, methods
+from reidlib.app import cli
+from reidlib.experiments import ledger, measures, planned, studies
+from reidlib.experiments.planned import Plan
+from reidlib.methods import crossed
+
+PLANS = pytest.mark.parametrize("plan", planned.grid(), ids=lambda plan: plan.study)
+
+
+@PLANS
+def test_plans_are_of_studies_and_vary_what_they_say(plan: Plan) -> None:
+    variants = plan.variants()
+    values = planned.varied(variants)
+    assert set(plan.axes) <= set(values) and values.index.tolist() == list(variants)
+    measures.require_known(studies.registered()[plan.study].measures)
+    if len(plan.axes) == 1:
+        (name,) = plan.axes
+        assert values[name].nunique() == len(values) == 4
+
+
+@PLANS
+def test_the_command_makes_the_plan(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {}
+
+    def sweep(study: str, /, *, dataset: str = "sysu", profile: str, seeds: tuple[int, ...], splits=()) -> int:
+        asked.update(study=study, dataset=dataset, profile=profile, seeds=seeds, splits=splits)
+        return 0
+
+    def train(method: str, /) -> int:
+        return 1
+
+    sweep.__annotations__["splits"] = tuple[int, ...]
+    monkeypatch.setattr(cli, "COMMANDS", (sweep, train))
+    program, *arguments = plan.command.split()
+    assert program == "reidlib" and cli.main(arguments) == 0
+    assert asked == {name: getattr(plan, name) for name in asked}
+
+
+@pytest.mark.parametrize("method", planned.by_method())
+def test_a_map_is_four_by_four_with_the_recipe_and_shares_runs_with_the_curves(method: str) -> None:
+    plan = planned.by_method()[method].map
+    variants = plan.variants()
+    values = planned.varied(variants)[list(plan.axes)]
+    assert len(values.drop_duplicates()) == len(values) == 16 and values.nunique().tolist() == [4, 4]
+    reference = methods.recipe(method, dataset=plan.dataset, profile=plan.profile)
+    assert variants["as in the recipe"] == reference
+    digests = {recipe.digest for recipe in variants.values()}
+    curves = [curve for curve in planned.by_method()[method].curves if set(curve.axes) <= set(plan.axes)]
+    assert len(curves) == 2
+    for curve in curves:
+        assert {recipe.digest for recipe in curve.variants().values()} <= digests
+
+
+def test_every_method_has_a_ladder_two_to_four_curves_and_a_map() -> None:
+    every = planned.by_method()
+    assert list(every) == ["maum", "fienet", "idkl", "dalnet"] and all(plans.map for plans in every.values())
+    assert all(2 <= len(plans.curves) <= 4 for plans in every.values())
+    ladders = [plans.ladder for plans in every.values()]
+    assert all(len(plan.seeds) * len(plan.splits or [1]) >= 3 and plan.profile == "cpu" for plan in ladders)
+
+
+def test_varied_knows_defaults_and_weights() -> None:
+    default = methods.recipe("maum", profile="screen")
+    variants = {
+        "usual": default,
+        "longer": default.replace(model={"memory_length": 32}),
+        "heavier": default.replace(loss_weights={"triplet": 3.0}),  # the model has an option of this name, too
+        "without": default.replace(loss_weights={"proxy": None}),
+    }
+    values = planned.varied(variants)
+    assert sorted(values) == ["memory_length", "proxy", "triplet"]
+    assert values["memory_length"].tolist() == [8, 32, 8, 8] and values["triplet"].tolist() == [1, 1, 3, 1]
+    assert values["proxy"].isna().tolist() == [False, False, False, True]
+    assert planned.varied({"usual": default, "again": default}).shape == (2, 0)
+
+
+@pytest.fixture
+def control(finished, imageless, own_ledger) -> Plan:
+    """The null control with two seeds; of its four runs one is recorded, and one has failed."""
+    protocol = evaluation.protocols.get("sysu", gallery="agw", num_trials=2)
+    plan = Plan("null-control", seeds=(0, 3))
+    plain, inert = plan.variants().values()
+    ledger.record(*finished(plain.replace(seed=3), imageless, protocol), variant="other label")
+    ledger.record_failure(inert, imageless, RuntimeError("no"), protocol=protocol)
+    return plan
+
+
+def test_runs_and_missing_compare_the_plan_with_the_ledger(control: Plan) -> None:
+    runs = planned.runs([control])
+    assert runs[["variant", "seed", "is_recorded"]].to_numpy().tolist() == [
+        ["baseline", 0, False],
+        ["baseline + inert module", 0, False],
+        ["baseline", 3, True],
+        ["baseline + inert module", 3, False],
+    ]
+    assert runs["split"].isna().all() and runs["recipe"].is_unique
+    (row,) = planned.missing([control]).to_dict("records")
+    command = "reidlib sweep null-control --profile screen --seeds 0 3"
+    assert row == {"study": "null-control", "runs": 4, "missing": 3, "command": command}
+
+
+def test_nothing_is_missing_where_all_is_recorded(control: Plan) -> None:
+    only = Plan("null-control", seeds=(3,))
+    assert planned.missing([control, only])["study"].tolist() == ["null-control"] * 2
+    recorded = planned.runs([only]).iloc[0]
+    assert recorded["variant"] == "baseline" and recorded["is_recorded"]
+
+
+def test_a_run_of_another_split_is_another_run(control: Plan) -> None:
+    runs = planned.runs([Plan("null-control", seeds=(3,), splits=(1, 2))])
+    assert runs["split"].tolist() == [1, 1, 2, 2] and not runs["is_recorded"].any(), "its row has no split"
+    assert len(Plan("null-control", seeds=(3,)).rows()) == 1
+    assert Plan("null-control", seeds=(3,), splits=(1,)).rows().empty, "a map of one split is of no other"
+
+
+def test_tables_without_rows_have_their_columns(own_ledger) -> None:
+    assert planned.ladders().empty and "ladder" in planned.ladders()
+    assert planned.curves().empty and {"curve", "weight", "value", "usual"} <= set(planned.curves())
+    for method, plan in ((name, plans.map) for name, plans in planned.by_method().items()):
+        rows = planned.weight_map(method)
+        assert rows.empty and set(plan.axes.values()) <= set(rows)
+    with pytest.raises(ValueError, match="no map of 'baseline'; choose one of: maum"):
+        planned.weight_map("baseline")
+
+
+def test_tables_hold_what_was_recorded(finished, imageless, own_ledger) -> None:
+    protocol = evaluation.protocols.get("sysu", gallery="agw", num_trials=2)
+    margins = studies.get("fienet-margin", profile="screen")
+    grid = studies.get("fienet-map", profile="screen")
+    for recipe in [*margins.values(), grid["λ 0.1, triplet 3"], grid["λ 0.1, triplet 3"].replace(seed=1)]:
+        ledger.record(*finished(recipe, imageless, protocol))
+    rows = planned.curves()
+    assert rows[["curve", "weight", "value", "usual"]].drop_duplicates().to_numpy().tolist() == [
+        ["fienet", "margin ρ", value, 0.7] for value in (0.7, 0.3, 1.0, 1.3)
+    ]
+    cells = planned.weight_map("fienet")
+    assert cells[["λ, IGCL", "triplet", "seed"]].to_numpy().tolist() == [[1.0, 1.0, 0], [0.1, 3.0, 0]], (
+        "of seed 0 alone"
+    )
+    assert isinstance(cells["split"].dtype, pd.Int64Dtype)
+
+
+def test_crossed_combines_changes_and_names_them() -> None:
+    rows = {"a 1": {}, "a 2": {"loss_weights": {"a": 2.0}}}
+    columns = {"b 1": {}, "b 2": {"loss_weights": {"b": 2.0}, "model": {"c": True}}}
+    assert crossed(rows, columns) == {
+        "as in the recipe": {},
+        "a 1, b 2": {"loss_weights": {"b": 2.0}, "model": {"c": True}},
+        "a 2, b 1": {"loss_weights": {"a": 2.0}},
+        "a 2, b 2": {"loss_weights": {"a": 2.0, "b": 2.0}, "model": {"c": True}},
+    }
+    with pytest.raises(ValueError, match="'longer' must change loss_weights"):
+        crossed(rows, {"longer": {"time": 2}})
