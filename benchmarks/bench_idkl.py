@@ -4,7 +4,7 @@
     python benchmarks/bench_idkl.py --backbone resnet50 --height 384 --width 144 --batch 120 --device cuda
 
 Of the three, one serves as the front and two as backs; the other halves hold parameters that no image passes. Both
-constructions run the same model, losses and optimiser, and the same mixed precision as in training. Medians over pairs
+constructions run the same model, losses and optimizer, and the same mixed precision as in training. Medians over pairs
 of steps measured back to back; the ratios are the result. Peak memory: on a GPU, of what torch allocates in a step; on
 a CPU, of a process of its own for each construction, above what it held before.
 """
@@ -57,7 +57,7 @@ def make_step(construction: str, options: argparse.Namespace) -> tuple[Callable[
     if construction == "three networks":
         model.backbone = ThreeNetworks(options.backbone)
     model = model.to(device, memory_format=torch.channels_last).train()
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
     half = options.batch // 2
     modality = torch.arange(2).repeat_interleave(half)
     pids = (torch.arange(half) // 4).repeat(2).to(device)
@@ -68,9 +68,9 @@ def make_step(construction: str, options: argparse.Namespace) -> tuple[Callable[
     def step() -> None:
         with torch.autocast(device.type, amp, enabled=amp is not None):
             terms = model.losses(model(images, modality), pids, modality)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         sum(terms.values()).backward()
-        optimiser.step()
+        optimizer.step()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
 
@@ -84,7 +84,7 @@ def seconds(step: Callable[[], None]) -> float:
 
 
 def peak_bytes(construction: str, options: argparse.Namespace) -> int:
-    """Peak memory of three steps, the parameters and the state of the optimiser included."""
+    """Peak memory of three steps, the parameters and the state of the optimizer included."""
     if options.device != "cpu":
         torch.cuda.empty_cache()
         before = torch.cuda.memory_allocated(options.device)

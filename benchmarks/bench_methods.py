@@ -41,7 +41,7 @@ def make_step(method: str, options: dict, arguments: argparse.Namespace, device:
     )
     model = methods.build(method, num_ids=arguments.num_ids, backbone=arguments.backbone, **recipe.model)
     model = model.to(device, memory_format=torch.channels_last).train()
-    optimiser = training.make_optimiser(recipe.replace(optimiser="adamw"), model)
+    optimizer = training.make_optimizer(recipe.replace(optimizer="adamw"), model)
     rows = arguments.identities * arguments.images
     images = torch.randn(2 * rows, 3, arguments.height, arguments.width, device=device)
     images = images.contiguous(memory_format=torch.channels_last)
@@ -54,9 +54,9 @@ def make_step(method: str, options: dict, arguments: argparse.Namespace, device:
     def step() -> None:
         with torch.autocast(device.type, amp, enabled=amp is not None):
             terms = model.losses(model(images, modality), pids, modality)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         training.weighted_sum(terms, recipe.loss_weights).backward()
-        optimiser.step()
+        optimizer.step()
 
     return step, sum(parameter.numel() for parameter in model.parameters())
 

@@ -37,7 +37,7 @@ def main() -> None:
     sampler = PKSampler(labels, modality, identities=recipe.identities, images=recipe.images)
     model = methods.build("baseline", num_ids=len(pids), backbone=recipe.backbone, **recipe.model)
     model = model.to(device, memory_format=torch.channels_last).train()
-    optimiser = training.make_optimiser(recipe, model)
+    optimizer = training.make_optimizer(recipe, model)
     amp, generator = devices.precision(recipe.amp, device), devices.seed(device, 0)
     change = recipe.augmentation
     one_by_one = v2.Compose(
@@ -73,9 +73,9 @@ def main() -> None:
         modalities, classes = torch.from_numpy(modality[batch]), torch.from_numpy(labels[batch]).to(device)
         with torch.autocast(device.type, amp, enabled=amp is not None):
             terms = model.losses(model(inputs, modalities), classes, modalities)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         training.weighted_sum(terms, recipe.loss_weights).backward()
-        optimiser.step()
+        optimizer.step()
 
     times = []
     epoch = 0

@@ -171,12 +171,12 @@ def learn() -> Callable:
     def steps(model, images, modality, pids):
         import torch
 
-        optimiser = torch.optim.AdamW(model.train().parameters(), 2e-3)
+        optimizer = torch.optim.AdamW(model.train().parameters(), 2e-3)
         for _ in range(8):
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             sum(model.losses(model(images, modality), pids, modality).values()).backward()
-            optimiser.step()
-        optimiser.zero_grad()
+            optimizer.step()
+        optimizer.zero_grad()
         return model.eval()
 
     return steps

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import reidlib  # its rooms are imported where they are used: help comes at once
+import reidlib  # its packages are imported where they are used: help comes at once
 
 if TYPE_CHECKING:
     from reidlib.data import ReIDDataset
@@ -78,7 +78,7 @@ def evaluate(
     """
     from reidlib.training import devices
 
-    run = reidlib.training.runs.load(folder, device=devices.team(device).device)
+    run = reidlib.training.runs.load(folder, device=devices.init_distributed(device).device)
     trained = run.environment["dataset"]
     is_same_set = dataset in (None, trained["name"])
     name, split = dataset or trained["name"], split or (trained["split"] if is_same_set else None)

@@ -1,14 +1,14 @@
 """Data: a real tree on disk becomes a tidy frame, a byte cache and batches of indices.
 
 ``open`` reads the tree; ``dataset.check()`` says what is missing; ``dataset.images(height, width)`` decodes once;
-``PKSampler`` draws balanced batches; ``Augmentation`` changes them on the device. ``Thinning`` leaves images of one
+``PKSampler`` draws balanced batches; ``Augmentation`` changes them on the device. ``Subsample`` leaves images of one
 modality out.
 """
 
 from reidlib.data.augment import Augmentation, normalise
 from reidlib.data.cache import ImageCache
 from reidlib.data.dataset import ReIDDataset
-from reidlib.data.imbalance import Thinning
+from reidlib.data.subsample import Subsample
 from reidlib.data.registry import names, open, open_available
 from reidlib.data.report import CheckReport, Problem
 from reidlib.data.sampler import PKSampler
@@ -20,7 +20,7 @@ __all__ = [
     "PKSampler",
     "Problem",
     "ReIDDataset",
-    "Thinning",
+    "Subsample",
     "names",
     "normalise",
     "open",

@@ -1,4 +1,4 @@
-"""The data sets reidlib can read, and the one door to them: ``open``."""
+"""The data sets reidlib can read, and how they are opened."""
 
 from pathlib import Path
 from types import ModuleType

@@ -5,25 +5,25 @@ from collections.abc import Iterator
 import numpy as np
 
 
-class Deck:
-    """Deals hands of distinct cards; every card is dealt once before any card is dealt again.
+class ShuffledCycle:
+    """Draws distinct rows in random order; every row is drawn once before any row is drawn again.
 
-    A hand larger than the deck repeats cards no more often than it must.
+    A draw of more rows than there are repeats rows no more often than it must.
     """
 
-    def __init__(self, cards: np.ndarray, generator: np.random.Generator) -> None:
-        self._cards, self._generator, self._waiting = cards, generator, cards[:0]
+    def __init__(self, rows: np.ndarray, generator: np.random.Generator) -> None:
+        self._rows, self._generator, self._waiting = rows, generator, rows[:0]
 
-    def deal(self, size: int) -> np.ndarray:
-        if size > len(self._cards):
-            rounds = -(-size // len(self._cards))
-            return np.concatenate([self._generator.permutation(self._cards) for _ in range(rounds)])[:size]
+    def draw(self, size: int) -> np.ndarray:
+        if size > len(self._rows):
+            rounds = -(-size // len(self._rows))
+            return np.concatenate([self._generator.permutation(self._rows) for _ in range(rounds)])[:size]
         if len(self._waiting) < size:
-            fresh = self._generator.permutation(self._cards)
-            held = np.isin(fresh, self._waiting)  # they lead this hand already, so they go to the back of the new round
+            fresh = self._generator.permutation(self._rows)
+            held = np.isin(fresh, self._waiting)  # they lead this draw already, so they go to the back of the new round
             self._waiting = np.concatenate([self._waiting, fresh[~held], fresh[held]])
-        hand, self._waiting = self._waiting[:size], self._waiting[size:]
-        return hand
+        drawn, self._waiting = self._waiting[:size], self._waiting[size:]
+        return drawn
 
 
 class PKSampler:
@@ -38,7 +38,7 @@ class PKSampler:
     images of a turn are distinct and continue where the last turn ended; images repeat within a turn only if the
     identity has fewer than K of that modality.
 
-    With several processes, each epoch deals the identities out to the ranks without overlap; all ranks yield the same
+    With several processes, each epoch divides the identities among the ranks without overlap; all ranks yield the same
     number of batches. The order depends on ``(seed, epoch, rank)`` alone.
 
     Args:
@@ -107,24 +107,26 @@ class PKSampler:
         order = order[np.argsort(~self._has_both[order], kind="stable")]  # each process has its share of both kinds
         shard = order[self.rank :: self.world_size]
         has_both = self._has_both[shard]
-        paired, others = Deck(shard[has_both], own), Deck(shard[~has_both], own)
-        decks = {i: [Deck(rows, own) if len(rows) else None for rows in self._rows[i]] for i in shard.tolist()}
+        paired, others = ShuffledCycle(shard[has_both], own), ShuffledCycle(shard[~has_both], own)
+        cycles = {
+            i: [ShuffledCycle(rows, own) if len(rows) else None for rows in self._rows[i]] for i in shard.tolist()
+        }
         for number in range(len(self)):
             count = self._paired_in_batch(number, np.count_nonzero(has_both), len(shard))
-            chosen = [*paired.deal(count).tolist(), *others.deal(self.identities - count).tolist()]
-            halves = [[decks[i][half] for i in chosen if decks[i][half]] for half in (0, 1)]
-            yield np.concatenate([hand for owners in halves for hand in self._deal(owners)])
+            chosen = [*paired.draw(count).tolist(), *others.draw(self.identities - count).tolist()]
+            halves = [[cycles[i][half] for i in chosen if cycles[i][half]] for half in (0, 1)]
+            yield np.concatenate([rows for owners in halves for rows in self._draw(owners)])
 
     def _paired_in_batch(self, number: int, paired: int, present: int) -> int:
         """How many identities of this batch have both modalities, as ``paired`` of those ``present`` have."""
         so_far, before = ((count * self.identities * paired) // present for count in (number + 1, number))
         return max(so_far - before, min(2, self.identities, paired))
 
-    def _deal(self, decks: list[Deck]) -> Iterator[np.ndarray]:
-        """P·K rows from the decks of one modality, as evenly as can be."""
-        for place, deck in enumerate(decks):
-            each, left_over = divmod(self.identities * self.images, len(decks))
-            yield deck.deal(each + (place < left_over))
+    def _draw(self, cycles: list[ShuffledCycle]) -> Iterator[np.ndarray]:
+        """P·K rows from the cycles of one modality, as evenly as can be."""
+        for place, cycle in enumerate(cycles):
+            each, left_over = divmod(self.identities * self.images, len(cycles))
+            yield cycle.draw(each + (place < left_over))
 
 
 def _rows_by_identity(pids: np.ndarray, modality: np.ndarray, known: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:

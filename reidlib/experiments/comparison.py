@@ -30,7 +30,7 @@ TRAINING = (
     "epochs",
     "augmentation",
     "validation_share",
-    "thinning",
+    "subsample",
 )
 BUDGET = (*DATA, *TRAINING, "validate_every", "code")  # the rest: fields of the recipe, and code, for equal methods
 

@@ -174,9 +174,9 @@ def recipe(row: Mapping[str, Any]) -> Recipe:
     """
     labels = ", ".join(f"{name} {row[name]}" for name in ("method", "dataset", "profile", "seed"))
     default = methods.recipe(row["method"], dataset=row["dataset"], profile=row["profile"])
-    changed = default.replace(seed=int(row["seed"]), **json.loads(row["changes"]))
+    changed = default.replace(seed=int(row["seed"]), **Recipe.renamed(json.loads(row["changes"])))
     if changed.digest != row["recipe"]:
-        raise ValueError(f"{labels} was recorded with other defaults than recipes.get has now; train it again")
+        raise ValueError(f"{labels} was recorded with other defaults than methods.recipe has now; train it again")
     return Recipe.from_dict(changed.to_dict())  # JSON knows lists only
 
 

@@ -20,7 +20,7 @@ DESCRIPTION = {  # name → type in a table
     "profile": "str",  # of the recipe
     **dict.fromkeys(("seed", "split"), "Int64"),
     "variant": "str",  # a label
-    "changes": "str",  # JSON: the recipe is ``recipes.get(method, …).replace(seed=seed, **changes)``
+    "changes": "str",  # JSON: the recipe is ``methods.recipe(method, …).replace(seed=seed, **changes)``
     **dict.fromkeys(("code", "recipe", "data"), "str"),  # digests; of the data: of what :func:`runs.describe` says
     "twin_version": "str",
 }

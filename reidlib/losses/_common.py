@@ -1,4 +1,4 @@
-"""What the losses share: checks at the door, full precision, and the mean over usable anchors."""
+"""What the losses share: checks of their arguments, full precision, and the mean over usable anchors."""
 
 import torch
 from torch import Tensor

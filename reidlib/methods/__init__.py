@@ -1,4 +1,4 @@
-"""Methods: one folder each with all that is about it, and the one door through which the library knows them.
+"""Methods: one folder each with all that is about it, and the registry through which the library knows them.
 
 ``recipe("idkl", dataset="sysu", profile="cpu")`` → :class:`Recipe`, a frozen value with everything that decides a
 training run; ``recipe.replace(...)`` → a changed copy; ``build("idkl", num_ids=395)`` → the network.

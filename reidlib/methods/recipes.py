@@ -10,11 +10,14 @@ from types import MappingProxyType
 from typing import Any
 
 from reidlib import profiles
-from reidlib.data import Augmentation, Thinning, names
+from reidlib.data import Augmentation, Subsample, names
 
+RECORDED_AS = {"optimizer": "optimiser", "subsample": "thinning"}
+"""Fields under the names that they had when the first runs were recorded: digests are taken with these, so that the
+rows of those runs are still found by their recipes."""
 _KNOWN = {
     "profile": profiles.PROFILES.keys(),
-    "optimiser": ("adamw", "sgd"),
+    "optimizer": ("adamw", "sgd"),
     "schedule": ("cosine", "step"),
     "amp": ("auto", "off", "bf16", "fp16"),
 }
@@ -38,7 +41,7 @@ class Recipe:
             process.
         epochs: see :class:`reidlib.data.PKSampler` for the length of one.
         augmentation: of the training images.
-        optimiser: ``"adamw"``, or ``"sgd"`` (Nesterov momentum 0.9).
+        optimizer: ``"adamw"``, or ``"sgd"`` (Nesterov momentum 0.9).
         learning_rate: at its highest, for one process or many alike.
         backbone_rate: factor on the learning rate of ``model.backbone``.
         weight_decay: of all parameters.
@@ -49,8 +52,8 @@ class Recipe:
         validation_share: share of the training identities that is held out for validation, 0 to less than 1.
         validate_every: validate after every so many epochs, and after the last.
         amp: mixed precision. ``"auto"``: bfloat16 on a GPU that has it, float16 on older ones, off on a CPU.
-        thinning: of the training images, for experiments with unequal modalities; steps and classes stay those of the
-            whole set. ``None`` for all images; a thinning that keeps all becomes ``None``.
+        subsample: of the training images, for experiments with unequal modalities; steps and classes stay those of the
+            whole set. ``None`` for all images; a subsample that keeps all becomes ``None``.
 
     Raises:
         ValueError: a value out of range, or an unknown name.
@@ -70,7 +73,7 @@ class Recipe:
     images: int
     epochs: int
     augmentation: Augmentation
-    optimiser: str = "adamw"
+    optimizer: str = "adamw"
     learning_rate: float
     backbone_rate: float = 1.0
     weight_decay: float
@@ -80,7 +83,7 @@ class Recipe:
     validation_share: float
     validate_every: int = 1
     amp: str = "auto"
-    thinning: Thinning | None = None
+    subsample: Subsample | None = None
 
     def __post_init__(self) -> None:
         from reidlib.methods import registry
@@ -97,9 +100,9 @@ class Recipe:
         for name, known in known_now.items():
             self._require(name, getattr(self, name) in tuple(known), f"one of: {', '.join(known)}")
         self._require("augmentation", isinstance(self.augmentation, Augmentation), "a reidlib.data.Augmentation")
-        self._require("thinning", isinstance(self.thinning, Thinning | None), "a reidlib.data.Thinning or None")
-        if self.thinning and self.thinning.keeps_all:  # the same run is to have the same digest
-            object.__setattr__(self, "thinning", None)
+        self._require("subsample", isinstance(self.subsample, Subsample | None), "a reidlib.data.Subsample or None")
+        if self.subsample and self.subsample.keeps_all:  # the same run is to have the same digest
+            object.__setattr__(self, "subsample", None)
         milestones = tuple(self.milestones) if isinstance(self.milestones, list | tuple) else (None,)
         rising = all(map(_is_integer, milestones)) and list(milestones) == sorted(set(milestones))
         self._require("milestones", rising and (self.schedule == "step" or not milestones), 'rising, with "step" only')
@@ -119,8 +122,8 @@ class Recipe:
 
         ``loss_weights``, ``model`` and ``augmentation`` also take a dictionary of what changes in them and keep the
         rest: ``replace(loss_weights={"triplet": 0.5}, augmentation={"erase": 0})``. The weight ``None`` takes a loss
-        term out, for a model that was told not to compute it. ``thinning`` takes a dictionary as well, of all its
-        fields or of what changes in the one there is: ``replace(thinning={"modality": 1, "images": 0.25})``.
+        term out, for a model that was told not to compute it. ``subsample`` takes a dictionary as well, of all its
+        fields or of what changes in the one there is: ``replace(subsample={"modality": 1, "images": 0.25})``.
 
         Raises:
             ValueError: an unknown field (the message lists the known) or a value out of range.
@@ -134,22 +137,22 @@ class Recipe:
         if isinstance(changes.get("augmentation"), Mapping):
             _require_fields(changes["augmentation"], "an augmentation", Augmentation)
             changes["augmentation"] = dataclasses.replace(self.augmentation, **changes["augmentation"])
-        if isinstance(changes.get("thinning"), Mapping):
-            before = self.thinning.to_dict() if self.thinning else {}
-            changes["thinning"] = _thinning({**before, **changes["thinning"]})
+        if isinstance(changes.get("subsample"), Mapping):
+            before = self.subsample.to_dict() if self.subsample else {}
+            changes["subsample"] = _subsample({**before, **changes["subsample"]})
         return dataclasses.replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields, in types that JSON knows; ``thinning`` only if there is one."""
+        """All fields, in types that JSON knows; ``subsample`` only if there is one."""
         record = {entry.name: getattr(self, entry.name) for entry in dataclasses.fields(self)}
         record["augmentation"] = {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in dataclasses.asdict(self.augmentation).items()
         }
-        if self.thinning:
-            record["thinning"] = self.thinning.to_dict()
+        if self.subsample:
+            record["subsample"] = self.subsample.to_dict()
         else:  # recipes had digests, by which runs are found, before there was this field
-            del record["thinning"]
+            del record["subsample"]
         return {
             **record,
             "model": dict(self.model),
@@ -164,6 +167,7 @@ class Recipe:
         Raises:
             ValueError: a field is unknown or missing, or its value is out of range.
         """
+        record = cls.renamed(record)
         _require_fields(record, "a recipe", cls)
         required = {entry.name for entry in dataclasses.fields(cls) if _is_required(entry)}
         if missing := sorted(required - record.keys()):
@@ -172,10 +176,20 @@ class Recipe:
             raise ValueError(f"recipe: augmentation must be an object, not {record['augmentation']!r}")
         _require_fields(record["augmentation"], "an augmentation", Augmentation)
         options = {k: tuple(v) if isinstance(v, list) else v for k, v in record["augmentation"].items()}
-        thinning = record.get("thinning")
-        if isinstance(thinning, Mapping):
-            thinning = _thinning(thinning)
-        return cls(**{**record, "augmentation": Augmentation(**options), "thinning": thinning})
+        subsample = record.get("subsample")
+        if isinstance(subsample, Mapping):
+            subsample = _subsample(subsample)
+        return cls(**{**record, "augmentation": Augmentation(**options), "subsample": subsample})
+
+    def recorded(self) -> dict[str, Any]:
+        """``to_dict`` under the names of ``RECORDED_AS``, for digests."""
+        return {RECORDED_AS.get(name, name): value for name, value in self.to_dict().items()}
+
+    @staticmethod
+    def renamed(record: Mapping[str, Any]) -> dict[str, Any]:
+        """Fields of a recipe as recorded at any time, under the names that they have today."""
+        today = {old: name for name, old in RECORDED_AS.items()}
+        return {today.get(name, name): value for name, value in record.items()}
 
     def to_json(self) -> str:
         return json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
@@ -191,7 +205,7 @@ class Recipe:
     @property
     def digest(self) -> str:
         """Eight hexadecimal digits that tell this recipe from others."""
-        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:8]
+        return hashlib.sha256(json.dumps(self.recorded(), sort_keys=True).encode()).hexdigest()[:8]
 
     def __reduce__(self) -> tuple:  # the read-only dictionaries cannot be pickled
         from reidlib.methods import registry
@@ -227,11 +241,11 @@ def _is_required(entry: dataclasses.Field) -> bool:
     return entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING
 
 
-def _thinning(options: Mapping[str, Any]) -> Thinning:
-    _require_fields(options, "a thinning", Thinning)
+def _subsample(options: Mapping[str, Any]) -> Subsample:
+    _require_fields(options, "a subsample", Subsample)
     if "modality" not in options:
-        raise ValueError('recipe: thinning must name a modality, as in {"modality": 1, "images": 0.25}')
-    return Thinning(**options)
+        raise ValueError('recipe: subsample must name a modality, as in {"modality": 1, "images": 0.25}')
+    return Subsample(**options)
 
 
 def _require_fields(names: Mapping[str, Any], what: str, kind: type) -> None:

@@ -41,7 +41,7 @@ AGW: dict[str, Any] = dict(
     images=4,
     epochs=81,
     augmentation=Augmentation(flip=0.5, pad=10),
-    optimiser="sgd",
+    optimizer="sgd",
     learning_rate=0.1,
     backbone_rate=0.1,
     schedule="step",

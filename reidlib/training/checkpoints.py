@@ -22,6 +22,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
 
 from reidlib import methods
+from reidlib.methods import Recipe
 from reidlib.networks import ReIDModel
 
 HISTORY, LOG, WEIGHTS = "history.csv", "log.txt", "weights.safetensors"
@@ -46,7 +47,7 @@ class State:
         arguments: of :func:`reidlib.methods.build`.
         pids: identity of each class of the classifier.
         epoch: number of epochs trained.
-        model, optimiser, scaler: their ``state_dict``; the last two are empty when they will not be needed.
+        model, optimizer, scaler: their ``state_dict``; the last two are empty when they will not be needed.
         history: a dictionary for each row.
     """
 
@@ -55,7 +56,7 @@ class State:
     pids: list[int]
     epoch: int
     model: dict[str, torch.Tensor] = field(repr=False)
-    optimiser: dict[str, Any] = field(repr=False)
+    optimizer: dict[str, Any] = field(repr=False)
     scaler: dict[str, Any] = field(repr=False)
     history: list[dict[str, Any]] = field(repr=False)
 
@@ -96,12 +97,12 @@ def restore(folder: Path, recipe: dict[str, Any]) -> State | None:
         try:
             state = _read_weights(file) if file.name == WEIGHTS else _read_checkpoint(file)
         except DamagedFileError as error:
-            say(folder, f"{error}; going back to the file before it")
+            warn(folder, f"{error}; going back to the file before it")
             continue
-        require_same(f"{file} belongs to another recipe", state.recipe, recipe)
+        require_same(f"{file} belongs to another recipe", Recipe.renamed(state.recipe), recipe)
         return state
     if found:
-        say(folder, "no intact checkpoint is left")
+        warn(folder, "no intact checkpoint is left")
     return None
 
 
@@ -128,7 +129,7 @@ def require_same(what: str, there: dict[str, Any], here: dict[str, Any]) -> None
         raise ValueError(f"{what} ({shown}); choose another folder, or move this one away")
 
 
-def say(folder: Path, text: str) -> None:
+def warn(folder: Path, text: str) -> None:
     """Tell something unusual about a run: on the screen, and in its log where that can be written."""
     _logger.warning("%s: %s", folder, text)
     with suppress(OSError):
@@ -176,7 +177,7 @@ def _read_weights(file: Path) -> State:
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (not a dictionary)
         record = json.loads(metadata["reidlib"])
         digest = record.pop("digest")
-        state = State(**record, model=tensors, optimiser={}, scaler={}, history=_read_history(file.with_name(HISTORY)))
+        state = State(**record, model=tensors, optimizer={}, scaler={}, history=_read_history(file.with_name(HISTORY)))
     except (SafetensorError, TypeError, KeyError, ValueError) as error:
         raise DamagedFileError(f"{file.name} is damaged or not of a run ({error})") from error
     if digest != _tensor_digest(tensors):

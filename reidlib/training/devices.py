@@ -15,27 +15,27 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Team:
-    """The processes that train one model together: this one's device, its number, and how many they are."""
+class Distributed:
+    """The processes that train one model together: this one's device and rank, and how many they are."""
 
     device: torch.device
     rank: int
-    size: int
+    world_size: int
 
     @property
-    def leads(self) -> bool:
+    def is_primary(self) -> bool:
         """Whether this process is the one that reads and writes files."""
         return self.rank == 0
 
-    def share(self, make: Callable[[], T]) -> T:
-        """What ``make`` returns in the leading process, in all of them."""
-        box = [make() if self.leads else None]
-        if self.size > 1:
+    def broadcast(self, make: Callable[[], T]) -> T:
+        """What ``make`` returns in the primary process, in all of them."""
+        box = [make() if self.is_primary else None]
+        if self.world_size > 1:
             dist.broadcast_object_list(box, src=0)
         return box[0]
 
 
-def team(device: torch.device | str | None = None) -> Team:
+def init_distributed(device: torch.device | str | None = None) -> Distributed:
     """Join the processes that ``torchrun`` started, with NCCL on GPUs and gloo on CPUs; without it, work alone.
 
     They stay joined until the process ends: a second group would find the addresses of the first one in torchrun's
@@ -57,8 +57,9 @@ def team(device: torch.device | str | None = None) -> Team:
             torch.cuda.set_device(device)
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
         atexit.register(_leave)
-    is_team = dist.is_initialized()
-    return Team(device, dist.get_rank() if is_team else 0, dist.get_world_size() if is_team else 1)
+    if not dist.is_initialized():
+        return Distributed(device, 0, 1)
+    return Distributed(device, dist.get_rank(), dist.get_world_size())
 
 
 def _leave() -> None:

@@ -27,7 +27,7 @@ from reidlib.training import checkpoints, devices, runs
 from reidlib.training.checkpoints import State
 from reidlib.training.validation import split, validate
 
-OPTIMISERS = {"adamw": torch.optim.AdamW, "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True)}
+OPTIMIZERS = {"adamw": torch.optim.AdamW, "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True)}
 ROWS_PER_EPOCH = 10  # of the history
 
 
@@ -63,26 +63,28 @@ def fit(
         raise ValueError(f"the recipe is for data set {recipe.dataset!r}, not for {dataset.name!r}")
     folder = runs.default_folder(recipe, dataset) if folder is None else Path(folder)
     last = recipe.epochs if stop_after is None else min(stop_after, recipe.epochs)
-    team = devices.team(device)
-    with runs.locked(folder) if team.leads else nullcontext():
-        with devices.own_randomness(team.device), _naming_a_smaller_batch(recipe):
-            state = team.share(lambda: _begin(recipe, dataset, folder, team))
+    distributed = devices.init_distributed(device)
+    with runs.locked(folder) if distributed.is_primary else nullcontext():
+        with devices.own_randomness(distributed.device), _naming_a_smaller_batch(recipe):
+            state = distributed.broadcast(lambda: _begin(recipe, dataset, folder, distributed))
             if state.epoch < last:
-                state = _train(recipe, dataset, folder, state, last, team, compiled, progress)
-        if team.leads and state.epoch == recipe.epochs and state.optimiser:  # read from a checkpoint, not from weights
+                state = _train(recipe, dataset, folder, state, last, distributed, compiled, progress)
+        if (
+            distributed.is_primary and state.epoch == recipe.epochs and state.optimizer
+        ):  # read from a checkpoint, not from weights
             checkpoints.save_weights(folder, state)
-        environment = team.share(lambda: runs.read_environment(folder))
-        return runs.from_state(folder, recipe, environment, state, team.device)
+        environment = distributed.broadcast(lambda: runs.read_environment(folder))
+        return runs.from_state(folder, recipe, environment, state, distributed.device)
 
 
-def _begin(recipe: Recipe, dataset: ReIDDataset, folder: Path, team: devices.Team) -> State:
+def _begin(recipe: Recipe, dataset: ReIDDataset, folder: Path, distributed: devices.Distributed) -> State:
     """The state that is on disk, or that of a new model."""
-    precision = str(devices.precision(recipe.amp, team.device) or torch.float32).removeprefix("torch.")
-    runs.prepare(folder, recipe, dataset, runs.environment(team.device, team.size, precision))
+    precision = str(devices.precision(recipe.amp, distributed.device) or torch.float32).removeprefix("torch.")
+    runs.prepare(folder, recipe, dataset, runs.environment(distributed.device, distributed.world_size, precision))
     state = checkpoints.restore(folder, recipe.to_dict())
     if state is None:
         pids = split(dataset, recipe.validation_share).pids.tolist()
-        devices.seed(team.device, recipe.seed)
+        devices.seed(distributed.device, recipe.seed)
         options = {"backbone": recipe.backbone, "weights": recipe.weights, **recipe.model}
         model = methods.build(recipe.method, num_ids=len(pids), **options)
         state = State(recipe.to_dict(), model.arguments, pids, 0, model.state_dict(), {}, {}, [])
@@ -95,46 +97,46 @@ def _train(
     folder: Path,
     state: State,
     last: int,
-    team: devices.Team,
+    distributed: devices.Distributed,
     compiled: bool,
     progress: bool,
 ) -> State:
     """Train from ``state`` to the end of epoch ``last``."""
-    device, progress = team.device, progress and team.leads
+    device, progress = distributed.device, progress and distributed.is_primary
     part = split(dataset, recipe.validation_share)
     images = dataset.images(recipe.height, recipe.width, progress=progress).on(device)
     modality = dataset.frame["modality"].to_numpy()[part.rows]
     batch_shape = {"identities": recipe.identities, "images": recipe.images}
-    draw = partial(PKSampler, seed=recipe.seed, rank=team.rank, world_size=team.size, **batch_shape)
+    draw = partial(PKSampler, seed=recipe.seed, rank=distributed.rank, world_size=distributed.world_size, **batch_shape)
     sampler = draw(part.labels, modality)
-    if recipe.thinning:
-        kept = recipe.thinning.keep(part.pids[part.labels], modality)
+    if recipe.subsample:
+        kept = recipe.subsample.keep(part.pids[part.labels], modality)
         part, modality = part._replace(rows=part.rows[kept], labels=part.labels[kept]), modality[kept]
-        may_lack = {"allow_missing_modality": recipe.thinning.identities < 1}
+        may_lack = {"allow_missing_modality": recipe.subsample.identities < 1}
         sampler = draw(part.labels, modality, batches=len(sampler), **may_lack)  # the budget of the whole set
 
     model = checkpoints.build_model(state).to(device)
-    network = nn.parallel.DistributedDataParallel(model) if team.size > 1 else model
+    network = nn.parallel.DistributedDataParallel(model) if distributed.world_size > 1 else model
     network = torch.compile(network) if compiled else network
-    optimiser = make_optimiser(recipe, model)
+    optimizer = make_optimizer(recipe, model)
     amp = devices.precision(recipe.amp, device)
     scaler = torch.amp.GradScaler(device.type, enabled=amp == torch.float16)
     if state.epoch:
-        optimiser.load_state_dict(state.optimiser)
+        optimizer.load_state_dict(state.optimizer)
         if state.scaler:
             scaler.load_state_dict(state.scaler)
 
-    history = _History([*state.history], len(sampler), team)
+    history = _History([*state.history], len(sampler), distributed)
     label = f"{recipe.method} on {dataset.name}, {recipe.profile}, seed {recipe.seed}"
     length = {"total": last * len(sampler), "initial": state.epoch * len(sampler)}
     bar = tqdm(desc=label, unit="step", leave=False, delay=1, disable=not progress, **length)
     for epoch in range(state.epoch, last):
         model.train()
-        generator = devices.seed(device, recipe.seed, epoch, team.rank)
+        generator = devices.seed(device, recipe.seed, epoch, distributed.rank)
         history.begin(epoch)
         for step, batch in enumerate(sampler.epoch(epoch)):
             rate = recipe.learning_rate * schedule(recipe, epoch + (step + 0.5) / len(sampler))
-            for group in optimiser.param_groups:
+            for group in optimizer.param_groups:
                 group["lr"] = rate * group["rate"]
             pids = torch.from_numpy(part.labels[batch]).to(device, non_blocking=True)
             modalities = torch.from_numpy(modality[batch])  # in main memory: see ReIDModel
@@ -143,34 +145,34 @@ def _train(
                 outputs = network(inputs.contiguous(memory_format=torch.channels_last), modalities)
                 terms = model.losses(outputs, pids, modalities)
             loss = weighted_sum(terms, recipe.loss_weights)
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             scaler.scale(loss).backward()
-            scaler.step(optimiser)
+            scaler.step(optimizer)
             scaler.update()
             history.add(step, rate, len(batch), loss, terms)
             bar.update()
 
-        if team.leads:
+        if distributed.is_primary:
             is_due = (epoch + 1) % recipe.validate_every == 0 or epoch + 1 == recipe.epochs
             line = history.end(validate(model, dataset, part) if is_due and len(part.query_rows) else {})
             tensors = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
             progressed = {"epoch": epoch + 1, "model": tensors, "history": history.rows}
-            state = replace(state, **progressed, optimiser=optimiser.state_dict(), scaler=scaler.state_dict())
+            state = replace(state, **progressed, optimizer=optimizer.state_dict(), scaler=scaler.state_dict())
             checkpoints.save(folder, state)
             checkpoints.log(folder, line)
             bar.set_postfix_str(line, refresh=False)
     bar.close()
-    return team.share(lambda: replace(state, optimiser={}, scaler={}))
+    return distributed.broadcast(lambda: replace(state, optimizer={}, scaler={}))
 
 
-def make_optimiser(recipe: Recipe, model: ReIDModel) -> torch.optim.Optimizer:
+def make_optimizer(recipe: Recipe, model: ReIDModel) -> torch.optim.Optimizer:
     """Two groups of parameters, the backbone's and the others, each with its share ``rate`` of the learning rate."""
     named = list(model.named_parameters())
     groups = [
         {"params": [p for name, p in named if name.startswith("backbone.")], "rate": recipe.backbone_rate},
         {"params": [p for name, p in named if not name.startswith("backbone.")], "rate": 1.0},
     ]
-    return OPTIMISERS[recipe.optimiser](groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    return OPTIMIZERS[recipe.optimizer](groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
 
 
 def schedule(recipe: Recipe, epoch: float) -> float:
@@ -219,12 +221,12 @@ def _naming_a_smaller_batch(recipe: Recipe) -> Iterator[None]:
 class _History:
     """Turns loss terms into rows of the history, without a wait for the GPU at every step."""
 
-    def __init__(self, rows: list[dict[str, float]], steps: int, team: devices.Team):
-        self.rows, self._steps, self._team = rows, steps, team
+    def __init__(self, rows: list[dict[str, float]], steps: int, distributed: devices.Distributed):
+        self.rows, self._steps, self._distributed = rows, steps, distributed
         self._interval = -(-steps // ROWS_PER_EPOCH)
         self._start = time.perf_counter() - (rows[-1]["seconds"] if rows else 0.0)
-        if team.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(team.device)
+        if distributed.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(distributed.device)
 
     def begin(self, epoch: int) -> None:
         self._epoch, self._pending, self._images, self._mark = epoch, [], 0, time.perf_counter()
@@ -236,11 +238,11 @@ class _History:
             FloatingPointError: a value since the last row is not finite.
         """
         self._pending.append(torch.stack([*(term.detach() for term in terms.values()), loss.detach()]))
-        self._images += images * self._team.size
+        self._images += images * self._distributed.world_size
         if (step + 1) % self._interval and step + 1 < self._steps:
             return
         values = torch.stack(self._pending).double().cpu().numpy()  # on a GPU: waits for the steps so far
-        now, device = time.perf_counter(), self._team.device
+        now, device = time.perf_counter(), self._distributed.device
         names = [*(f"loss.{name}" for name in terms), "loss"]  # terms first: they are to be named rather than the sum
         for row, column in np.argwhere(~np.isfinite(values))[:1].tolist():
             number = self._epoch * self._steps + step + 2 - len(values) + row

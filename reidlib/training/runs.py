@@ -31,7 +31,7 @@ from reidlib.data import ReIDDataset
 from reidlib.methods import Recipe
 from reidlib.networks import ReIDModel
 from reidlib.training import checkpoints
-from reidlib.training.checkpoints import HISTORY, LOG, WEIGHTS, State, say, short_digest, write
+from reidlib.training.checkpoints import HISTORY, LOG, WEIGHTS, State, short_digest, warn, write
 from reidlib.training.provenance import code_digest
 
 RECIPE, ENVIRONMENT, LOCK = "recipe.json", "environment.json", ".lock"
@@ -93,7 +93,7 @@ def home() -> Path:
 
 def default_folder(recipe: Recipe, dataset: ReIDDataset) -> Path:
     """Where the run of this recipe on this data set lies; real data and each version of a twin have their own."""
-    digest = short_digest(json.dumps([recipe.to_dict(), describe(dataset)], sort_keys=True).encode())[:8]
+    digest = short_digest(json.dumps([recipe.recorded(), describe(dataset)], sort_keys=True).encode())[:8]
     return home() / recipe.dataset / recipe.method / f"{recipe.profile}-seed{recipe.seed}-{digest}"
 
 
@@ -147,7 +147,7 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        say(folder, "another process trains this run; waiting for it")
+        warn(folder, "another process trains this run; waiting for it")
         lock.acquire()
     try:
         yield
@@ -167,7 +167,7 @@ def prepare(folder: Path, recipe: Recipe, dataset: ReIDDataset, environment: dic
         checkpoints.require_same(f"{folder} holds another recipe", _read_recipe(folder).to_dict(), recipe.to_dict())
         checkpoints.require_same(f"{folder} was trained on other data", begun["dataset"], wanted["dataset"])
         if begun["code"] != wanted["code"]:
-            say(folder, "this run was begun with another version of the code; delete its folder to train it anew")
+            warn(folder, "this run was begun with another version of the code; delete its folder to train it anew")
         return
     ours = {LOCK, LOG, ENVIRONMENT}  # of a run that was killed before it had begun
     if strange := sorted(file.name for file in folder.iterdir() if file.name not in ours and file.suffix != ".partial"):

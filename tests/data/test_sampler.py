@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reidlib.data import PKSampler
-from reidlib.data.sampler import Deck
+from reidlib.data.sampler import ShuffledCycle
 
 
 def rows_of(counts: dict[int, tuple[int, int]], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -107,7 +107,7 @@ def test_ranks_share_the_identities_without_overlap(world_size):
     shares = [[{pid for batch in collect(s, e) for pid in pids[batch].tolist()} for s in samplers] for e in (0, 1)]
     for share in shares:
         assert sum(map(len, share)) == len(set().union(*share)), "an identity is on one rank only"
-    assert shares[0] != shares[1], "dealt out anew every epoch"
+    assert shares[0] != shares[1], "drawn out anew every epoch"
     assert all(len(collect(sampler, 3)) == len(sampler) for sampler in samplers)
 
 
@@ -194,14 +194,14 @@ def test_settings_that_make_no_sense_are_refused(options, message):
         PKSampler(**(inputs | options))
 
 
-def test_deck_deals_all_cards_before_any_returns():
-    deck = Deck(np.arange(7), np.random.default_rng(0))
-    dealt = np.concatenate([deck.deal(3) for _ in range(7)])
+def test_a_cycle_draws_all_rows_before_any_returns():
+    cycle = ShuffledCycle(np.arange(7), np.random.default_rng(0))
+    drawn = np.concatenate([cycle.draw(3) for _ in range(7)])
     for start in range(0, 21, 7):
-        assert sorted(dealt[start : start + 7]) == list(range(7))
-    assert all(len(set(dealt[i : i + 3])) == 3 for i in range(0, 21, 3))
+        assert sorted(drawn[start : start + 7]) == list(range(7))
+    assert all(len(set(drawn[i : i + 3])) == 3 for i in range(0, 21, 3))
 
 
 def test_deck_smaller_than_the_hand_repeats_evenly():
-    deck = Deck(np.arange(3), np.random.default_rng(0))
-    assert sorted(Counter(deck.deal(7).tolist()).values()) == [2, 2, 3]
+    cycle = ShuffledCycle(np.arange(3), np.random.default_rng(0))
+    assert sorted(Counter(cycle.draw(7).tolist()).values()) == [2, 2, 3]

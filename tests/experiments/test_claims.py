@@ -137,8 +137,8 @@ def test_m3_compares_losses_and_asks_for_five_seeds(add: Callable, seeds: int, s
         scores = {}
         for variant, recipe in runs.variants.items():
             full = 0.8 if recipe.method == "baseline" else 0.5
-            left = full if not recipe.thinning else 0.5 * full if recipe.method == "baseline" else scarce
-            scores[variant] = left + (noise if recipe.thinning else 0 * noise)
+            left = full if not recipe.subsample else 0.5 * full if recipe.method == "baseline" else scarce
+            scores[variant] = left + (noise if recipe.subsample else 0 * noise)
         add(runs, scores)
     (finding,) = claims.verdict("M3").findings
     assert word("M3") == expected and finding.runs == seeds

@@ -230,12 +230,12 @@ def test_names_that_are_allowed_must_be_known(add: Callable) -> None:
 
 
 def test_thinning_is_part_of_the_budget(add: Callable) -> None:
-    thinning = {"thinning": {"modality": 1, "images": 0.5}}
-    a, b = add("a", SCORES, OTHER | thinning), add("b", SCORES)
-    with pytest.raises(ValueError, match=r"same budget: thinning is \{'modality': 1, .* in a, None in b"):
+    subsample = {"subsample": {"modality": 1, "images": 0.5}}
+    a, b = add("a", SCORES, OTHER | subsample), add("b", SCORES)
+    with pytest.raises(ValueError, match=r"same budget: subsample is \{'modality': 1, .* in a, None in b"):
         compare(a, b)
-    assert list(compare(a, b, allow=("thinning",)).allowed) == ["thinning"]
-    assert not compare(a, add("c", SCORES, thinning)).allowed
+    assert list(compare(a, b, allow=("subsample",)).allowed) == ["subsample"]
+    assert not compare(a, add("c", SCORES, subsample)).allowed
 
 
 def test_tables_that_are_not_the_runs_of_one_recipe_are_refused(add: Callable) -> None:
@@ -252,7 +252,7 @@ def test_tables_that_are_not_the_runs_of_one_recipe_are_refused(add: Callable) -
         (pd.concat([b, b[:1]]), "a holds two runs with seed 0"),
         (ledger.table(variant="old"), "a mixes runs of different code"),
         (ledger.table(variant="more")[:2], "seed 2 is in b only"),
-        (b.assign(changes='{"epochs": 7}'), "recorded with other defaults than recipes.get has now"),
+        (b.assign(changes='{"epochs": 7}'), "recorded with other defaults than methods.recipe has now"),
     ]:
         with pytest.raises(ValueError, match=message):
             compare(a, b)

@@ -195,7 +195,7 @@ def test_measures_are_found_by_recipe_not_by_label(
 def test_unknown_names_are_answered_with_the_known() -> None:
     with pytest.raises(ValueError, match="unknown study 'ingredients'; choose one of: baseline-ingredients"):
         studies.get("ingredients")
-    with pytest.raises(ValueError, match="data set 'market'; choose one of: baseline on sysu"):
+    with pytest.raises(ValueError, match="data set 'market'; it has one for: sysu, regdb"):
         studies.get("baseline-ingredients", dataset="market")
 
 
@@ -235,12 +235,12 @@ def test_grid_is_every_combination_in_readable_words() -> None:
 
 def test_thinning_is_an_axis_and_a_change_like_others(new_study) -> None:
     full = methods.recipe("baseline", profile="ci")
-    fewer = full.replace(thinning={"modality": 1, "images": 0.5})
-    grid = studies.grid("baseline", profile="ci", thinning=[None, {"modality": 1, "images": 0.5}])
-    assert list(grid.values()) == [full, fewer] and next(iter(grid)) == "without thinning"
-    grid = studies.grid("baseline", profile="ci", thinning={"modality": [0, 1], "images": [0.5, 0.25]})
+    fewer = full.replace(subsample={"modality": 1, "images": 0.5})
+    grid = studies.grid("baseline", profile="ci", subsample=[None, {"modality": 1, "images": 0.5}])
+    assert list(grid.values()) == [full, fewer] and next(iter(grid)) == "without subsample"
+    grid = studies.grid("baseline", profile="ci", subsample={"modality": [0, 1], "images": [0.5, 0.25]})
     assert list(grid)[2] == "modality 1, images 0.5" and grid["modality 1, images 0.5"] == fewer and len(grid) == 4
-    variants = {"full": {}, "half": {"thinning": {"modality": 1, "images": 0.5}}}
+    variants = {"full": {}, "half": {"subsample": {"modality": 1, "images": 0.5}}}
     new_study("thin", methods.Study("baseline", variants))
     assert studies.get("thin", profile="ci") == {"full": full, "half": fewer}
 

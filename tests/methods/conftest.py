@@ -13,13 +13,13 @@ def learns() -> Callable:
     """``learns(model, images, modality, pids)``: fifteen steps on one batch take the loss well below its start."""
 
     def check(model, images, modality, pids):
-        optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
+        optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
         history = []
         for _ in range(15):
             loss = sum(model.losses(model(images, modality), pids, modality).values())
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            optimiser.step()
+            optimizer.step()
             history.append(loss.item())
         assert history[-1] < 0.6 * history[0]
 

@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 from reidlib import methods, profiles
-from reidlib.data import Augmentation, Thinning
+from reidlib.data import Augmentation, Subsample
 from reidlib.data.registry import READERS
 from reidlib.methods import Recipe
 
@@ -42,7 +42,7 @@ def test_paper_recipe_is_that_of_agw() -> None:
     recipe = methods.recipe("baseline", dataset="sysu", profile="paper")
     expected = {
         **{"backbone": "resnet50", "weights": "imagenet", "height": 288, "width": 144, "identities": 8, "images": 4},
-        **{"optimiser": "sgd", "learning_rate": 0.1, "backbone_rate": 0.1, "weight_decay": 5e-4, "epochs": 81},
+        **{"optimizer": "sgd", "learning_rate": 0.1, "backbone_rate": 0.1, "weight_decay": 5e-4, "epochs": 81},
         **{"schedule": "step", "warmup": 10, "milestones": (20, 50), "validation_share": 0},
         **{"augmentation": Augmentation(flip=0.5, pad=10), "loss_weights": {"identity": 1, "triplet": 1}},
     }
@@ -71,7 +71,7 @@ def test_stripes_of_maum_divide_the_rows(profile: str) -> None:
 def test_paper_recipe_of_maum() -> None:
     expected = {
         **{"backbone": "resnet50", "weights": "imagenet", "height": 384, "width": 144, "identities": 8, "images": 4},
-        **{"optimiser": "adamw", "learning_rate": 3.5e-4, "weight_decay": 5e-4, "epochs": 120, "validation_share": 0},
+        **{"optimizer": "adamw", "learning_rate": 3.5e-4, "weight_decay": 5e-4, "epochs": 120, "validation_share": 0},
         **{"schedule": "step", "warmup": 10, "milestones": (40, 70)},
         **{"augmentation": Augmentation(flip=0.5, pad=10, erase=0.5)},
         **{"loss_weights": {"proxy": 1, "unidirectional": 1}},
@@ -114,18 +114,18 @@ def test_replace_merges_dictionaries_and_leaves_the_original(recipe: Recipe) -> 
 
 
 def test_thinning_is_written_only_where_there_is_one(recipe: Recipe) -> None:
-    assert recipe.thinning is None and "thinning" not in recipe.to_dict()
-    changed = recipe.replace(thinning={"modality": 1, "images": 0.25})
-    assert changed.thinning == Thinning(1, images=0.25) and changed == recipe.replace(thinning=Thinning(1, 0.25))
-    assert changed.to_dict()["thinning"] == {"modality": 1, "images": 0.25, "identities": 1.0, "seed": 0}
+    assert recipe.subsample is None and "subsample" not in recipe.to_dict()
+    changed = recipe.replace(subsample={"modality": 1, "images": 0.25})
+    assert changed.subsample == Subsample(1, images=0.25) and changed == recipe.replace(subsample=Subsample(1, 0.25))
+    assert changed.to_dict()["subsample"] == {"modality": 1, "images": 0.25, "identities": 1.0, "seed": 0}
     for copy in (Recipe.from_json(changed.to_json()), pickle.loads(pickle.dumps(changed))):
         assert copy == changed and copy.digest == changed.digest and hash(copy) == hash(changed)
-    fewer = changed.replace(thinning={"identities": 0.5})
-    assert fewer.thinning == Thinning(1, images=0.25, identities=0.5) and fewer.digest != changed.digest
-    assert fewer.replace(epochs=5, warmup=1).thinning == fewer.thinning
-    for whole in (None, {"images": 1, "identities": 1.0}, Thinning(0, seed=3)):
-        assert fewer.replace(thinning=whole) == recipe and fewer.replace(thinning=whole).digest == recipe.digest
-    assert Recipe.from_dict({**recipe.to_dict(), "thinning": None}) == recipe
+    fewer = changed.replace(subsample={"identities": 0.5})
+    assert fewer.subsample == Subsample(1, images=0.25, identities=0.5) and fewer.digest != changed.digest
+    assert fewer.replace(epochs=5, warmup=1).subsample == fewer.subsample
+    for whole in (None, {"images": 1, "identities": 1.0}, Subsample(0, seed=3)):
+        assert fewer.replace(subsample=whole) == recipe and fewer.replace(subsample=whole).digest == recipe.digest
+    assert Recipe.from_dict({**recipe.to_dict(), "subsample": None}) == recipe
 
 
 def test_digests_of_recipes_with_runs_behind_them_stay() -> None:
@@ -164,7 +164,7 @@ def test_numbers_of_another_type_make_no_other_recipe(recipe: Recipe) -> None:
         ({"method": "idlk"}, r"method must be one of: .*baseline.*'idlk'"),
         ({"dataset": "market"}, r"dataset must be one of: sysu"),
         ({"profile": "../.."}, r"profile must be one of: ci"),
-        ({"optimiser": "adam"}, r"optimiser must be one of: adamw, sgd"),
+        ({"optimizer": "adam"}, r"optimizer must be one of: adamw, sgd"),
         ({"schedule": "linear"}, r"schedule must be one of: cosine, step"),
         ({"amp": True}, r"amp must be one of: auto, off"),
         ({"epochs": 0}, r"epochs must be a whole number from 1, not 0"),
@@ -180,10 +180,10 @@ def test_numbers_of_another_type_make_no_other_recipe(recipe: Recipe) -> None:
         ({"model": {"pool": object()}}, r"model must be options by name, in types that JSON knows"),
         ({"augmentation": None}, r"augmentation must be a reidlib\.data\.Augmentation"),
         ({"augmentation": {"flip": 2}}, r"flip is a probability"),
-        ({"thinning": {"images": 0.5}}, r'thinning must name a modality, as in \{"modality": 1'),
-        ({"thinning": {"modality": 1, "share": 0.5}}, r"a thinning has no field 'share'; choose from: modality, "),
-        ({"thinning": {"modality": 1, "images": 0}}, r"thinning: images must be a share above 0"),
-        ({"thinning": 0.5}, r"thinning must be a reidlib\.data\.Thinning or None, not 0\.5"),
+        ({"subsample": {"images": 0.5}}, r'subsample must name a modality, as in \{"modality": 1'),
+        ({"subsample": {"modality": 1, "share": 0.5}}, r"a subsample has no field 'share'; choose from: modality, "),
+        ({"subsample": {"modality": 1, "images": 0}}, r"subsample: images must be a share above 0"),
+        ({"subsample": 0.5}, r"subsample must be a reidlib\.data\.Subsample or None, not 0\.5"),
     ],
 )
 def test_bad_values_are_refused(recipe: Recipe, changes: dict, message: str) -> None:
@@ -201,8 +201,8 @@ def test_bad_values_are_refused(recipe: Recipe, changes: dict, message: str) -> 
         (lambda record: record.update(weight_decay=float("inf")), r"weight_decay must be a number"),
         (lambda record: record.update(loss_weights=[1, 2]), r"loss_weights must be numbers by name"),
         (lambda record: record.update(milestones=5), r"milestones"),
-        (lambda record: record.update(thinning=[1]), r"thinning must be a reidlib\.data\.Thinning or None"),
-        (lambda record: record.update(thinning={"images": 0.5}), r"thinning must name a modality"),
+        (lambda record: record.update(subsample=[1]), r"subsample must be a reidlib\.data\.Subsample or None"),
+        (lambda record: record.update(subsample={"images": 0.5}), r"subsample must name a modality"),
     ],
 )
 def test_damaged_json_is_refused(recipe: Recipe, change, message: str) -> None:

@@ -74,7 +74,7 @@ def test_damaged_weights_give_way_to_the_last_checkpoint(state: State, tmp_path:
     save(tmp_path, replace(state, epoch=4))
     damage(tmp_path / "weights.safetensors", how)
     read = restore(tmp_path, state.recipe)
-    assert read.epoch == 4 and read.optimiser, "read from the checkpoint"
+    assert read.epoch == 4 and read.optimizer, "read from the checkpoint"
     assert "weights.safetensors is damaged" in caplog.text
 
 

@@ -73,7 +73,7 @@ def test_paper_recipe_has_the_input_of_the_baseline() -> None:
         own, other = (methods.recipe(method, dataset=dataset, profile="paper") for method in ("dalnet", "baseline"))
         shared = ("backbone", "weights", "height", "width", "identities", "images", "validation_share", "augmentation")
         assert {name: getattr(own, name) for name in shared} == {name: getattr(other, name) for name in shared}
-        assert own.augmentation == Augmentation(flip=0.5, pad=10) and own.optimiser == "adamw"
+        assert own.augmentation == Augmentation(flip=0.5, pad=10) and own.optimizer == "adamw"
 
 
 @pytest.mark.integration

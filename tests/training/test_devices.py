@@ -43,13 +43,13 @@ def test_randomness_of_the_caller_is_left_alone() -> None:
 
 
 def test_alone_a_team_has_one_member() -> None:
-    team = devices.team("cpu")
-    assert (team.rank, team.size, team.leads, team.device) == (0, 1, True, CPU)
-    assert team.share(lambda: 5) == 5
+    distributed = devices.init_distributed("cpu")
+    assert (distributed.rank, distributed.world_size, distributed.is_primary, distributed.device) == (0, 1, True, CPU)
+    assert distributed.broadcast(lambda: 5) == 5
 
 
 def test_a_device_that_is_not_there_is_refused() -> None:
     with pytest.raises(ValueError, match="unknown device 'gpu'; write, for example, cpu or cuda:0"):
-        devices.team("gpu")
+        devices.init_distributed("gpu")
     with pytest.raises(ValueError, match="there is no device cuda:99: torch finds"):
-        devices.team("cuda:99")
+        devices.init_distributed("cuda:99")

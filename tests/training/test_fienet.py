@@ -69,7 +69,7 @@ def test_recipe_on_twins_is_the_baseline_s_with_the_centre_terms(dataset: str, p
 def test_paper_recipe(dataset: str) -> None:
     expected = {
         **{"backbone": "resnet50", "weights": "imagenet", "height": 288, "width": 144, "identities": 8, "images": 4},
-        **{"optimiser": "sgd", "learning_rate": 0.1, "backbone_rate": 0.1, "weight_decay": 5e-4, "epochs": 100},
+        **{"optimizer": "sgd", "learning_rate": 0.1, "backbone_rate": 0.1, "weight_decay": 5e-4, "epochs": 100},
         **{"schedule": "step", "warmup": 10, "milestones": (20, 50), "validation_share": 0},
         **{"augmentation": Augmentation(flip=0.5, pad=10, exchange=0.5, erase=0.5)},
         **{"loss_weights": {"identity": 1, "triplet": 1, "intra": 1, "inter": 1}},
@@ -83,7 +83,7 @@ def test_paper_recipe(dataset: str) -> None:
 def test_modules_learn_at_the_full_rate(profile: str) -> None:
     recipe = methods.recipe("fienet", profile=profile)
     model = reidlib.methods.build("fienet", num_ids=3, backbone="tiny", **recipe.model)
-    inner, outer = training.make_optimiser(recipe, model).param_groups
+    inner, outer = training.make_optimizer(recipe, model).param_groups
     assert (inner["rate"], outer["rate"]) == (recipe.backbone_rate, 1)
     modules = {id(parameter) for part in (model.pfam, model.mpim) for parameter in part.parameters()}
     assert modules and modules <= {id(parameter) for parameter in outer["params"]}

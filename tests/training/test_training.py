@@ -42,15 +42,15 @@ def test_only_training_identities_are_looked_at(fit, dataset: ReIDDataset, monke
     assert set(dataset.frame["split"].iloc[np.concatenate(seen)]) == {"train"}
 
 
-THINNINGS = [
+SUBSAMPLES = [
     {"modality": modality, **share} for modality in (0, 1) for share in ({"images": 0.25}, {"identities": 0.25})
 ]
 
 
-@pytest.mark.parametrize("thinning", THINNINGS)
+@pytest.mark.parametrize("subsample", SUBSAMPLES)
 @pytest.mark.parametrize("name", ["recipe", "maum"])
 def test_thinned_training_has_the_budget_of_the_whole(
-    name: str, thinning: dict, request, dataset: ReIDDataset, tmp_path: Path, monkeypatch
+    name: str, subsample: dict, request, dataset: ReIDDataset, tmp_path: Path, monkeypatch
 ) -> None:
     seen, tensor = [], ImageCache.tensor
 
@@ -59,7 +59,7 @@ def test_thinned_training_has_the_budget_of_the_whole(
         return tensor(self, rows, device)
 
     monkeypatch.setattr(ImageCache, "tensor", watched)
-    recipe = request.getfixturevalue(name).replace(epochs=2, thinning=thinning)
+    recipe = request.getfixturevalue(name).replace(epochs=2, subsample=subsample)
     run = training.fit(recipe, dataset, tmp_path / "run", progress=False)
     part = split(dataset, 0.25)
     validation = {*part.query_rows, *part.gallery_rows}
@@ -69,11 +69,11 @@ def test_thinned_training_has_the_budget_of_the_whole(
     assert (run.pids == part.pids).all() and np.isfinite(run.history["loss"]).all()
 
     modality, pids = dataset.frame["modality"].to_numpy(), dataset.frame["pid"].to_numpy()
-    kept = part.rows[recipe.thinning.keep(pids[part.rows], modality[part.rows])]
+    kept = part.rows[recipe.subsample.keep(pids[part.rows], modality[part.rows])]
     assert set(used) <= set(kept) and set(pids[used]) == set(part.pids)
-    own = kept[modality[kept] == thinning["modality"]]
-    assert set(own) <= set(used) and len(own) < 0.5 * np.count_nonzero(modality[part.rows] == thinning["modality"])
-    assert np.count_nonzero(modality[used] == thinning["modality"]) == 24 * 8
+    own = kept[modality[kept] == subsample["modality"]]
+    assert set(own) <= set(used) and len(own) < 0.5 * np.count_nonzero(modality[part.rows] == subsample["modality"])
+    assert np.count_nonzero(modality[used] == subsample["modality"]) == 24 * 8
 
 
 def test_classes_are_the_identities_of_the_run(fit, dataset: ReIDDataset) -> None:
@@ -102,7 +102,7 @@ def test_every_epoch_is_augmented_anew(fit, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"optimiser": "sgd", "learning_rate": 0.01, "schedule": "step", "milestones": (3,)}]
+    "changes", [{}, {"optimizer": "sgd", "learning_rate": 0.01, "schedule": "step", "milestones": (3,)}]
 )
 def test_stopped_and_resumed_equals_uninterrupted(fit, same_weights, method, changes: dict) -> None:
     def noisy(step: int, terms: dict) -> dict:  # stands for a method that draws random numbers
@@ -214,15 +214,15 @@ def test_cosine_schedule_rises_and_falls(recipe: Recipe) -> None:
 
 def test_optimiser_has_every_parameter_once_and_two_rates(recipe: Recipe, fit) -> None:
     model = methods.build("baseline", num_ids=3, backbone="tiny")
-    recipe = recipe.replace(optimiser="sgd", learning_rate=0.1, backbone_rate=0.1, weight_decay=0.02)
-    optimiser = training.make_optimiser(recipe, model)
-    backbone, head = (group["params"] for group in optimiser.param_groups)
+    recipe = recipe.replace(optimizer="sgd", learning_rate=0.1, backbone_rate=0.1, weight_decay=0.02)
+    optimizer = training.make_optimizer(recipe, model)
+    backbone, head = (group["params"] for group in optimizer.param_groups)
     assert {*map(id, backbone)} == {id(p) for p in model.backbone.parameters()}
     assert {*map(id, backbone + head)} == {*map(id, model.parameters())} and len(backbone + head) == len(
         list(model.parameters())
     )
-    assert optimiser.defaults["nesterov"] and optimiser.defaults["momentum"] == 0.9
-    assert {group["weight_decay"] for group in optimiser.param_groups} == {0.02}
+    assert optimizer.defaults["nesterov"] and optimizer.defaults["momentum"] == 0.9
+    assert {group["weight_decay"] for group in optimizer.param_groups} == {0.02}
 
 
 def test_backbone_rate_slows_the_backbone_alone(fit) -> None:
@@ -318,9 +318,9 @@ torch.save(record, f"{folder}.rank" + os.environ["RANK"])
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["recipe", "maum", "fienet", "idkl", "dalnet"])
-@pytest.mark.parametrize("thinning", [None, {"modality": 1, "identities": 0.1}])
-def test_two_processes_train_one_model(name: str, thinning, request, dataset, tree, tmp_path: Path) -> None:
-    recipe = request.getfixturevalue(name).replace(epochs=2, identities=4, thinning=thinning)
+@pytest.mark.parametrize("subsample", [None, {"modality": 1, "identities": 0.1}])
+def test_two_processes_train_one_model(name: str, subsample, request, dataset, tree, tmp_path: Path) -> None:
+    recipe = request.getfixturevalue(name).replace(epochs=2, identities=4, subsample=subsample)
     (tmp_path / "recipe.json").write_text(recipe.to_json())
     (tmp_path / "script.py").write_text(TEAM.format(**places(tree, tmp_path)))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -358,7 +358,7 @@ def test_notebook_profile_runs_on_the_twin(ci_twin: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize("method", ["baseline", "maum"])
 def test_methods_train_on_a_thinned_twin(ci_twin: Path, method: str, modality: int, share: dict) -> None:
     dataset = reidlib.data.open("sysu", root=ci_twin)
-    recipe = methods.recipe(method, profile="ci").replace(thinning={"modality": modality, **share})
+    recipe = methods.recipe(method, profile="ci").replace(subsample={"modality": modality, **share})
     run = training.fit(recipe, dataset, stop_after=1, progress=False)
     part = split(dataset, recipe.validation_share)
     halves = dataset.frame["modality"].to_numpy()[part.rows]

@@ -55,7 +55,7 @@ def bridge(runs: tuple[Runs, ...], path: Path | None) -> tuple[str, list[Finding
 def few_sketches(runs: tuple[Runs, ...], path: Path | None) -> tuple[str, list[Finding]]:
     """D3: what circle loss gains on triplet loss with the fewest sketches, less what it gains with all."""
     rows = runs[0].results(path, paired=True)
-    kept = {name: recipe.thinning.images if recipe.thinning else 1.0 for name, recipe in runs[0].variants.items()}
+    kept = {name: recipe.subsample.images if recipe.subsample else 1.0 for name, recipe in runs[0].variants.items()}
     table = rows.assign(share=rows["variant"].map(kept), loss=rows["variant"].str.split(",").str[0])
     scores = table.pivot_table(index="seed", columns=["share", "loss"], values="mAP")
     if scores.empty:

@@ -32,9 +32,9 @@ def _few() -> dict[str, dict[str, Any]]:
     triplet: dict[str, Any] = {"model": {"intra_metric": "batch-hard"}, "loss_weights": {"intra": 1.0}}
     variants: dict[str, dict[str, Any]] = {}
     for share in SKETCHES:
-        thinning = {"thinning": {"modality": 1, "images": share}} if share < 1 else {}
-        variants[f"circle, {share:g} of the sketches"] = thinning
-        variants[f"triplet, {share:g} of the sketches"] = triplet | thinning
+        subsample = {"subsample": {"modality": 1, "images": share}} if share < 1 else {}
+        variants[f"circle, {share:g} of the sketches"] = subsample
+        variants[f"triplet, {share:g} of the sketches"] = triplet | subsample
     return variants
 
 

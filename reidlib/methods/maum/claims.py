@@ -8,7 +8,7 @@ import pandas as pd
 from reidlib.experiments.claims import Claim
 from reidlib.experiments.finding import NO_RUNS, UNDECIDED, Finding, Runs, all_of, beside, between, over_runs
 from reidlib.methods import reference
-from reidlib.methods.maum.plots import thinned
+from reidlib.methods.maum.plots import imbalance_table
 
 BASELINE = reference().name
 FEWEST_SEEDS = 5  # that M3 asks for
@@ -36,7 +36,7 @@ def steps(runs: tuple[Runs, ...], path: Path | None) -> tuple[str, list[Finding]
 
 def imbalance(runs: tuple[Runs, ...], path: Path | None) -> tuple[str, list[Finding]]:
     """M3: what MAUM loses of its own full score less what the baseline loses of its own, mean over the settings."""
-    table = pd.concat(thinned(each.results(path, paired=True), each.variants) for each in runs)
+    table = pd.concat(imbalance_table(each.results(path, paired=True), each.variants) for each in runs)
     full = table[table["share"] == 1].drop(columns="share")
     scarce = table[table["share"] < 1].merge(full, on=["method", "seed", "thinned"], suffixes=("", " of all"))
     lost = scarce.assign(lost=100 * (1 - scarce["mAP"] / scarce["mAP of all"]))

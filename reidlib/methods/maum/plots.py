@@ -217,22 +217,22 @@ def imbalance(table: pd.DataFrame, caption: str, metric: str = "mAP") -> Figure:
     return figure
 
 
-def thinned(rows: pd.DataFrame, recipes: Mapping[str, Recipe], metric: str = "mAP") -> pd.DataFrame:
+def imbalance_table(rows: pd.DataFrame, recipes: Mapping[str, Recipe], metric: str = "mAP") -> pd.DataFrame:
     """Runs with fewer images or identities of one modality, for `imbalance`.
 
     Args:
         rows: of the ledger, with the labels of the recipes in ``variant``.
-        recipes: variant → recipe. A method's runs without thinning are taken as share 1 of whatever else is thinned.
+        recipes: variant → recipe. A method's runs without subsample are taken as share 1 of whatever else is thinned.
 
     Returns:
         ``method``, ``seed``, ``thinned`` ("visible images", "infrared identities", …), ``share`` and the metric.
     """
     records = []
     for variant, recipe in recipes.items():
-        if thinning := recipe.thinning:
-            kind = "images" if thinning.identities == 1 else "identities"
-            records.append((variant, f"{('visible', 'infrared')[thinning.modality]} {kind}", getattr(thinning, kind)))
+        if subsample := recipe.subsample:
+            kind = "images" if subsample.identities == 1 else "identities"
+            records.append((variant, f"{('visible', 'infrared')[subsample.modality]} {kind}", getattr(subsample, kind)))
     kinds = dict.fromkeys(kind for _, kind, _ in records)
-    records += [(variant, kind, 1.0) for variant, recipe in recipes.items() if not recipe.thinning for kind in kinds]
+    records += [(variant, kind, 1.0) for variant, recipe in recipes.items() if not recipe.subsample for kind in kinds]
     shares = pd.DataFrame(records, columns=["variant", "thinned", "share"])
     return shares.merge(rows, on="variant")[["method", "seed", "thinned", "share", metric]]

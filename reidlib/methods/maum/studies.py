@@ -23,8 +23,8 @@ def _thinned(what: str) -> dict[str, dict[str, Any]]:
     variants: dict[str, dict[str, Any]] = {"baseline, all": {}, "MAUM-G, all": MAUM}
     for modality, name in enumerate(("visible", "infrared")):
         for share, value in SHARES.items():
-            thinning = {"thinning": {"modality": modality, what: value}}
-            variants |= {f"baseline, {name} {share}": thinning, f"MAUM-G, {name} {share}": MAUM | thinning}
+            subsample = {"subsample": {"modality": modality, what: value}}
+            variants |= {f"baseline, {name} {share}": subsample, f"MAUM-G, {name} {share}": MAUM | subsample}
     return variants
 
 

@@ -62,13 +62,13 @@ def loss_of(drawing):
 
 def test_gradients_reach_mask_network_xdog_and_refiner():
     model = dag()
-    optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     silent = []
     for _ in range(2):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         model(photos(), sketches(), DONORS).auxiliary.mean().backward()
         silent.append({name for name, p in model.named_parameters() if (p.grad == 0).all()})
-        optimiser.step()
+        optimizer.step()
     last = {"refiner.decoder.2.weight", "refiner.decoder.2.bias"}
     refiner = {name for name, _ in model.named_parameters() if name.startswith("refiner.")}
     assert silent[0] == refiner - last, "while the last convolution is zero, no more of the refiner can be told apart"

@@ -111,11 +111,11 @@ def test_every_parameter_has_a_gradient_at_once_and_moves_the_losses_after_one_s
 def test_nothing_stays_as_it_was(variant):
     model = build(**variant)
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
-    optimiser = torch.optim.SGD(model.parameters(), lr=0.01)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     for seed in range(3):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss(model, seed).backward()
-        optimiser.step()
+        optimizer.step()
     assert [name for name, parameter in model.named_parameters() if torch.equal(parameter, before[name])] == []
 
 

@@ -123,12 +123,12 @@ def test_the_toy_is_drawn_again_from_what_was_saved(toys, tmp_path):
 
 def test_thinned_runs_are_put_beside_those_with_all_images():
     def recipe(modality=None, images=1.0, identities=1.0):
-        thinning = SimpleNamespace(modality=modality, images=images, identities=identities)
-        return SimpleNamespace(thinning=None if modality is None else thinning)
+        subsample = SimpleNamespace(modality=modality, images=images, identities=identities)
+        return SimpleNamespace(subsample=None if modality is None else subsample)
 
     recipes = {"all": recipe(), "visible 1/2": recipe(0, 0.5), "infrared 1/4 of people": recipe(1, identities=0.25)}
     rows = pd.DataFrame({"variant": ["all", "visible 1/2", "infrared 1/4 of people"], "method": "maum", "seed": 0})
-    table = maum.plots.thinned(rows.assign(mAP=[0.4, 0.3, 0.2]), recipes)
+    table = maum.plots.imbalance_table(rows.assign(mAP=[0.4, 0.3, 0.2]), recipes)
     found = {tuple(record) for record in table.itertuples(index=False)}
     assert found == {
         ("maum", 0, "visible images", 1.0, 0.4),

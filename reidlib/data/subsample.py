@@ -6,7 +6,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Thinning:
+class Subsample:
     """Which training images are left of one modality.
 
     Reconstructed: that a method copes with unequal modalities is documented as an aim of MAUM (Liu et al., CVPR 2022,
@@ -33,14 +33,14 @@ class Thinning:
 
     def __post_init__(self) -> None:
         if not _is_whole(self.modality) or self.modality not in (0, 1):
-            raise ValueError(f"thinning: modality must be 0 or 1, not {self.modality!r}")
+            raise ValueError(f"subsample: modality must be 0 or 1, not {self.modality!r}")
         for name in ("images", "identities"):
             share = getattr(self, name)
             if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
-                raise ValueError(f"thinning: {name} must be a share above 0, at most 1, not {share!r}")
+                raise ValueError(f"subsample: {name} must be a share above 0, at most 1, not {share!r}")
             object.__setattr__(self, name, float(share))
         if not _is_whole(self.seed) or not 0 <= self.seed < 2**32:
-            raise ValueError(f"thinning: seed must be a whole number from 0 to 2**32 - 1, not {self.seed!r}")
+            raise ValueError(f"subsample: seed must be a whole number from 0 to 2**32 - 1, not {self.seed!r}")
 
     @property
     def keeps_all(self) -> bool:
@@ -49,9 +49,9 @@ class Thinning:
     def keep(self, pids: np.ndarray, modality: np.ndarray) -> np.ndarray:
         """Which rows are left.
 
-        Whether an image stays depends on the thinning, its identity, its number among the images of this identity and
-        modality (in the order of the rows) and how many these are; with ``identities`` below 1, also on which other
-        identities there are. Rows of other identities may lie between or move.
+        Whether an image stays depends on the seed and the share, its identity, its number among the images of this
+        identity and modality (in the order of the rows) and how many these are; with ``identities`` below 1, also on
+        which other identities there are. Rows of other identities may lie between or move.
 
         Args:
             pids: (N,) integers, the identity of each training row.
