@@ -14,19 +14,19 @@ from pkgutil import iter_modules
 __version__ = "0.1.0"
 
 
-def submodules(package: str, path: list[str]) -> tuple:
-    """``__getattr__`` and ``__dir__`` of a package whose modules are imported when they are first asked for.
-
-    Args:
-        package, path: ``__name__`` and ``__path__`` of the package.
-    """
+def submodules(package: str):
+    """``__getattr__`` of a package whose modules are imported when they are first asked for."""
 
     def get(name: str):
         if not name.startswith("_") and find_spec(f"{package}.{name}"):
             return import_module(f"{package}.{name}")
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
-    return get, lambda: sorted(module.name for module in iter_modules(path))
+    return get
 
 
-__getattr__, __dir__ = submodules(__name__, __path__)
+__getattr__ = submodules(__name__)
+
+
+def __dir__() -> list[str]:
+    return sorted(module.name for module in iter_modules(__path__))

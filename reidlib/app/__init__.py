@@ -2,4 +2,4 @@
 
 from reidlib import submodules
 
-__getattr__, __dir__ = submodules(__name__, __path__)
+__getattr__ = submodules(__name__)

@@ -5,4 +5,4 @@ Modules load on first use: ``experiments.ledger.table()``.
 
 from reidlib import submodules
 
-__getattr__, __dir__ = submodules(__name__, __path__)
+__getattr__ = submodules(__name__)

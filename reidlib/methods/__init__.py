@@ -28,4 +28,4 @@ __all__ = [
     "registered",
 ]
 
-__getattr__, _ = submodules(__name__, __path__)
+__getattr__ = submodules(__name__)

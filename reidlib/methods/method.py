@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pkgutil import resolve_name
 from typing import Any
 
@@ -76,3 +77,17 @@ class Method:
         """Its ``studies``, ``claims``, ``measures`` or ``plans``, imported if need be."""
         value = getattr(self, name)
         return resolve_name(value) if isinstance(value, str) else value
+
+
+def in_folder(package: str, **fields: Any) -> Method:
+    """The method that a folder holds: what its ``studies``, ``claims``, ``measures`` and ``plots`` modules offer.
+
+    Args:
+        package: ``__name__`` of the folder; ``studies.py`` holds ``STUDIES`` and ``PLANS``, ``claims.py`` holds
+            ``CLAIMS``, ``measures.py`` holds ``MEASURES``, as far as they are there.
+        fields: of :class:`Method`.
+    """
+    places = {"studies": "studies:STUDIES", "plans": "studies:PLANS", "claims": "claims:CLAIMS"}
+    places |= {"measures": "measures:MEASURES", "plots": "plots"}
+    there = {name: place for name, place in places.items() if find_spec(f"{package}.{place.split(':')[0]}")}
+    return Method(**{name: f"{package}.{place}" for name, place in there.items()} | fields)

@@ -3,21 +3,19 @@
 from reidlib import submodules
 from reidlib.methods.baseline.model import Baseline
 from reidlib.methods.baseline.recipes import RECIPES
-from reidlib.methods.method import Method
+from reidlib.methods.method import in_folder
 
 __all__ = ["METHOD", "Baseline"]
 
-METHOD = Method(
+METHOD = in_folder(
+    __name__,
     name="baseline",
     title="baseline",
     model=Baseline,
     recipes=RECIPES,
-    studies=f"{__name__}.studies:STUDIES",
-    plans=f"{__name__}.studies:PLANS",
-    plots=f"{__name__}.plots",
     colour="#4D4D4D",
     lesson="02_baseline_and_metrics",
     is_reference=True,
 )
 
-__getattr__, _ = submodules(__name__, __path__)
+__getattr__ = submodules(__name__)

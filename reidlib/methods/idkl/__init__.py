@@ -4,24 +4,20 @@ from reidlib import submodules
 from reidlib.methods.idkl.model import IDKL
 from reidlib.methods.idkl.recipes import RECIPES, WIDE_RECIPES
 from reidlib.methods.idkl.wide import WideBaseline
-from reidlib.methods.method import Method
+from reidlib.methods.method import Method, in_folder
 
 __all__ = ["IDKL", "METHOD", "WideBaseline"]
 
-METHOD = Method(
+METHOD = in_folder(
+    __name__,
     name="idkl",
     title="IDKL",
     model=IDKL,
     recipes=RECIPES,
-    studies=f"{__name__}.studies:STUDIES",
-    claims=f"{__name__}.claims:CLAIMS",
-    measures=f"{__name__}.measures:MEASURES",
-    plans=f"{__name__}.studies:PLANS",
-    plots=f"{__name__}.plots",
     comparison="idkl-comparison",
     colour="#009E73",
     lesson="05_idkl",
     controls=(Method("wide-baseline", "wider baseline", WideBaseline, WIDE_RECIPES, colour="#A6A6A6"),),
 )
 
-__getattr__, _ = submodules(__name__, __path__)
+__getattr__ = submodules(__name__)
