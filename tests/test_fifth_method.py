@@ -15,9 +15,6 @@ from reidlib.training import provenance
 
 TEMPLATE = Path(__file__).parent / "assets" / "fifth_method.py"
 HELPED = ("import TwoStream\n", "import TwoStream\n\nimport helper_of_fifth\n")
-    "from reidlib.networks import TwoStream\n",
-    "from reidlib.networks import TwoStream\n\nimport helper_of_fifth\n",
-)
 
 
 @pytest.fixture

@@ -21,7 +21,6 @@ import site
 import sys
 import sysconfig
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -66,13 +65,18 @@ def source_files(method: str, dataset: str) -> dict[str, Path]:
     to_do = [(PACKAGE / f"{name}.py", "") for name in (*LOOP, f"twins/{dataset.replace('-', '_')}")]
     to_do += [(file, kind.__module__) for kind in (*_classes(method), read) if (file := _file_of(kind))]
     found: dict[Path, str] = {}
+    home = methods.get(method).model.__module__.split(".")[0]
+    for kind in classes_without_file(method):
+        to_do += _imports(_kept_text(kind), "", home)
     while to_do:
         file, module = to_do.pop()
         file = file.resolve()
         if file in found or not file.is_file():
             continue
         found[file] = file.relative_to(PACKAGE).as_posix() if file.is_relative_to(PACKAGE) else _label(module, file)
-        to_do += _imports(file, module)
+        if file.is_relative_to(PACKAGE):
+            module = ".".join([NAME, *file.relative_to(PACKAGE).with_suffix("").parts])
+        to_do += _imports(file.read_text(encoding="utf-8"), module, home, file.name == "__init__.py")
     return {label: file for file, label in sorted(found.items()) if _is_covered(file, label)}
 
 
@@ -121,12 +125,9 @@ def _label(module: str, file: Path) -> str:
     return file.name if module in ("", "__main__", "__mp_main__") else f"{module} {file.name}"
 
 
-def _imports(file: Path, module: str) -> Iterator[tuple[Path, str]]:
-    """The files, and the names of their modules, that a file imports, wherever in it, as far as they are followed."""
-    is_package = file.name == "__init__.py"
-    if file.is_relative_to(PACKAGE):
-        module = ".".join([NAME, *file.relative_to(PACKAGE).with_suffix("").parts]).removesuffix(".__init__")
-    for node in ast.walk(ast.parse(file.read_bytes())):
+def _imports(text: str, module: str, home: str, is_package: bool = False) -> Iterator[tuple[Path, str]]:
+    """The files, and the names of their modules, that a text imports, wherever in it, as far as they are followed."""
+    for node in ast.walk(_tree(text)):
         if isinstance(node, ast.Import):
             wanted = [(alias.name, "") for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -140,7 +141,7 @@ def _imports(file: Path, module: str) -> Iterator[tuple[Path, str]]:
             if base.split(".")[0] == NAME:
                 yield from ((found, "") for found in _provider(base.removeprefix(NAME).lstrip("."), name))
             elif base:
-                yield from _outside(base, name, file)
+                yield from _outside(base, name, home)
 
 
 def _provider(module: str, name: str) -> Iterator[Path]:
@@ -167,23 +168,19 @@ def _provider(module: str, name: str) -> Iterator[Path]:
                     yield from _provider(node.module.removeprefix(NAME).lstrip("."), entry.name)
 
 
-def _outside(base: str, name: str, importer: Path) -> Iterator[tuple[Path, str]]:
-    """The file of a module outside this package, if it is somebody's own: beside the importer, or not installed."""
+def _outside(base: str, name: str, home: str) -> Iterator[tuple[Path, str]]:
+    """The file of a module outside this package, if it is somebody's own: not installed, or of the method's package."""
     for candidate in (f"{base}.{name}", base) if name else (base,):
         try:
             found = sys.modules.get(candidate) or importlib.util.find_spec(candidate)
         except (ImportError, ValueError, AttributeError):
             continue
         origin = getattr(found, "__file__", None) or getattr(found, "origin", None)
-        if not origin or not origin.endswith(".py"):
-            continue
-        file, installed = Path(origin).resolve(), [folder for folder in _INSTALLED if importer.is_relative_to(folder)]
-        same_package = (
-            importer.parent == file.parent or file.parent in importer.parents or importer.parent in file.parents
-        )
-        if not any(file.is_relative_to(folder) for folder in _INSTALLED) or (installed and same_package):
-            yield file, candidate
-        return
+        if origin and origin.endswith(".py"):
+            file = Path(origin).resolve()
+            if candidate.split(".")[0] == home or not any(file.is_relative_to(folder) for folder in _INSTALLED):
+                yield file, candidate
+            return
 
 
 @functools.cache
@@ -197,10 +194,15 @@ def _file_digest(file: Path) -> str:
 
 
 def _tree_digest(text: str) -> str:
-    """Of the syntax tree; of the text as it is where it is not plain Python, as in a cell with magic commands."""
-    with suppress(SyntaxError):
-        text = json.dumps(_plain(ast.parse(text)))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(json.dumps(_plain(_tree(text))).encode()).hexdigest()
+
+
+def _tree(text: str) -> ast.Module:
+    """The syntax tree of a text; one that only holds the text where it is not plain Python."""
+    try:
+        return ast.parse(text)
+    except SyntaxError:
+        return ast.parse(f"text = {text!r}")
 
 
 def _plain(node: Any) -> Any:
