@@ -6,88 +6,36 @@ copies outputs and figures to where they are committed; ``badges`` writes, from 
 """
 
 import argparse
+import asyncio
 import base64
 import io
-import itertools
-import multiprocessing
 import os
 import re
 import shutil
+import signal
 import sys
 import time
-import tomllib
-from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reidlib import paths, profiles
-from reidlib.app import frontpage
+from reidlib.app import frontpage, pages
+from reidlib.app.pages import ROOT, NotebookError, find
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 CELL_TIMEOUT = 3600  # seconds
 LARGE_IMAGE = 150_000  # characters of base64
 LARGE_DRAWING = 45_000  # bytes of a PNG of 256 colours
 MANY_COLOURS = 20_000  # more than a line drawing has, with all its half-tones at edges
 COMMITTED_FIGURES = (".png", ".jpg", ".csv", ".json")
-TABLE_BEGIN, TABLE_END = "<!-- notebooks: written by `make badges` -->", "<!-- end of notebooks -->"
-BADGE = re.compile(r"^\[!\[Open In Colab\].*$\n*", re.MULTILINE)
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
-ENVIRONMENT_CELL = """\
-# Environment: Colab installs what it lacks and keeps its own torch; a prepared machine does nothing here.
-import importlib.util
-import subprocess
-import sys
 
-if "google.colab" in sys.modules:
-    wanted = {{
-        "reidlib": "git+{repository}",
-        "pytorch_grad_cam": "grad-cam",
-        "ttach": "ttach",
-        "umap": "umap-learn",
-        "pynndescent": "pynndescent",
-    }}
-    missing = [package for module, package in wanted.items() if importlib.util.find_spec(module) is None]
-    if missing:
-        subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", *missing], check=True)"""
-
-
-class NotebookError(Exception):
-    """A notebook failed, or its outputs are not fit to be published; the message says where and why."""
-
-
-def repository(root: Path = ROOT) -> str:
-    """The repository's address, from ``[project.urls]`` of ``pyproject.toml``."""
-    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
-
-
-def environment_cell(root: Path = ROOT) -> str:
-    """The first code cell of every notebook."""
-    return ENVIRONMENT_CELL.format(repository=repository(root))
-
-
-def find(names: list[str] | None = None, root: Path = ROOT) -> list[Path]:
-    """The notebooks in reading order, or those named (``01_data`` or ``01_data.ipynb``).
-
-    Raises:
-        NotebookError: there is none, or a name is unknown; the message lists the known ones.
-    """
-    known = {path.stem: path for path in sorted((root / "notebooks").glob("*.ipynb"))}
-    if not known:
-        raise NotebookError(f"no notebooks in {root / 'notebooks'}")
-    stems = [name.removesuffix(".ipynb") for name in names or known]
-    if unknown := [stem for stem in stems if stem not in known]:
-        raise NotebookError(f"unknown notebook {unknown[0]!r}; choose from: {', '.join(known)}")
-    return [known[stem] for stem in stems]
-
-
-def execute(path: Path) -> "NotebookNode":
-    """Execute one notebook in a fresh kernel, in its own folder, and return it with clean outputs.
+async def execute(path: Path, environment: dict[str, str]) -> "NotebookNode":
+    """Execute a notebook in a fresh kernel with these variables, in its own folder; return it with clean outputs.
 
     Raises:
         NotebookError: a cell failed; names the notebook, the cell and the error.
@@ -96,41 +44,32 @@ def execute(path: Path) -> "NotebookNode":
     from nbclient import NotebookClient
     from nbclient.exceptions import CellControlSignal, DeadKernelError
 
-    notebook = nbformat.read(path, as_version=4)
-    position = 0
-
-    def remember(cell: "NotebookNode", cell_index: int) -> None:
-        nonlocal position
-        position = cell_index
-
+    reached, unhandle = {"cell_index": 0}, asyncio.get_running_loop().remove_signal_handler
     client = NotebookClient(
-        notebook,
+        nbformat.read(path, as_version=4),
         kernel_name="python3",
         timeout=CELL_TIMEOUT,
-        resources={"metadata": {"path": str(path.parent)}},
-        on_cell_start=remember,
+        # nbclient's handlers end one kernel, that begun last. Without them a signal ends this process and all kernels.
+        on_notebook_start=lambda notebook: [unhandle(number) for number in (signal.SIGINT, signal.SIGTERM)],
+        on_cell_start=reached.update,
         extra_arguments=["--log-level=ERROR"],
-        record_timing=False,
-        store_widget_state=False,
         coalesce_streams=True,
     )
     try:
-        client.execute()
+        return tidy(await client.async_execute(cwd=str(path.parent), env=environment))
     except (CellControlSignal, DeadKernelError) as error:
-        source, reason = notebook.cells[position].source, COLOUR.sub("", str(error)).strip()
+        position, reason = reached["cell_index"], COLOUR.sub("", str(error)).strip()
+        source = client.nb.cells[position].source
         reason = reason if source in reason else f"{source}\n\n{reason}"  # a kernel that dies leaves no traceback
         raise NotebookError(f"{path.name}, cell {position + 1} failed:\n\n{reason}") from error
-    return tidy(notebook)
 
 
 def tidy(notebook: "NotebookNode") -> "NotebookNode":
     """Remove what differs between two executions of the same notebook: progress bars, versions, timings."""
-    notebook.metadata = type(notebook.metadata)(
-        kernelspec={"display_name": "Python 3", "language": "python", "name": "python3"},
-        language_info={"name": "python"},
-    )
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook.metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
     for cell in notebook.cells:
-        cell.metadata = type(cell.metadata)({key: cell.metadata[key] for key in ("tags",) if key in cell.metadata})
+        cell.metadata = {key: value for key, value in cell.metadata.items() if key == "tags"}
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
             for output in cell.outputs:
@@ -147,16 +86,14 @@ def _shrink(data: dict) -> None:
 
     if "image/png" not in data:
         return
-    with Image.open(io.BytesIO(base64.b64decode(data["image/png"]))) as opened:
-        image = opened.convert("RGB")
-    stream, kind = io.BytesIO(), None
+    image = Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).convert("RGB")
+    stream, kind = io.BytesIO(), "image/png"
     if image.getcolors(MANY_COLOURS):  # None if there are more
-        kind = "image/png"
         image.quantize(256, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
     if len(data["image/png"]) > LARGE_IMAGE and not 0 < stream.tell() <= LARGE_DRAWING:
         stream, kind = io.BytesIO(), "image/jpeg"
         image.save(stream, "JPEG", quality=72, optimize=True)
-    if kind:
+    if stream.tell():
         del data["image/png"]
         data[kind] = base64.b64encode(stream.getvalue()).decode() + "\n"
 
@@ -171,78 +108,62 @@ def unfit(notebook: "NotebookNode") -> list[str]:
                 problems.append(f"cell {number} ends in an error: {output.ename}")
             elif output.get("name") == "stderr":
                 problems.append(f"cell {number} writes to stderr: {output.text.strip().splitlines()[0]}")
-            texts = [output.get("text", ""), *(output.get("data") or {}).values()]
+            texts = [output.get("text", ""), *output.get("data", {}).values()]
             if found := machine.search("\n".join(text for text in texts if isinstance(text, str))):
                 problems.append(f"cell {number} shows a path of this machine: {found.group()}")
     return problems
 
 
-def usual_workers() -> int:
-    """How many notebooks ``make run`` executes at once: two on a CPU, else one."""
-    import torch
-
-    return 1 if torch.cuda.is_available() else min(2, os.cpu_count() or 1)
-
-
-def run(pages: list[Path], root: Path = ROOT, workers: int = 1) -> dict[Path, "NotebookNode"]:
-    """Execute pages into ``build/notebooks``; one line per page when it is done, then the figures and tables they left.
+def run(notebooks: list[Path], root: Path = ROOT, workers: int = 1) -> dict[Path, "NotebookNode"]:
+    """Execute notebooks into ``build/notebooks``; a line when one begins or ends, then figures and tables they left.
 
     Args:
-        workers: pages that are executed at once. A page that wants a model which another one trains waits for it.
+        workers: notebooks that are executed at once. One that wants a model which another one trains waits for it.
+
+    Returns:
+        The executed notebooks by their paths below ``root``.
 
     Raises:
-        NotebookError: at the first page that fails; those that are being executed then are finished, no others begun.
+        NotebookError: a notebook failed; those that were being executed then are finished, no others begun.
     """
     import nbformat
 
-    build = paths.build_folder().resolve()
-    os.environ["REIDLIB_BUILD"] = str(build)  # a relative folder would mean another one inside the kernel
-    os.environ["PYTHONPATH"] = str(ROOT)  # the kernel imports this clone, whatever the environment has installed
-    os.environ["TQDM_DISABLE"] = "1"
-    os.environ.pop("MPLBACKEND", None)  # figures appear in the page, whatever the shell prefers
+    build = paths.build_folder().resolve()  # a relative folder would mean another one inside the kernel
+    environment = os.environ | {
+        "REIDLIB_BUILD": str(build),
+        "PYTHONPATH": str(ROOT),  # the kernel imports this clone, whatever the environment has installed
+        "TQDM_DISABLE": "1",
+        "MPLBACKEND": "",  # figures appear in the page, whatever the shell prefers
+    }
     if workers > 1:
-        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
-    begin = time.time()
-    executed: dict[Path, NotebookNode] = {}
+        environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+    begin, waiting, executed, errors = time.time(), list(notebooks), {}, []
+
+    async def work() -> None:
+        while waiting:
+            path, start = waiting.pop(0), time.perf_counter()
+            page = path.relative_to(root)
+            print(f"  {page!s:<44} begins", flush=True)
+            try:
+                executed[page] = await execute(path, environment)
+                (build / page).parent.mkdir(parents=True, exist_ok=True)
+                nbformat.write(executed[page], build / page)
+            except NotebookError as error:
+                errors.append(error)
+                waiting.clear()
+            seconds = f"{time.perf_counter() - start:7.1f} s"
+            print(f"  {page!s:<44}{seconds}{'' if page in executed else '  FAILED'}", flush=True)
+
+    async def work_together() -> None:
+        await asyncio.gather(*(work() for _ in range(workers)))
+
     print(f"profile {profiles.get().name}, into {build}", flush=True)
-    for path, seconds, outcome in _execute_all(pages, workers):
-        page, is_failed = path.relative_to(root), isinstance(outcome, NotebookError)
-        print(f"  {page!s:<44}{seconds:7.1f} s{'  FAILED' if is_failed else ''}", flush=True)
-        if is_failed:
-            raise outcome
-        (build / page).parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(outcome, build / page)
-        executed[path] = outcome
+    asyncio.run(work_together())
+    if errors:
+        raise errors[0]
     for file in _written(build, begin):
         print(f"  {file.relative_to(build)}")
     return executed
-
-
-def _timed(path: Path) -> tuple[Path, float, "NotebookNode | NotebookError"]:
-    start = time.perf_counter()
-    try:
-        outcome = execute(path)
-    except NotebookError as error:
-        outcome = error
-    return path, time.perf_counter() - start, outcome
-
-
-def _execute_all(pages: list[Path], workers: int) -> Iterator[tuple[Path, float, "NotebookNode | NotebookError"]]:
-    """Pages as they are done. Each worker is a process, so that an interrupt reaches the kernel it waits for.
-
-    A page is handed out when a worker is free, so none begins once the caller has stopped asking.
-    """
-    if workers == 1:
-        yield from map(_timed, pages)
-        return
-    waiting = iter(pages)
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        running = {pool.submit(_timed, path) for path in itertools.islice(waiting, workers)}
-        while running:
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            for job in done:
-                yield job.result()
-            running |= {pool.submit(_timed, path) for path in itertools.islice(waiting, len(done))}
 
 
 def publish(names: list[str] | None = None, root: Path = ROOT) -> None:
@@ -253,32 +174,25 @@ def publish(names: list[str] | None = None, root: Path = ROOT) -> None:
 
     Raises:
         NotebookError: a notebook failed or is unfit, or the profile is ``ci``, whose numbers mean nothing.
+        ValueError: the README lacks the lines between which results are written.
     """
-    import nbformat
-
     from reidlib.experiments import ledger
 
     if profiles.get().name == "ci":
         raise NotebookError("the profile 'ci' is for tests, its numbers mean nothing; set REIDLIB_PROFILE to another")
-    begin = time.time()
+    begin, build = time.time(), paths.build_folder()
     lessons = find(names, root)
     solutions = [path.parent / "solutions" / path.name for path in lessons]
-    executed = run([*lessons, *(path for path in solutions if path.exists())], root)
-    problems = [
-        f"{path.relative_to(root)}: {problem}" for path, notebook in executed.items() for problem in unfit(notebook)
-    ]
-    if problems:
+    executed = run([*lessons, *filter(Path.exists, solutions)], root)
+    if problems := [f"{page}: {problem}" for page, notebook in executed.items() for problem in unfit(notebook)]:
         raise NotebookError("not published:\n  " + "\n  ".join(problems))
-    for path, notebook in executed.items():
-        nbformat.write(notebook, path)
-    figures = paths.build_folder() / "figures"
-    for file in _written(figures, begin):
-        target = root / "figures" / file.relative_to(figures)
+    for file in [*(build / page for page in executed), *_written(build / "figures", begin)]:
+        target = root / file.relative_to(build)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, target)
     ledger.publish(published := root / "reidlib" / "published" / ledger.PUBLISHED.name)
     if published.exists():
-        _insert(root / "README.md", frontpage.results(published))
+        frontpage.insert(root / "README.md", frontpage.results(published))
     print(f"published {len(executed)} to notebooks/; see: git diff --stat")
 
 
@@ -286,69 +200,6 @@ def _written(folder: Path, begin: float) -> list[Path]:
     """Figures and tables below a folder that are as new as this execution."""
     files = (file for file in sorted(folder.rglob("*")) if file.suffix in COMMITTED_FIGURES)
     return [file for file in files if file.stat().st_mtime >= begin - 1]
-
-
-def badge(path: Path, root: Path = ROOT) -> str:
-    """The Markdown line that opens a notebook on Colab."""
-    slug = repository(root).removeprefix("https://github.com/")
-    page = path.relative_to(root).as_posix()
-    colab = "https://colab.research.google.com"
-    return f"[![Open In Colab]({colab}/assets/colab-badge.svg)]({colab}/github/{slug}/blob/main/{page})"
-
-
-def with_header(notebook: "NotebookNode", path: Path, root: Path = ROOT) -> "NotebookNode":
-    """The notebook with its badge under the title and the environment cell as its first code cell.
-
-    Raises:
-        NotebookError: the first cell does not begin with a title.
-    """
-    from nbformat.v4 import new_code_cell
-
-    first = notebook.cells[0] if notebook.cells else None
-    if first is None or first.cell_type != "markdown" or not first.source.startswith("# "):
-        raise NotebookError(f"{path.name}: the first cell must be Markdown and begin with '# ' and the title")
-    title, _, text = first.source.partition("\n")
-    first.source = f"{title}\n\n{badge(path, root)}\n\n{BADGE.sub('', text).strip()}".strip()
-    position = next((i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code"), len(notebook.cells))
-    if position < len(notebook.cells) and "google.colab" in notebook.cells[position].source:
-        notebook.cells[position].source = environment_cell(root)
-    else:
-        notebook.cells.insert(position, new_code_cell(environment_cell(root)))
-    return notebook
-
-
-def table(root: Path = ROOT) -> str:
-    """README's table of notebooks, between its two markers."""
-    import nbformat
-
-    rows = ["| notebook | what it is about | |", "|---|---|---|"]
-    for path in find(root=root):
-        title = nbformat.read(path, as_version=4).cells[0].source.splitlines()[0].removeprefix("# ")
-        rows.append(f"| [{path.stem}](notebooks/{path.name}) | {title} | {badge(path, root)} |")
-    return "\n".join([TABLE_BEGIN, *rows, TABLE_END])
-
-
-def badges(root: Path = ROOT) -> None:
-    """Write the header of every notebook and solution, and the table in ``README.md``.
-
-    Raises:
-        NotebookError: a notebook has no title, or the README lacks the markers of the table.
-    """
-    import nbformat
-
-    for path in [*find(root=root), *sorted((root / "notebooks" / "solutions").glob("*.ipynb"))]:
-        before = path.read_text(encoding="utf-8")
-        after = nbformat.writes(with_header(nbformat.reads(before, as_version=4), path, root)).rstrip("\n") + "\n"
-        if after != before:
-            path.write_text(after, encoding="utf-8")
-    _insert(root / "README.md", table(root))
-
-
-def _insert(page: Path, block: str) -> None:
-    try:
-        frontpage.insert(page, block)
-    except ValueError as error:
-        raise NotebookError(str(error)) from error
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -363,14 +214,16 @@ def main(arguments: list[str] | None = None) -> None:
     if options.workers is not None and (options.verb != "run" or options.workers < 1):
         parser.error("--workers is at least 1, and for the verb run alone")
     try:
-        match options.verb:
-            case "run":
-                run(find(options.names), workers=options.workers or usual_workers())
-            case "publish":
-                publish(options.names)
-            case "badges":
-                badges()
-    except NotebookError as error:
+        if options.verb == "run":
+            import torch
+
+            usual = 1 if torch.cuda.is_available() else min(2, os.cpu_count() or 1)
+            run(find(options.names), workers=options.workers or usual)
+        elif options.verb == "publish":
+            publish(options.names)
+        else:
+            pages.label_all()
+    except (NotebookError, ValueError) as error:
         sys.exit(str(error))
 
 
