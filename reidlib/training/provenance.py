@@ -62,7 +62,8 @@ def source_files(method: str, dataset: str) -> dict[str, Path]:
         raise ValueError(f"unknown data set {dataset!r}; choose one of: {', '.join(READERS)}")
     read = READERS[dataset].read
     read = getattr(read, "func", read)  # of a partial: its own module is functools
-    to_do = [(PACKAGE / f"{name}.py", "") for name in (*LOOP, f"twins/{dataset.replace('-', '_')}")]
+    twins = {f"twins/{name}" for name in (dataset.replace("-", "_"), read.__module__.split(".")[-1])}  # one is there
+    to_do = [(PACKAGE / f"{name}.py", "") for name in (*LOOP, *twins)]
     to_do += [(file, kind.__module__) for kind in (*_classes(method), read) if (file := _file_of(kind))]
     found: dict[Path, str] = {}
     home = methods.get(method).model.__module__.split(".")[0]

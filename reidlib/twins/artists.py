@@ -81,6 +81,7 @@ def remember(identity: Identity, sitting: Sitting) -> tuple[Identity, Pose]:
         first, second = ((luminance(tone) + error,) * 3 for tone in (material.colour, material.second))
         return replace(material, colour=first, second=second, texture=texture, period=material.period * period)
 
+    dyed = ("top", "outer", "bottom", "shoes", "bag_colour", "hat_colour")
     remembered = replace(
         identity,
         head=identity.head * head,
@@ -95,10 +96,7 @@ def remember(identity: Identity, sitting: Sitting) -> tuple[Identity, Pose]:
         stride=identity.stride * artist.stance,
         arm_swing=identity.arm_swing * artist.stance,
         stoop=0.3 * identity.stoop,
-        **{
-            name: cloth(getattr(identity, name))
-            for name in ("top", "outer", "bottom", "shoes", "bag_colour", "hat_colour")
-        },
+        **{name: cloth(getattr(identity, name)) for name in dyed},
     )
     yaw = chance.choice((-1.0, 1.0)) * artist.yaw + chance.bell(0.0, 0.06)
     return remembered, Pose(phase=chance.uniform(0.0, 2 * math.pi), yaw=yaw, tilt=0.03)

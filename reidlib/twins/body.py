@@ -8,6 +8,7 @@ import numpy as np
 
 from reidlib.twins import raycast as rc
 from reidlib.twins.identity import Identity
+from reidlib.twins.picture import rotation
 
 PARTS = ("background", "head", "hair", "hat", "torso", "arm", "hand", "leg", "foot", "bag")
 """Names of the part mask's values 0…9. A skirt or the tail of a coat counts as leg: that is what it covers."""
@@ -65,10 +66,7 @@ class _Builder:
     def finish(self, pose: Pose, scale: float, shift: tuple[float, float]) -> Body:
         """Turn by yaw, tilt towards the camera, scale about the waist and shift in the image plane."""
         table = np.array(self.rows)
-        c, s = math.cos(pose.yaw), math.sin(pose.yaw)
-        yaw = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
-        c, s = math.cos(pose.tilt), math.sin(pose.tilt)
-        turn = np.array([[1, 0, 0], [0, c, -s], [0, s, c]]) @ yaw
+        turn = rotation(pose.yaw, pose.tilt)
         centre = np.array([0.0, WAIST, 0.0])
         table[:, 0:3] = (table[:, 0:3] - centre) @ turn.T * scale + (shift[0], shift[1], 0.0)
         table[:, 3:6] = table[:, 3:6] @ turn.T * scale
@@ -86,7 +84,7 @@ def _swing(vector, angle: float) -> np.ndarray:
     return np.array([x, c * y + s * z, -s * y + c * z])
 
 
-def build_body(identity: Identity, pose: Pose, scale: float = 1.0, shift: tuple[float, float] = (0.0, 0.0)) -> Body:
+def build_body(identity: Identity, pose: Pose, shift: tuple[float, float] = (0.0, 0.0)) -> Body:
     """Return the primitives of ``identity`` in ``pose``, waist at ``shift`` in metres from the image centre.
 
     The walk is a plain sine gait: thighs swing in opposition, the trailing knee bends, arms counter-swing.
@@ -106,24 +104,13 @@ def build_body(identity: Identity, pose: Pose, scale: float = 1.0, shift: tuple[
     garment = {"cut": SHOULDERS - who.hem, "beyond": BOTTOM, "opening": opening, "inside": under}
     add("torso", upper, torso(SHOULDERS), torso(1.17), chest, waist * 1.05, flat=0.6, blend=0.05, **garment)
     add("torso", upper, torso(1.17), torso(0.97), waist, 0.155 * build, flat=0.66, blend=0.05, offset=0.19, **garment)
-    add(
-        "torso",
-        upper,
-        (0, 0.97, 0),
-        (0, HIP, 0),
-        0.155 * build,
-        0.15 * build,
-        flat=0.7,
-        blend=0.05,
-        offset=0.39,
-        **garment,
-    )
-
+    hips = {"flat": 0.7, "blend": 0.05, "offset": 0.39} | garment
+    add("torso", upper, (0, 0.97, 0), (0, HIP, 0), 0.155 * build, 0.15 * build, **hips)
     _add_head(add, who, torso)
     _add_arms(add, who, pose, torso, chest, upper)
     _add_legs(add, who, pose, opening)
     _add_bag(add, who, torso, chest)
-    return builder.finish(pose, who.height * scale, shift)
+    return builder.finish(pose, who.height, shift)
 
 
 # The body, primitive by primitive. Columns stay aligned by hand: this is a table of measures more than a program.

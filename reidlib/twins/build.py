@@ -36,7 +36,10 @@ TWINS = {
 * ``VERSION``: bumped by any change that alters its pixels or identities;
 * ``SIZES`` by profile, ``image_size(profile)`` → (height, width), and ``plan(profile)`` → ``TwinPlan``;
 * ``describe(path)`` → who or what is on an image, and its circumstances; ``render(identity, scene, height, width)`` →
-  a ``Rendering``; ``encode(rendering, scene, path)`` → the bytes of the file.
+  a ``Picture``; ``encode(rendering, scene, path)`` → the bytes of the file.
+
+What several twins do alike they import: ``encode`` and ``image_size`` from `plan` or `objects.catalogue`, ``render``
+from the renderer.
 
 An image depends on its path and size alone.
 """
@@ -128,10 +131,10 @@ def _build(name: str, profile: str, folder: Path, workers: int | None, progress:
     plan = twin.plan(profile)
     height, width = twin.image_size(profile)
     building = folder.with_name(f".{folder.name}.building-{os.getpid()}")
-    for path, content in plan.files.items():
-        _write(building / path, content() if callable(content) else content)
-    for directory in {*plan.folders, *(Path(path).parent for path in (*plan.images, *plan.copies))}:
+    for directory in {*plan.folders, *(Path(path).parent for path in (*plan.files, *plan.images, *plan.copies))}:
         (building / directory).mkdir(parents=True, exist_ok=True)
+    for path, content in plan.files.items():
+        (building / path).write_bytes(content() if callable(content) else content)
 
     def draw(path: str) -> None:
         identity, scene = twin.describe(path)
@@ -155,12 +158,7 @@ def _build(name: str, profile: str, folder: Path, workers: int | None, progress:
         "images": len(plan.images) + len(plan.packed),
         "note": "rendered, no photographs",
     }
-    _write(building / paths.MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
+    (building / paths.MANIFEST).write_bytes((json.dumps(manifest, indent=2) + "\n").encode())
     if folder.exists():  # a twin of an older version, checked by the caller
         shutil.rmtree(folder)
     os.replace(building, folder)
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)

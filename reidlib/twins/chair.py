@@ -10,22 +10,20 @@ from functools import partial
 
 import numpy as np
 
-from reidlib import profiles
 from reidlib.compiled.strokes import LINE_WIDTH
-from reidlib.twins.objects.catalogue import Catalogue, Size
+from reidlib.twins.objects.catalogue import Catalogue, encode, image_size
 from reidlib.twins.objects.chair_surfaces import build
 from reidlib.twins.objects.chairs import PARTS, Chair, misremembered, sample_chair
 from reidlib.twins.objects.draughtsman import SHEET, Drawing, strokes
-from reidlib.twins.objects.photo import ObjectRendering, Studio
 from reidlib.twins.objects.surfaces import Camera, framed, look
-from reidlib.twins.plan import TwinPlan
+from reidlib.twins.plan import TwinPlan, TwinSize
 from reidlib.twins.randomness import Draw
 
 __all__ = ["PARTS", "SIZES", "VERSION", "describe", "encode", "image_size", "plan", "render"]
 
 VERSION = "1"
 PICKLE = "ChairV2_Coordinate"
-SIZES = {"ci": Size(24, 20), "screen": Size(200, 100), "cpu": Size(300, 100), "gpu": Size(300, 100)}
+SIZES = {"ci": TwinSize(24, 20), "screen": TwinSize(200, 100), "cpu": TwinSize(300, 100), "gpu": TwinSize(300, 100)}
 
 
 def _view(draw: Draw) -> Camera:
@@ -33,6 +31,12 @@ def _view(draw: Draw) -> Camera:
     yaw, pitch = draw.choice((-1.0, 1.0)) * draw.bell(0.5, 0.15), draw.uniform(0.15, 0.4)
     fill = draw.uniform(0.7, 0.9)
     return Camera(yaw, pitch, fill=fill, shift=framed(draw, fill))
+
+
+def _name(number: int) -> str:
+    """Made up like a shop's: number, country, version, what it is."""
+    chair = sample_chair(number, CATALOGUE.population)
+    return f"{number:04d}{chair.base[:3].upper()}-UK_v{1 + number % 3}_{chair.back}"
 
 
 CATALOGUE = Catalogue(
@@ -43,9 +47,13 @@ CATALOGUE = Catalogue(
     misremembered=misremembered,
     build=build,
     view=_view,
+    name=_name,
+    path=re.compile(rf"photo/(?P<photo>.+)\.png|{PICKLE}/(?P<split>train|test)/(?P<name>.+)_(?P<k>[1-9])"),
+    title="QMUL-ChairV2",
+    expected=f"photo/<name>.png or {PICKLE}/<split>/<name>_<k>",
     weight=LINE_WIDTH,  # the pickle holds none
 )
-_PATH = re.compile(rf"photo/(?P<photo>\w+-\w+)\.png|{PICKLE}/(?P<split>train|test)/(?P<name>\w+-\w+)_(?P<k>[1-9])")
+describe, render = CATALOGUE.describe, CATALOGUE.render  # a sketch as readers of the pickle draw it
 
 
 def plan(profile: str) -> TwinPlan:
@@ -60,45 +68,9 @@ def plan(profile: str) -> TwinPlan:
     )
 
 
-def describe(path: str) -> tuple[Chair, Studio | Drawing]:
-    """Which chair is on the photo at ``path``, or on the sketch that the pickle holds under that key, and how."""
-    match = _PATH.fullmatch(path)
-    name = match and (match["photo"] or match["name"])
-    number = int(name[:4]) if name and name[:4].isdigit() else -1
-    known = 0 <= number < sum(CATALOGUE.photos.values()) and _name(number) == name
-    if known and match["k"]:
-        known = match["split"] == CATALOGUE.split(number) and int(match["k"]) <= CATALOGUE.count(number)
-    if not known:
-        raise ValueError(
-            f"{path!r} is not an image of a QMUL-ChairV2 twin; expected photo/<name>.png or {PICKLE}/<split>/<name>_<k>"
-        )
-    return CATALOGUE.describe(number, int(match["k"] or 0))
-
-
-def render(chair: Chair, scene: Studio | Drawing, height: int, width: int) -> ObjectRendering:
-    """The photo, or the sketch as readers of the pickle draw it."""
-    return CATALOGUE.render(chair, scene, height, width)
-
-
-def encode(rendering: ObjectRendering, scene: Studio | Drawing, path: str) -> bytes:
-    """The photo as the file at ``path`` holds it."""
-    return rendering.png()
-
-
-def image_size(profile: str) -> tuple[int, int]:
-    """(height, width) of its images."""
-    return profiles.get(profile).size("square")
-
-
-def _name(number: int) -> str:
-    """Made up like a shop's: number, country, version, what it is."""
-    chair = sample_chair(number, CATALOGUE.population)
-    return f"{number:04d}{chair.base[:3].upper()}-UK_v{1 + number % 3}_{chair.back}"
-
-
 def _coordinates(keys: dict[str, tuple[int, int]]) -> bytes:
     """The pickle: key → float64 (N, 3), x and y in 0 … 256, and 1 where a stroke ends."""
-    return pickle.dumps({key: _points(*CATALOGUE.describe(*which)) for key, which in keys.items()}, protocol=4)
+    return pickle.dumps({key: _points(*CATALOGUE.shown(*which)) for key, which in keys.items()}, protocol=4)
 
 
 def _points(chair: Chair, drawing: Drawing) -> np.ndarray:

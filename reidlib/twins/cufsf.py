@@ -10,8 +10,8 @@ from pathlib import PurePosixPath
 
 from reidlib import profiles
 from reidlib.twins.faces import PHOTO, SKETCH, Face, FaceScene, sample_face, sample_face_scene
-from reidlib.twins.plan import TwinPlan
-from reidlib.twins.portraits import PARTS, Rendering, points, render
+from reidlib.twins.plan import TwinPlan, encode, no_image
+from reidlib.twins.portraits import PARTS, points, render
 from reidlib.twins.randomness import Draw
 
 __all__ = ["PARTS", "SIZES", "VERSION", "describe", "encode", "image_size", "plan", "render"]
@@ -20,6 +20,7 @@ VERSION = "1"
 POPULATION = 8  # the seed of this twin's people: every data set shows other ones
 NAMES = "names_of_photos_used_for_drawing_sketches.txt"
 _SALT = 84
+_IMAGE = re.compile(r"photo/((\d{5})\w*)\.jpg|original_sketch/(\d{5})\.jpg", re.ASCII)
 
 SIZES = {"ci": 48, "screen": 400, "cpu": 1194, "gpu": 1194}
 """Pairs of a photograph and a sketch by profile; 500 of 1,194 train."""
@@ -28,10 +29,8 @@ SIZES = {"ci": 48, "screen": 400, "cpu": 1194, "gpu": 1194}
 def plan(profile: str) -> TwinPlan:
     """The images, the list of names and the points of the twin in ``profile``."""
     pids, (height, width) = range(1, SIZES[profile] + 1), image_size(profile)
-    photos, sketches = (
-        [f"photo/{photo_name(pid)}.jpg" for pid in pids],
-        [f"original_sketch/{pid:05d}.jpg" for pid in pids],
-    )
+    photos = [f"photo/{photo_name(pid)}.jpg" for pid in pids]
+    sketches = [f"original_sketch/{pid:05d}.jpg" for pid in pids]
     files = {NAMES: "".join(f"{photo_name(pid)}\n" for pid in pids).encode()}
     for folder, images in (("photo_points", photos), ("sketch_points", sketches)):
         for path in images:
@@ -49,22 +48,13 @@ def photo_name(pid: int) -> str:
 
 def describe(path: str) -> tuple[Face, FaceScene]:
     """Whose face is at ``path`` (relative to the root), and under which circumstances."""
-    match = re.fullmatch(
-        r"photo/((\d{5})\w*)\.jpg|original_sketch/(\d{5})\.jpg", PurePosixPath(path).as_posix(), re.ASCII
-    )
+    match = _IMAGE.fullmatch(PurePosixPath(path).as_posix())
     pid = int(match[2] or match[3]) if match else 0
     if not pid or (match[1] and match[1] != photo_name(pid)):
-        raise ValueError(
-            f"{path!r} is not an image of a CUFSF twin; expected original_sketch/00001.jpg or photo/{photo_name(1)}.jpg"
-        )
+        raise no_image(path, "a CUFSF", f"original_sketch/00001.jpg or photo/{photo_name(1)}.jpg")
     return sample_face(pid, POPULATION), sample_face_scene(PHOTO if match[2] else SKETCH, POPULATION, pid)
 
 
 def image_size(profile: str) -> tuple[int, int]:
     """(height, width) of its images: five to four, like the crop that faces are aligned to."""
     return profiles.get(profile).size("face")
-
-
-def encode(rendering: Rendering, scene: FaceScene, path: str) -> bytes:
-    """The image as the file at ``path`` holds it."""
-    return rendering.jpeg(scene.jpeg_quality)

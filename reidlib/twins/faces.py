@@ -9,11 +9,11 @@ Lengths are in *face units*: half the width of an average face at the cheekbones
 down, from the middle between the eyes.
 """
 
-import math
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 
-from reidlib.twins.randomness import Draw
+from reidlib.twins.picture import light_from
+from reidlib.twins.randomness import Draw, limited
 
 PHOTO, SKETCH = 0, 1
 HAIRSTYLES = ("bald", "receding", "buzz cut", "short", "parted", "curls", "tied back", "bob", "long", "cloud")
@@ -99,7 +99,7 @@ class Face:
 
     def exaggerated(self, factor: float) -> "Face":
         """The same face ``factor`` times as far from the average, up to `LIMIT`."""
-        return replace(self, traits=tuple(_limit(factor * trait, -LIMIT, LIMIT) for trait in self.traits))
+        return replace(self, traits=tuple(limited(factor * trait, -LIMIT, LIMIT) for trait in self.traits))
 
     def factors(self) -> dict[str, float | str | bool]:
         """A flat record of the factors: the measures beside the plain fields."""
@@ -146,7 +146,7 @@ def sample_face(pid: int, seed: int = 0) -> Face:
     draw = Draw(_FACE_SALT, seed, pid)
     masculine = draw.choice((-1.0, 1.0)) * draw.uniform(0.35, 1.0)
     traits = tuple(
-        _limit(draw.bell(0.0, 1.0) + masculine * shift / deviation, -LIMIT, LIMIT)
+        limited(draw.bell(0.0, 1.0) + masculine * shift / deviation, -LIMIT, LIMIT)
         for _, deviation, shift in TRAITS.values()
     )
     age = draw.uniform()
@@ -187,7 +187,7 @@ def sample_face_scene(modality: int, *key: int) -> FaceScene:
     draw = Draw(_SCENE_SALT, modality, *key)
     photo = modality == PHOTO
     lamp, elevation = draw.bell(0.0, 0.45) if photo else -0.6, draw.uniform(0.15, 0.7)
-    strength = draw.uniform(0.55, 0.8)
+    right, up, forward = light_from(lamp, elevation, draw.uniform(0.55, 0.8))
     return FaceScene(
         modality=modality,
         yaw=draw.bell(0.0, 0.09 if photo else 0.06),
@@ -196,11 +196,7 @@ def sample_face_scene(modality: int, *key: int) -> FaceScene:
         scale=draw.uniform(4.9, 6.0),
         shift=(draw.bell(0.0, 0.13), 0.25 + draw.bell(0.0, 0.12)),
         smile=draw.bell(0.35, 0.4),
-        light=(
-            strength * math.cos(elevation) * math.sin(lamp),
-            -strength * math.sin(elevation),
-            strength * math.cos(elevation) * math.cos(lamp),
-        ),
+        light=(right, -up, forward),
         ambient=draw.uniform(0.28, 0.42),
         exposure=draw.uniform(0.95, 1.3),
         contrast=draw.uniform(0.95, 1.4),
@@ -212,7 +208,3 @@ def sample_face_scene(modality: int, *key: int) -> FaceScene:
         jpeg_quality=82 + draw.integer(14),
         key=key,
     )
-
-
-def _limit(value: float, low: float, high: float) -> float:
-    return min(max(value, low), high)

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from reidlib.compiled import compiled
+from reidlib.twins.randomness import generator
 
 Array = np.ndarray
 _LATTICE = 64
@@ -43,8 +44,7 @@ class Grid:
 
 def noise_lattice(*key: int) -> Array:
     """Random numbers in −1 … 1 for `noise`, float32 (64, 64), named by ``key``."""
-    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
-    return (generator.random((_LATTICE, _LATTICE)) * 2 - 1).astype(np.float32)
+    return (generator(*key).random((_LATTICE, _LATTICE)) * 2 - 1).astype(np.float32)
 
 
 def noise(lattice: Array, u: Array, v: Array) -> Array:

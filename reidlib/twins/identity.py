@@ -11,7 +11,7 @@ The factors fall into three groups, and this is what makes a twin a cross-modali
 import colorsys
 from dataclasses import dataclass, fields
 
-from reidlib.twins.randomness import Draw
+from reidlib.twins.randomness import Draw, limited
 
 NIR_CORRELATION = 0.7
 """Share of a cloth's near-infrared albedo that follows its luminance; the rest is drawn independently of colour."""
@@ -88,17 +88,8 @@ class Identity:
     @property
     def materials(self) -> tuple[Cloth, ...]:
         """Cloths in the order of `reidlib.twins.body.MATERIALS`."""
-        return (
-            self.skin,
-            self.hair_colour,
-            self.top,
-            self.outer,
-            self.bottom,
-            self.shoes,
-            self.bag_colour,
-            self.hat_colour,
-            self.skin,
-        )
+        clothes = (self.top, self.outer, self.bottom, self.shoes, self.bag_colour, self.hat_colour)
+        return (self.skin, self.hair_colour, *clothes, self.skin)
 
     def factors(self) -> dict[str, float | str | bool]:
         """A flat record of the factors: ``top_red``, ``top_nir``, ``top_texture``, … beside the plain fields."""
@@ -109,10 +100,7 @@ class Identity:
                 record[field.name] = value
                 continue
             name = field.name.removesuffix("_colour")
-            record |= {
-                f"{name}_{channel}": v for channel, v in zip(("red", "green", "blue"), value.colour, strict=True)
-            }
-            record |= {f"{name}_nir": value.nir, f"{name}_texture": value.texture}
+            record |= channels(name, value.colour) | {f"{name}_nir": value.nir, f"{name}_texture": value.texture}
         return record
 
 
@@ -125,11 +113,11 @@ def sample_identity(pid: int, seed: int = 0) -> Identity:
     outerwear = draw.choice(OUTERWEAR, (0.55, 0.27, 0.18))
     return Identity(
         pid=pid,
-        height=_limit(draw.bell(1.0, 0.055), 0.86, 1.12),
-        build=_limit(draw.bell(1.0, 0.12), 0.78, 1.35),
-        shoulders=_limit(draw.bell(1.0, 0.08), 0.82, 1.2),
-        legs=_limit(draw.bell(1.0, 0.035), 0.92, 1.08),
-        head=_limit(draw.bell(1.0, 0.06), 0.86, 1.14),
+        height=limited(draw.bell(1.0, 0.055), 0.86, 1.12),
+        build=limited(draw.bell(1.0, 0.12), 0.78, 1.35),
+        shoulders=limited(draw.bell(1.0, 0.08), 0.82, 1.2),
+        legs=limited(draw.bell(1.0, 0.035), 0.92, 1.08),
+        head=limited(draw.bell(1.0, 0.06), 0.86, 1.14),
         stride=draw.uniform(0.25, 0.6),
         arm_swing=draw.uniform(0.2, 0.7),
         stoop=draw.uniform(0.0, 0.18),
@@ -154,18 +142,19 @@ def sample_identity(pid: int, seed: int = 0) -> Identity:
     )
 
 
+def channels(name: str, colour: Colour) -> dict[str, float]:
+    """``name_red``, ``name_green`` and ``name_blue`` of a flat record."""
+    return {f"{name}_{channel}": value for channel, value in zip(("red", "green", "blue"), colour, strict=True)}
+
+
 def luminance(colour: Colour) -> float:
     """Rec. 601 luma of red, green, blue in 0–1, the grey that cameras and Pillow compute."""
     return 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
 
 
-def _limit(value: float, low: float, high: float) -> float:
-    return min(max(value, low), high)
-
-
 def _near_infrared(draw: Draw, colour: Colour) -> float:
     mixed = NIR_CORRELATION * luminance(colour) + (1.0 - NIR_CORRELATION) * draw.uniform(0.05, 1.0)
-    return _limit(mixed, 0.06, 0.95)
+    return limited(mixed, 0.06, 0.95)
 
 
 def _dye(draw: Draw) -> Colour:
@@ -184,7 +173,7 @@ def _cloth(draw: Draw, patterned: float = 0.0, textures: tuple[float, ...] = ())
     second = _dye(draw)
     if abs(luminance(second) - luminance(colour)) < 0.25:  # a pattern in the same grey would exist in hue only
         shift = 0.4 if luminance(colour) < 0.5 else -0.4
-        second = tuple(_limit(channel + shift, 0.03, 0.97) for channel in second)
+        second = tuple(limited(channel + shift, 0.03, 0.97) for channel in second)
     texture = draw.choice(TEXTURES[1:], textures) if draw.chance(patterned) else "plain"
     nir, nir_second = _near_infrared(draw, colour), _near_infrared(draw, second)
     return Cloth(colour, second, nir, nir_second, texture, draw.uniform(0.07, 0.2), draw.uniform(0.3, 0.6))
@@ -198,15 +187,9 @@ def _skin(draw: Draw) -> Cloth:
 
 
 def _hair_colour(draw: Draw) -> Cloth:
-    colour = draw.choice(
-        (
-            (0.07, 0.06, 0.06),
-            (0.20, 0.13, 0.08),
-            (0.36, 0.22, 0.12),
-            (0.72, 0.56, 0.30),
-            (0.62, 0.61, 0.60),
-            (0.45, 0.16, 0.08),
-        ),
-        (0.38, 0.24, 0.16, 0.1, 0.08, 0.04),
-    )
+    tones = (
+        (0.07, 0.06, 0.06), (0.20, 0.13, 0.08), (0.36, 0.22, 0.12),
+        (0.72, 0.56, 0.30), (0.62, 0.61, 0.60), (0.45, 0.16, 0.08),
+    )  # fmt: skip
+    colour = draw.choice(tones, (0.38, 0.24, 0.16, 0.1, 0.08, 0.04))
     return Cloth(colour, colour, _near_infrared(draw, colour), 0.3)

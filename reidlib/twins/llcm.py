@@ -9,11 +9,10 @@ when, and the number of images, which the profile sets.
 import re
 from pathlib import PurePosixPath
 
-from reidlib import profiles
 from reidlib.twins.identity import Identity, sample_identity
-from reidlib.twins.people import Rendering, render
-from reidlib.twins.plan import TwinPlan, TwinSize
-from reidlib.twins.randomness import Draw
+from reidlib.twins.people import render
+from reidlib.twins.plan import TwinPlan, TwinSize, encode, image_size, no_image
+from reidlib.twins.randomness import Draw, shuffled
 from reidlib.twins.scene import INFRARED, VISIBLE, Camera, Scene, sample_scene
 
 __all__ = ["SIZES", "VERSION", "describe", "encode", "image_size", "plan", "render"]
@@ -65,19 +64,18 @@ SIZES = {
 """Identities, and images per identity and camera: in training, by day and by night in the test."""
 
 _SALT = 95
-_FIRST = re.compile(r"(?P<modality>vis|nir)/(?P<folder>\d{4})/(?P<name>[^/]+)")
-_COPY = re.compile(r"test_(?P<modality>vis|nir)/cam(?P<camera>[1-9])/(?P<folder>\d{4})/(?P<name>[^/]+)")
-_NAME = re.compile(r"(?P<pid>\d{4})_c0(?P<camid>[1-9])_s(?P<time>\d{6})_f(?P<frame>\d{1,6})_(?P<modality>vis|nir)\.jpg")
+_IMAGE = re.compile(
+    r"(?P<test>test_)?(?P<modality>vis|nir)/(?(test)cam(?P<camera>[1-9])/)(?P<pid>\d{4})/"
+    r"(?P=pid)_c0(?P<camid>[1-9])_s(?P<time>\d{6})_f(?P<frame>\d{1,6})_(?P=modality)\.jpg"
+)
 
 
 def plan(profile: str) -> TwinPlan:
     """Return the images and lists of the twin in ``profile``; test images lie in ``test_*``, their copies elsewhere."""
     size = SIZES[profile]
-    shuffled = sorted(range(1, IDENTITIES + 1), key=lambda pid: Draw(_SALT, 0, pid).uniform())
-    parts = {
-        "train": sorted(shuffled[:TRAIN_IDENTITIES][: size.train_ids]),
-        "test": sorted(shuffled[TRAIN_IDENTITIES:][: size.test_ids]),
-    }
+    order = shuffled(range(1, IDENTITIES + 1), _SALT, 0)
+    train, test = order[:TRAIN_IDENTITIES][: size.train_ids], order[TRAIN_IDENTITIES:][: size.test_ids]
+    parts = {"train": sorted(train), "test": sorted(test)}
     images, copies = [], {}
     files = {"idx/test_id.txt": (",".join(map(str, parts["test"])) + "\n").encode()}
     for part, pids in parts.items():
@@ -99,15 +97,10 @@ def plan(profile: str) -> TwinPlan:
 
 def describe(path: str) -> tuple[Identity, Scene]:
     """Who is on the image at ``path`` (relative to the root, either copy), and under which circumstances."""
-    path = PurePosixPath(path).as_posix()
-    place = _FIRST.fullmatch(path) or _COPY.fullmatch(path)
-    match = place and _NAME.fullmatch(place["name"])
-    where = place and (place["modality"], place["folder"], place.groupdict().get("camera"))
-    if match is None or where not in {(match["modality"], match["pid"], camera) for camera in (None, match["camid"])}:
-        raise ValueError(
-            f"{path!r} is not an image of an LLCM twin; expected "
-            "{vis|nir}/IIII/IIII_cCC_sHHMMSS_fFRAME_{vis|nir}.jpg or test_{vis|nir}/camC/IIII/… relative to its root"
-        )
+    match = _IMAGE.fullmatch(PurePosixPath(path).as_posix())
+    if match is None or match["camera"] not in (None, match["camid"]):
+        first = "{vis|nir}/IIII/IIII_cCC_sHHMMSS_fFRAME_{vis|nir}.jpg"
+        raise no_image(path, "an LLCM", first + " or test_{vis|nir}/camC/IIII/…")
     camera = CAMERAS.get((match["modality"], int(match["camid"])))
     if camera is None:
         raise ValueError(f"{path!r}: camera 3 of LLCM saw nobody by night")
@@ -116,24 +109,13 @@ def describe(path: str) -> tuple[Identity, Scene]:
     return sample_identity(pid, POPULATION), sample_scene(camera, *key)
 
 
-def image_size(profile: str) -> tuple[int, int]:
-    """(height, width) of its images."""
-    size = profiles.get(profile)
-    return size.height, size.width
-
-
-def encode(rendering: Rendering, scene: Scene, path: str) -> bytes:
-    """The image as the file at ``path`` holds it."""
-    return rendering.jpeg(scene.jpeg_quality)
-
-
 def _seen_by(pid: int, modality: str) -> list[int]:
     """Cameras that saw a person: three to five by day; by night as many, of which at least one by day as well.
 
     With three or more, a query keeps a match in another camera than its own.
     """
     known = [camid for name, camid in CAMERAS if name == modality]
-    order = sorted(known, key=lambda camid: Draw(_SALT, 1, pid, camid).uniform())  # the same preference day and night
+    order = shuffled(known, _SALT, 1, pid)  # the same preference day and night
     draw = Draw(_SALT, 2, pid, MODALITIES.index(modality))
     return sorted(order[: 3 + draw.integer(3)])
 

@@ -4,17 +4,17 @@ The geometry is ray-cast once into a `GBuffer`; visible and near-infrared images
 twin knows and a photograph does not: exactly which pixels are the person, which part, which material.
 """
 
-import io
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from reidlib.twins import raycast as rc
 from reidlib.twins.body import FACE, PARTS, SKIN, Body, build_body
 from reidlib.twins.identity import TEXTURES, Identity, luminance
+from reidlib.twins.picture import Picture, eight_bit
 from reidlib.twins.places import GROUND, crop, panorama
+from reidlib.twins.randomness import generator
 from reidlib.twins.scene import INFRARED, Scene
 
 CENTRE = 0.075  # metres from the waist down to the middle of the frame
@@ -42,23 +42,26 @@ class GBuffer:
     body: Body
     samples: int
 
+    def shade(self, materials: np.ndarray, *lamps) -> tuple[np.ndarray, np.ndarray]:
+        """Colour (H, W, 3) times coverage, and coverage (H, W), float32.
+
+        The table of materials and the lamps (light, ambient, headlight) are those of `raycast.shade`, all float32.
+        """
+        height, width = (size // self.samples for size in self.owner.shape)
+        colour, alpha = np.empty((height, width, 3), np.float32), np.empty((height, width), np.float32)
+        seen = self.body.primitives, self.body.covering, materials, self.owner, self.normal, self.along, self.angle
+        rc.shade(*seen, *lamps, self.samples, colour, alpha)
+        return colour, alpha
+
 
 @dataclass(frozen=True)
-class Rendering:
-    """``image`` uint8 (H, W, 3); ``person_mask`` bool (H, W); ``part_mask`` uint8 (H, W), values index `PARTS`.
+class Rendering(Picture):
+    """A picture of a person and the geometry behind it.
 
     Masks hold what is visible: pixels behind an occluder are background.
     """
 
-    image: np.ndarray
-    person_mask: np.ndarray
-    part_mask: np.ndarray
     gbuffer: GBuffer
-
-    def jpeg(self, quality: int) -> bytes:
-        stream = io.BytesIO()
-        Image.fromarray(self.image).save(stream, "JPEG", quality=quality)
-        return stream.getvalue()
 
 
 def cast_rays(body: Body, height: int, width: int, *, samples: int = 2, metres: float = FRAME) -> GBuffer:
@@ -79,19 +82,12 @@ def render(identity: Identity, scene: Scene, height: int = 128, width: int = 64,
     The same identity, scene and size give the same bytes on one machine, whatever runs beside.
     """
     gbuffer, metres = cast_person(identity, scene, height, width, samples=samples)
-    infrared = scene.camera.modality == INFRARED
-    colour, alpha = _shade(gbuffer, identity, scene, height, width)
-
+    colour, alpha = _shade(gbuffer, identity, scene)
     background = _background(scene, gbuffer.body, height, width, metres)
     image = colour + (1.0 - alpha[..., None]) * background
     hidden = occluded(scene, height, width)
     image[hidden] = _occluder_colour(scene, image[hidden])
-    image = _develop(image, scene, height)
-    if infrared:
-        image = np.repeat(image, 3, axis=2)
-
-    person, parts = masks(gbuffer, alpha, hidden)
-    return Rendering(np.clip(image * 255 + 0.5, 0, 255).astype(np.uint8), person, parts, gbuffer)
+    return Rendering(eight_bit(_develop(image, scene, height)), *masks(gbuffer, alpha, hidden), gbuffer)
 
 
 def cast_person(
@@ -121,18 +117,11 @@ def _material_table(identity: Identity, infrared: bool) -> np.ndarray:
     return np.array(rows, np.float32)
 
 
-def _shade(
-    gbuffer: GBuffer, identity: Identity, scene: Scene, height: int, width: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _shade(gbuffer: GBuffer, identity: Identity, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
     infrared = scene.camera.modality == INFRARED
     light = np.array(scene.light, np.float32)
     headlight = np.float32(np.sqrt(light @ light) if infrared else 0.0)
-    colour, alpha = np.empty((height, width, 3), np.float32), np.empty((height, width), np.float32)
-    rc.shade(
-        gbuffer.body.primitives, gbuffer.body.covering, _material_table(identity, infrared),
-        gbuffer.owner, gbuffer.normal, gbuffer.depth, gbuffer.along, gbuffer.angle,
-        light, np.float32(scene.ambient), headlight, gbuffer.samples, colour, alpha,
-    )  # fmt: skip
+    colour, alpha = gbuffer.shade(_material_table(identity, infrared), light, np.float32(scene.ambient), headlight)
     return (colour[..., :1], alpha) if infrared else (colour, alpha)
 
 
@@ -189,7 +178,5 @@ def _develop(image: np.ndarray, scene: Scene, height: int) -> np.ndarray:
     else:
         image = image * np.array(scene.cast, np.float32)
     image = np.clip(image, 0.0, 1.0) ** np.float32(scene.contrast)
-    generator = np.random.Generator(
-        np.random.PCG64(np.random.SeedSequence((_NOISE_SALT, scene.camera.camid, *scene.key)))
-    )
-    return image + generator.standard_normal(image.shape, dtype=np.float32) * np.float32(scene.noise)
+    noise = generator(_NOISE_SALT, scene.camera.camid, *scene.key).standard_normal(image.shape, dtype=np.float32)
+    return image + noise * np.float32(scene.noise)

@@ -8,12 +8,10 @@ import re
 from functools import lru_cache
 from pathlib import PurePosixPath
 
-from reidlib import profiles
 from reidlib.twins.artists import Artist, Sitting
 from reidlib.twins.identity import Identity, sample_identity
-from reidlib.twins.people import Rendering
-from reidlib.twins.plan import TwinPlan
-from reidlib.twins.randomness import Draw
+from reidlib.twins.plan import TwinPlan, encode, image_size, keyed, no_image, thinned
+from reidlib.twins.randomness import Draw, shuffled
 from reidlib.twins.scene import VISIBLE, Camera, Scene, sample_scene
 from reidlib.twins.sketch import render
 
@@ -28,31 +26,27 @@ DRAWN = {"a": 46, "b": 20, "c": 79, "d": 33, "e": 22}
 PAIRS = {(3, 5): 0.45, (4, 6): 0.4, (3, 7): 0.15}
 """Pairs of cameras that photographed a person (documented), and how often (ours: mostly the first two)."""
 
-CAMERAS = {
-    camera.camid: camera
-    for camera in (
-        Camera(3, VISIBLE, "gate", 0.14, (1.00, 1.02, 1.00), 1.10, 0.95, 0.012, 0.45, 1.0),
-        Camera(4, VISIBLE, "garden", 0.12, (0.98, 1.05, 0.96), 1.05, 1.05, 0.014, 0.50, -0.9),
-        Camera(5, VISIBLE, "passage", 0.22, (0.94, 0.99, 1.08), 0.88, 1.15, 0.020, 0.60, -0.5),
-        Camera(6, VISIBLE, "laboratory", 0.18, (1.05, 1.00, 0.92), 0.96, 1.00, 0.018, 0.55, 0.6),
-        Camera(7, VISIBLE, "office", 0.26, (1.07, 1.00, 0.90), 1.00, 0.90, 0.016, 0.50, 0.2),
-    )
-}
+CAMERAS = keyed(
+    "camid",
+    Camera(3, VISIBLE, "gate", 0.14, (1.00, 1.02, 1.00), 1.10, 0.95, 0.012, 0.45, 1.0),
+    Camera(4, VISIBLE, "garden", 0.12, (0.98, 1.05, 0.96), 1.05, 1.05, 0.014, 0.50, -0.9),
+    Camera(5, VISIBLE, "passage", 0.22, (0.94, 0.99, 1.08), 0.88, 1.15, 0.020, 0.60, -0.5),
+    Camera(6, VISIBLE, "laboratory", 0.18, (1.05, 1.00, 0.92), 0.96, 1.00, 0.018, 0.55, 0.6),
+    Camera(7, VISIBLE, "office", 0.26, (1.07, 1.00, 0.90), 1.00, 0.90, 0.016, 0.50, 0.2),
+)
 
-ARTISTS = {
-    artist.name: artist
-    for artist in (
-        Artist("a", weight=6.5, spacing=17),
-        Artist("b", weight=6, pressure=0.62, wobble=6, passes=2, grain=0.5, tone="smudge", frequency=1.2,
-               proportions=(1.0, 1.05, 1.0, 0.97)),
-        Artist("c", weight=5.5, wobble=2, drops=0.03, tone="cross", spacing=13, angle=0.8, folds=3, forgets=0.05,
-               yaw=0.3),
-        Artist("d", weight=13, pressure=1.0, wobble=4, drops=0.2, grain=0.05, tone="solid", spacing=26, folds=0,
-               face=False, proportions=(0.95, 1.06, 0.95, 1.05)),
-        Artist("e", weight=7, wobble=8, step=36, tone="none", folds=0, forgets=0.3, frequency=1.5, yaw=0.05, stance=0.1,
-               proportions=(1.1, 0.95, 1.06, 0.94)),
-    )
-}  # fmt: skip
+ARTISTS = keyed(
+    "name",
+    Artist("a", weight=6.5, spacing=17),
+    Artist("b", weight=6, pressure=0.62, wobble=6, passes=2, grain=0.5, tone="smudge", frequency=1.2,
+           proportions=(1.0, 1.05, 1.0, 0.97)),
+    Artist("c", weight=5.5, wobble=2, drops=0.03, tone="cross", spacing=13, angle=0.8, folds=3, forgets=0.05,
+           yaw=0.3),
+    Artist("d", weight=13, pressure=1.0, wobble=4, drops=0.2, grain=0.05, tone="solid", spacing=26, folds=0,
+           face=False, proportions=(0.95, 1.06, 0.95, 1.05)),
+    Artist("e", weight=7, wobble=8, step=36, tone="none", folds=0, forgets=0.3, frequency=1.5, yaw=0.05, stance=0.1,
+           proportions=(1.1, 0.95, 1.06, 0.94)),
+)  # fmt: skip
 """a: a fine liner and parallel lines; b: a soft pencil, smudged; c: an engraver's cross-hatching; d: a brush, solid
 black, no faces; e: an unpractised hand, angular, without shading, that forgets much."""
 
@@ -68,8 +62,7 @@ def plan(profile: str) -> TwinPlan:
     drawn: dict[str, list[int]] = {}
     for artist, published in DRAWN.items():
         everyone = [pid for pid, name in artists().items() if name == artist]
-        count = round(published * SIZES[profile] / IDENTITIES)
-        drawn[artist] = [everyone[i * published // count] for i in range(count)]
+        drawn[artist] = thinned(everyone, round(published * SIZES[profile] / IDENTITIES))
     images = []
     for pid in sorted(pid for pids in drawn.values() for pid in pids):
         images += [f"photo/{pid}_{camid:02d}_{frame}.jpg" for camid, frame in _photos(pid)] + [f"sketch/{pid}.jpg"]
@@ -86,33 +79,19 @@ def describe(path: str) -> tuple[Identity, Scene | Sitting]:
     photo, sketch = _PHOTO.fullmatch(name), _SKETCH.fullmatch(name)
     match = photo or sketch
     if match is None or (pid := int(match[1])) > IDENTITIES:
-        raise ValueError(
-            f"{path!r} is not an image of a PKU-Sketch twin; expected photo/<1…{IDENTITIES}>_<03…07>_<frame>.jpg or "
-            f"sketch/<1…{IDENTITIES}>.jpg relative to its root"
-        )
+        number = f"<1…{IDENTITIES}>"
+        raise no_image(path, "a PKU-Sketch", f"photo/{number}_<03…07>_<frame>.jpg or sketch/{number}.jpg")
     identity = sample_identity(pid, POPULATION)
     if photo:
         return identity, sample_scene(CAMERAS[int(photo[2])], POPULATION, pid, int(photo[3]))
     return identity, Sitting(ARTISTS[artists()[pid]], (POPULATION, pid))
 
 
-def image_size(profile: str) -> tuple[int, int]:
-    """(height, width) of its images."""
-    size = profiles.get(profile)
-    return size.height, size.width
-
-
-def encode(rendering: Rendering, scene: Scene | Sitting, path: str) -> bytes:
-    """The image as the file at ``path`` holds it."""
-    return rendering.jpeg(scene.jpeg_quality)
-
-
 @lru_cache(maxsize=1)
 def artists() -> dict[int, str]:
     """Identity → artist, in the published numbers; by ascending identity."""
-    shuffled = sorted(range(1, IDENTITIES + 1), key=lambda pid: Draw(_SALT, 0, pid).uniform())
     names = "".join(artist * count for artist, count in DRAWN.items())
-    return dict(sorted(zip(shuffled, names, strict=True)))
+    return dict(sorted(zip(shuffled(range(1, IDENTITIES + 1), _SALT, 0), names, strict=True)))
 
 
 def _photos(pid: int) -> list[tuple[int, int]]:

@@ -1,18 +1,24 @@
 """What a twin is made of: the vocabulary shared by the twins of all data sets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
+
+from reidlib import profiles
+from reidlib.twins.picture import Picture
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class TwinSize:
-    """Identities, and images per identity and camera, of a twin in one profile."""
+    """Identities (or objects), and images per identity and camera, of a twin in one profile."""
 
     train_ids: int
     test_ids: int
-    train_images: int
-    gallery_images: int
-    query_images: int
+    train_images: int = 1
+    gallery_images: int = 1
+    query_images: int = 1
 
 
 @dataclass(frozen=True)
@@ -32,3 +38,28 @@ class TwinPlan:
     copies: dict[str, str] = field(default_factory=dict)
     folders: tuple[str, ...] = ()
     packed: tuple[str, ...] = ()
+
+
+def thinned(options: Sequence[T], count: int) -> list[T]:
+    """``count`` of the options, evenly spread, in their order."""
+    return [options[i * len(options) // count] for i in range(count)]
+
+
+def image_size(profile: str) -> tuple[int, int]:
+    """(height, width) of images of whole people."""
+    return profiles.get(profile).size()
+
+
+def encode(rendering: Picture, scene, path: str) -> bytes:
+    """The image as the file at ``path`` holds it: JPEG in the quality of its scene."""
+    return rendering.jpeg(scene.jpeg_quality)
+
+
+def keyed(by: str, *things: T) -> dict[int | str, T]:
+    """Things by one of their fields."""
+    return {getattr(thing, by): thing for thing in things}
+
+
+def no_image(path: str, twin: str, expected: str) -> ValueError:
+    """The error of ``describe`` for a path that no image of the twin has; ``twin`` is its title with the article."""
+    return ValueError(f"{path!r} is not an image of {twin} twin; expected {expected} relative to its root")

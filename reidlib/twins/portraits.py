@@ -4,16 +4,16 @@ Reconstructed: the photograph is shaded skin under one lamp and what surrounds i
 desk makes of a person, from a pose, a light and an exaggerated shape of its own, in hatching, smudged tone and lines.
 """
 
-import io
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from reidlib.twins.anatomy import Anatomy, build
 from reidlib.twins.faces import PHOTO, Face, FaceScene
 from reidlib.twins.fields import Array, Grid, bump, noise, noise_lattice, over, step
+from reidlib.twins.picture import Picture, eight_bit, pixels
+from reidlib.twins.randomness import generator
 
 PARTS = ("background", "skin", "hair", "eyes", "brows", "nose", "mouth", "ears", "beard", "glasses", "neck", "garment")
 """Parts of a face; the position in this tuple is the value in part masks."""
@@ -41,21 +41,13 @@ _SALT = 83
 
 
 @dataclass(frozen=True)
-class Rendering:
-    """``image`` uint8 (H, W, 3), grey; ``person_mask`` bool (H, W); ``part_mask`` uint8 (H, W), values index `PARTS`.
+class Rendering(Picture):
+    """A grey picture of a face.
 
     ``points`` float64 (3, 2) are the left eye, the right eye and the mouth in pixels (x, y), *left* in the image.
     """
 
-    image: Array
-    person_mask: Array
-    part_mask: Array
     points: Array
-
-    def jpeg(self, quality: int) -> bytes:
-        stream = io.BytesIO()
-        Image.fromarray(self.image).save(stream, "JPEG", quality=quality)
-        return stream.getvalue()
 
 
 @dataclass(frozen=True)
@@ -114,15 +106,12 @@ def render(face: Face, scene: FaceScene, height: int = 120, width: int = 96, *, 
     drawn, grid = face.exaggerated(scene.exaggeration), _grid(scene, height, width, samples, key)
     anatomy = build(drawn, grid, scene.smile, _LINE_WIDTH[scene.modality])
     view = _View(drawn, scene, anatomy, grid)
-    picture = _photograph(view) if scene.modality == PHOTO else _pencil(view)
-    picture = picture.reshape(height, samples, width, samples).mean((1, 3))
+    picture = pixels(_photograph(view) if scene.modality == PHOTO else _pencil(view), samples)
     if scene.modality == PHOTO:
         picture = gaussian_filter(picture, scene.blur * height / 120, mode="nearest", truncate=2.5)
-        generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
-        picture += np.float32(scene.noise) * generator.standard_normal(picture.shape, dtype=np.float32)
-    grey = np.clip(picture * 255 + 0.5, 0, 255).astype(np.uint8)
+        picture += np.float32(scene.noise) * generator(*key).standard_normal(picture.shape, dtype=np.float32)
     parts = _parts(anatomy)[samples // 2 :: samples, samples // 2 :: samples]
-    return Rendering(np.repeat(grey[..., None], 3, axis=2), parts > 0, parts, points(face, scene, height, width))
+    return Rendering(eight_bit(picture), parts > 0, parts, points(face, scene, height, width))
 
 
 def _frame(scene: FaceScene, height: int, width: int) -> tuple[Array, Array]:
@@ -156,19 +145,10 @@ def _grid(scene: FaceScene, height: int, width: int, samples: int, key: tuple[in
 def _parts(a: Anatomy) -> Array:
     parts = np.zeros(a.head.shape, np.uint8)
     for name, layer in (
-        ("hair", a.hair_behind),
-        ("neck", a.neck),
-        ("garment", a.garment),
-        ("ears", a.ears),
-        ("skin", a.head),
-        ("nose", a.nose * a.head),
-        ("beard", a.beard),
-        ("mouth", a.upper_lip + a.lower_lip),
-        ("eyes", a.eyes),
-        ("brows", a.brows),
-        ("hair", a.hair),
-        ("glasses", a.glasses),
-    ):
+        ("hair", a.hair_behind), ("neck", a.neck), ("garment", a.garment), ("ears", a.ears), ("skin", a.head),
+        ("nose", a.nose * a.head), ("beard", a.beard), ("mouth", a.upper_lip + a.lower_lip), ("eyes", a.eyes),
+        ("brows", a.brows), ("hair", a.hair), ("glasses", a.glasses),
+    ):  # fmt: skip
         parts[layer >= 0.5] = PARTS.index(name)
     return parts
 
@@ -206,9 +186,8 @@ def _flesh(view: _View, skin: Array, light: Array, front: float) -> Array:
     gloss = 0.35 * np.clip(light - scene.ambient - 0.62, 0, None)
     flesh = skin * light + gloss * (0.5 + 0.5 * face.skin)
     flesh = flesh * (1 - 0.12 * view.spot((face.measures["eye_gap"], -0.03), 0.32, 0.2))
-    flesh = over(
-        flesh, a.beard, min(1.1 * face.hair + 0.03, 0.65) * light * (1 + 0.25 * grid.noise(30 * grid.x, 9 * grid.y))
-    )
+    beard = min(1.1 * face.hair + 0.03, 0.65) * light * (1 + 0.25 * grid.noise(30 * grid.x, 9 * grid.y))
+    flesh = over(flesh, a.beard, beard)
     lips = skin * light * (0.70 + 0.10 * (face.skin < 0.5))
     flesh = over(over(flesh, 0.9 * a.upper_lip, 0.88 * lips), 0.8 * a.lower_lip, 1.06 * lips)
     for line, weight, _ in view.lines:

@@ -4,7 +4,7 @@ Only ``Generator.random`` (uniform doubles, a fixed stream by numpy's policy) is
 numpy's ``normal`` or ``choice`` may change their algorithm between releases.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -12,11 +12,26 @@ import numpy as np
 T = TypeVar("T")
 
 
+def generator(*key: int) -> np.random.Generator:
+    """numpy's generator named by integers."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
+
+
+def limited(value: float, low: float, high: float) -> float:
+    """``value``, or the limit that it exceeds."""
+    return min(max(value, low), high)
+
+
+def shuffled(numbers: Iterable[int], *key: int) -> list[int]:
+    """Numbers in a random order named by ``key``; each draws its own place, so that further ones change little."""
+    return sorted(numbers, key=lambda number: Draw(*key, number).uniform())
+
+
 class Draw:
     """A stream of random numbers named by integers, for example ``Draw(SALT, seed, pid)``."""
 
     def __init__(self, *key: int):
-        self._uniform = np.random.Generator(np.random.PCG64(np.random.SeedSequence(key))).random
+        self._uniform = generator(*key).random
 
     def uniform(self, low: float = 0.0, high: float = 1.0) -> float:
         return low + (high - low) * float(self._uniform())

@@ -240,9 +240,7 @@ def material_at(covering, i, s, a):
 
 
 @_jit
-def shade(
-    prims, covering, materials, owner, normal, depth, along, angle, light, ambient, headlight, samples, colour, alpha
-):
+def shade(prims, covering, materials, owner, normal, along, angle, light, ambient, headlight, samples, colour, alpha):
     """Average the shaded samples of each pixel: ``colour`` (H, W, 3) premultiplied by coverage, ``alpha`` (H, W).
 
     ``light`` (3,) is the direction towards a distant lamp times its strength, ``ambient`` the sky's strength;

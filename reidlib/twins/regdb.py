@@ -6,21 +6,20 @@ them are in which half, the words ``male`` and ``female`` (drawn, as rendered pe
 profile ``gpu``, the number of identities and images.
 """
 
-import io
 import math
 import re
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from PIL import Image
-
-from reidlib import profiles
 from reidlib.twins import people, thermal
 from reidlib.twins.identity import Identity, sample_identity
 from reidlib.twins.people import Rendering
-from reidlib.twins.plan import TwinPlan, TwinSize
-from reidlib.twins.randomness import Draw
+from reidlib.twins.picture import saved
+from reidlib.twins.plan import TwinPlan, TwinSize, image_size, no_image, thinned
+from reidlib.twins.randomness import Draw, shuffled
 from reidlib.twins.scene import INFRARED, VISIBLE, Camera, Scene, sample_scene
+
+__all__ = ["SIZES", "VERSION", "describe", "encode", "image_size", "plan", "render"]
 
 VERSION = "1"
 POPULATION = 2  # the seed of this twin's people
@@ -50,13 +49,12 @@ _IMAGE = re.compile(
 def plan(profile: str) -> TwinPlan:
     """Return the images and the forty lists of the twin in ``profile``."""
     size = SIZES[profile]
-    count = size.train_ids + size.test_ids
-    pids = [1 + i * IDENTITIES // count for i in range(count)]
+    pids = thinned(range(1, IDENTITIES + 1), size.train_ids + size.test_ids)
     images = {(pid, folder): _images(pid, folder, size.train_images) for pid in pids for folder in CAMERAS}
     files = {}
     for split in SPLITS:
-        shuffled = sorted(pids, key=lambda pid: Draw(_SALT, 0, split, pid).uniform())
-        for part, chosen in (("train", shuffled[: size.train_ids]), ("test", shuffled[size.train_ids :])):
+        order = shuffled(pids, _SALT, 0, split)
+        for part, chosen in (("train", order[: size.train_ids]), ("test", order[size.train_ids :])):
             for modality, folder in FOLDERS.items():
                 lines = [f"{path} {label}\n" for label, pid in enumerate(chosen) for path in images[pid, folder]]
                 files[f"idx/{part}_{modality}_{split}.txt"] = "".join(lines).encode()
@@ -67,10 +65,8 @@ def describe(path: str) -> tuple[Identity, Scene]:
     """Who is on the image at ``path`` (relative to the root), and under which circumstances."""
     match = _IMAGE.fullmatch(PurePosixPath(path).as_posix())
     if match is None or match["letter"] != match["folder"][0].lower() or int(match["pid"]) > IDENTITIES:
-        raise ValueError(
-            f"{path!r} is not an image of a RegDB twin; expected {{Visible|Thermal}}/<1…{IDENTITIES}>/"
-            "{male|female}_{front|back}_{v|t}_<frame>_<1…412>.bmp relative to its root"
-        )
+        name = f"<1…{IDENTITIES}>/{{male|female}}_{{front|back}}_{{v|t}}_<frame>_<1…{IDENTITIES}>.bmp"
+        raise no_image(path, "a RegDB", f"{{Visible|Thermal}}/{name}")
     pid, frame = int(match["pid"]), int(match["frame"])
     scene = sample_scene(CAMERAS[match["folder"]], POPULATION, pid, frame)
     return sample_identity(pid, POPULATION), _on_the_walk(scene, match["view"], pid, frame)
@@ -89,23 +85,15 @@ def _on_the_walk(scene: Scene, view: str, pid: int, frame: int) -> Scene:
     return replace(scene, pose=replace(scene.pose, yaw=yaw, tilt=tilt), scale=scale, occluder="none")
 
 
-def render(identity: Identity, scene: Scene, height: int = 128, width: int = 64, *, samples: int = 2) -> Rendering:
+def render(identity: Identity, scene: Scene, height: int = 128, width: int = 64) -> Rendering:
     """Render an image in the light of its camera."""
     module = thermal if scene.camera.modality == INFRARED else people
-    return module.render(identity, scene, height, width, samples=samples)
-
-
-def image_size(profile: str) -> tuple[int, int]:
-    """(height, width) of its images."""
-    size = profiles.get(profile)
-    return size.height, size.width
+    return module.render(identity, scene, height, width)
 
 
 def encode(rendering: Rendering, scene: Scene, path: str) -> bytes:
     """The image as the file at ``path`` holds it: an uncompressed bitmap."""
-    stream = io.BytesIO()
-    Image.fromarray(rendering.image).save(stream, "BMP")
-    return stream.getvalue()
+    return saved(rendering.image, "BMP")
 
 
 def _images(pid: int, folder: str, count: int) -> list[str]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from reidlib.twins.body import Pose
 from reidlib.twins.identity import Colour
+from reidlib.twins.picture import light_from
+from reidlib.twins.plan import keyed
 from reidlib.twins.randomness import Draw
 
 VISIBLE, INFRARED = 0, 1
@@ -39,17 +41,15 @@ class Camera:
     lamp: float
 
 
-SYSU_CAMERAS = {
-    camera.camid: camera
-    for camera in (
-        Camera(1, VISIBLE, "office", 0.20, (1.06, 1.00, 0.90), 1.00, 1.00, 0.020, 0.50, 0.7),
-        Camera(2, VISIBLE, "laboratory", 0.28, (0.95, 1.00, 1.06), 0.92, 1.10, 0.025, 0.60, -0.6),
-        Camera(3, INFRARED, "laboratory", 0.28, (1.0, 1.0, 1.0), 1.00, 0.85, 0.035, 0.70, 0.0),
-        Camera(4, VISIBLE, "gate", 0.12, (1.00, 1.02, 1.00), 1.12, 0.95, 0.015, 0.45, 1.1),
-        Camera(5, VISIBLE, "garden", 0.10, (0.98, 1.05, 0.96), 1.05, 1.05, 0.018, 0.55, -1.0),
-        Camera(6, INFRARED, "passage", 0.17, (1.0, 1.0, 1.0), 0.90, 0.90, 0.040, 0.80, 0.0),
-    )
-}
+SYSU_CAMERAS = keyed(
+    "camid",
+    Camera(1, VISIBLE, "office", 0.20, (1.06, 1.00, 0.90), 1.00, 1.00, 0.020, 0.50, 0.7),
+    Camera(2, VISIBLE, "laboratory", 0.28, (0.95, 1.00, 1.06), 0.92, 1.10, 0.025, 0.60, -0.6),
+    Camera(3, INFRARED, "laboratory", 0.28, (1.0, 1.0, 1.0), 1.00, 0.85, 0.035, 0.70, 0.0),
+    Camera(4, VISIBLE, "gate", 0.12, (1.00, 1.02, 1.00), 1.12, 0.95, 0.015, 0.45, 1.1),
+    Camera(5, VISIBLE, "garden", 0.10, (0.98, 1.05, 0.96), 1.05, 1.05, 0.018, 0.55, -1.0),
+    Camera(6, INFRARED, "passage", 0.17, (1.0, 1.0, 1.0), 0.90, 0.90, 0.040, 0.80, 0.0),
+)
 """SYSU-MM01's six cameras; 2 and 3 stand in the same room, as in the real set (documented: SYSU-MM01 paper)."""
 
 
@@ -95,11 +95,7 @@ def sample_scene(camera: Camera, *key: int) -> Scene:
         pose=Pose(phase=draw.uniform(0.0, 2 * math.pi), yaw=yaw, tilt=camera.tilt + draw.bell(0.0, 0.04)),
         scale=draw.uniform(0.92, 1.06),
         shift=(draw.bell(0.0, 0.035), draw.bell(0.0, 0.03)),
-        light=(
-            strength * math.cos(elevation) * math.sin(lamp),
-            strength * math.sin(elevation),
-            strength * math.cos(elevation) * math.cos(lamp),
-        ),
+        light=light_from(lamp, elevation, strength),
         ambient=draw.uniform(0.5, 0.7) if camera.modality == VISIBLE else draw.uniform(0.08, 0.16),
         exposure=camera.exposure * gain,
         cast=tuple(channel * (1.0 + draw.bell(0.0, 0.03)) for channel in camera.cast),

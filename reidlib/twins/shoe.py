@@ -6,21 +6,17 @@ on average. What is not: the shoes, their names, and who drew them.
 
 import re
 
-from reidlib import profiles
-from reidlib.twins.objects.catalogue import Catalogue, Size
-from reidlib.twins.objects.draughtsman import Drawing
-from reidlib.twins.objects.photo import ObjectRendering, Studio
+from reidlib.twins.objects.catalogue import Catalogue, encode, image_size
 from reidlib.twins.objects.shoe_details import build
-from reidlib.twins.objects.shoes import PARTS, Shoe, misremembered, sample_shoe
+from reidlib.twins.objects.shoes import PARTS, misremembered, sample_shoe
 from reidlib.twins.objects.surfaces import Camera, framed
-from reidlib.twins.plan import TwinPlan
+from reidlib.twins.plan import TwinPlan, TwinSize
 from reidlib.twins.randomness import Draw
 
 __all__ = ["PARTS", "SIZES", "VERSION", "describe", "encode", "image_size", "plan", "render"]
 
 VERSION = "1"
-SIZES = {"ci": Size(24, 20), "screen": Size(150, 100), "cpu": Size(350, 200), "gpu": Size(800, 200)}
-_FIRST = 2_429_000_000  # names are numbers of ten digits
+SIZES = {"ci": TwinSize(24, 20), "screen": TwinSize(150, 100), "cpu": TwinSize(350, 200), "gpu": TwinSize(800, 200)}
 
 
 def _view(draw: Draw) -> Camera:
@@ -38,42 +34,19 @@ CATALOGUE = Catalogue(
     misremembered=misremembered,
     build=build,
     view=_view,
+    name=lambda number: str(2_429_000_000 + number),  # ten digits
+    path=re.compile(r"(?P<split>train|test)(?:B/(?P<photo>\d+)|A/(?P<name>\d+)_(?P<k>[1-9]))\.png"),
+    title="QMUL-ShoeV2",
+    expected="<split>B/<name>.png or <split>A/<name>_<k>.png",
 )
-_PATH = re.compile(r"(?P<split>train|test)(?:B/(?P<photo>\d{10})|A/(?P<name>\d{10})_(?P<k>[1-9]))\.png", re.ASCII)
+describe, render = CATALOGUE.describe, CATALOGUE.render
 
 
 def plan(profile: str) -> TwinPlan:
     """Return the photos and the sketches of the twin in ``profile``."""
     images = []
     for number in CATALOGUE.numbers(SIZES[profile]):
-        split, name = CATALOGUE.split(number), _FIRST + number
+        split, name = CATALOGUE.split(number), CATALOGUE.name(number)
         images.append(f"{split}B/{name}.png")
         images += [f"{split}A/{name}_{k}.png" for k in range(1, CATALOGUE.count(number) + 1)]
     return TwinPlan(images, {})
-
-
-def describe(path: str) -> tuple[Shoe, Studio | Drawing]:
-    """Which shoe is on the image at ``path``, and how."""
-    match = _PATH.fullmatch(path)
-    number = int(match["photo"] or match["name"]) - _FIRST if match else -1
-    known = 0 <= number < sum(CATALOGUE.photos.values()) and match["split"] == CATALOGUE.split(number)
-    if not known or int(match["k"] or 0) > CATALOGUE.count(number):
-        raise ValueError(
-            f"{path!r} is not an image of a QMUL-ShoeV2 twin; expected <split>B/<name>.png or <split>A/<name>_<k>.png"
-        )
-    return CATALOGUE.describe(number, int(match["k"] or 0))
-
-
-def render(shoe: Shoe, scene: Studio | Drawing, height: int, width: int) -> ObjectRendering:
-    """The photo or the sketch."""
-    return CATALOGUE.render(shoe, scene, height, width)
-
-
-def encode(rendering: ObjectRendering, scene: Studio | Drawing, path: str) -> bytes:
-    """The image as the file at ``path`` holds it: a sketch has its strokes in alpha."""
-    return rendering.png()
-
-
-def image_size(profile: str) -> tuple[int, int]:
-    """(height, width) of its images."""
-    return profiles.get(profile).size("square")

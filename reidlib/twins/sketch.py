@@ -19,6 +19,7 @@ from reidlib.twins.artists import Sitting, remember
 from reidlib.twins.body import BAG, FACE, HAIR, HAT, OUTER, PARTS, SHOES, SKIN, TOP, Body, build_body
 from reidlib.twins.identity import Cloth, Identity, luminance
 from reidlib.twins.people import CENTRE, FRAME, GBuffer, Rendering
+from reidlib.twins.picture import eight_bit, pixels
 from reidlib.twins.scene import Scene
 from reidlib.twins.strokes import Sheet, contours, hatching, resample
 
@@ -46,10 +47,9 @@ def draw(identity: Identity, sitting: Sitting, height: int = 128, width: int = 6
     metres = FRAME * MARGIN * remembered.height
     gbuffer = people.cast_rays(body, height, width, samples=samples, metres=metres)
     page = _Drawing(gbuffer, metres, remembered, sitting).finish()
-    grey = (page.reshape(height, samples, width, samples).mean((1, 3)) * 255 + 0.5).astype(np.uint8)
     parts = np.zeros((height, width), np.uint8)
     rc.majority(gbuffer.owner, body.parts, samples, parts)
-    return Rendering(np.repeat(grey[..., None], 3, axis=2), parts > 0, parts, gbuffer)
+    return Rendering(eight_bit(pixels(page, samples)), parts > 0, parts, gbuffer)
 
 
 def pattern(texture: str, along: np.ndarray, angle: np.ndarray, radius: np.ndarray, cloth: Cloth) -> np.ndarray:
@@ -58,20 +58,17 @@ def pattern(texture: str, along: np.ndarray, angle: np.ndarray, radius: np.ndarr
     hoops = (along / period) % 1.0 < share
     count = np.maximum(np.round(2 * math.pi * radius / period), 3.0)
     stripes = (angle / (2 * math.pi) * count) % 1.0 < share
-    if texture == "hoops":
-        return hoops.astype(np.float32)
-    if texture == "pinstripes":
-        return stripes.astype(np.float32)
-    if texture == "checks":
-        return np.float32(0.5) * (hoops.astype(np.float32) + stripes)
-    if texture == "block":
-        return (along > 0.08 + 1.2 * period).astype(np.float32)
-    if texture == "print":
-        disc = (along - 0.17) ** 2 + (angle * radius) ** 2 < (0.35 * period + 0.05) ** 2
-        return (disc & (radius > 0.1)).astype(np.float32)
-    if texture == "side stripe":
-        return (abs(abs(angle) - math.pi / 2) < 0.25 + 0.5 * share).astype(np.float32)
-    return np.zeros_like(along)
+    disc = (along - 0.17) ** 2 + (angle * radius) ** 2 < (0.35 * period + 0.05) ** 2
+    shares = {
+        "plain": np.zeros_like(along),
+        "hoops": hoops,
+        "pinstripes": stripes,
+        "checks": 0.5 * hoops + 0.5 * stripes,
+        "block": along > 0.08 + 1.2 * period,
+        "print": disc & (radius > 0.1),
+        "side stripe": abs(abs(angle) - math.pi / 2) < 0.25 + 0.5 * share,
+    }
+    return shares[texture].astype(np.float32)
 
 
 class _Drawing:
@@ -123,14 +120,7 @@ class _Drawing:
         left, right = self.limb == 3, self.limb == 4
         self._trace(left, 0.75, within=maximum_filter1d(right, 2 * reach + 1, axis=1))
 
-    def _trace(
-        self,
-        mask: np.ndarray,
-        weight: float,
-        pressure: float = 1.0,
-        within: np.ndarray | None = None,
-        droppable: bool = True,
-    ) -> None:
+    def _trace(self, mask: np.ndarray, weight: float, pressure: float = 1.0, within=None, droppable: bool = True):
         """Draw the border of ``mask`` where no line runs yet, and only ``within`` a mask if one is given."""
         for loop in contours(mask, within):
             for line in self.sheet.free(loop):
@@ -139,7 +129,7 @@ class _Drawing:
                 if not (droppable and self.sheet.slip(*middle) < self.artist.drops):
                     self._line(line, weight, pressure)
 
-    def _line(self, line: np.ndarray, weight: float = 0.6, pressure: float = 1.0) -> None:
+    def _line(self, line: np.ndarray, weight: float, pressure: float) -> None:
         """A line as one or more movements of the hand, gone over as often as the artist does."""
         artist, unit = self.artist, self.unit
         points = resample(line, artist.step * unit)
@@ -190,9 +180,8 @@ class _Drawing:
         if cloth_only:
             seen &= self.material[row, column] != SKIN
         if seen.all():
-            self.sheet.stroke(
-                points, self.artist.weight * weight * self.unit, 0.85 * self.artist.pressure, 0.0, primitive
-            )
+            weight *= self.artist.weight * self.unit
+            self.sheet.stroke(points, weight, 0.85 * self.artist.pressure, 0.0, primitive)
 
     def _place(self, primitive: int, along: float, angle: float) -> np.ndarray:
         """Where on the page a surface coordinate of a primitive lies."""

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from reidlib.compiled import compiled
+from reidlib.twins.randomness import generator
 
 _SALT = 82
 _PLANES = 5  # independent fields: two passes over one line do not coincide
@@ -18,14 +19,14 @@ _CELLS = 24  # of a field, along the height of the sheet
 _REACH = 2  # samples around a drawn line in which no second one is drawn
 
 
-def contours(mask: np.ndarray, within: np.ndarray | None = None, blur: float = 0.9) -> list[np.ndarray]:
-    """Lines (N, 2) around a mask (H, W), smoothed by ``blur`` samples; of them what lies ``within`` another mask."""
+def contours(mask: np.ndarray, within: np.ndarray | None = None) -> list[np.ndarray]:
+    """Lines (N, 2) around a mask (H, W), smoothed by 0.9 samples; of them what lies ``within`` another mask."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not rows.size:
         return []
     top, left = rows[0] - 4, columns[0] - 4
     inner = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float32)
-    smooth = gaussian_filter(np.pad(inner, 4), blur, truncate=3.0)
+    smooth = gaussian_filter(np.pad(inner, 4), 0.9, truncate=3.0)
     lines = [line + (left, top) for line in contourpy.contour_generator(z=smooth, name="serial").lines(0.5)]
     if within is not None:
         lines = [line[run] for line in lines for run in runs(within[_samples(line, within.shape)])]
@@ -40,9 +41,15 @@ def _samples(line: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, np.n
 
 def resample(line: np.ndarray, step: float) -> np.ndarray:
     """Points about ``step`` samples apart along a line; its ends stay."""
-    length = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
-    places = np.linspace(0.0, length[-1], max(round(length[-1] / step), 1) + 1)
-    return np.stack([np.interp(places, length, line[:, 0]), np.interp(places, length, line[:, 1])], 1)
+    length = np.hypot(*np.diff(line, axis=0).T).cumsum()[-1]  # added up as `divided` does
+    return divided(line, max(round(length / step), 1))
+
+
+def divided(line: np.ndarray, count: int) -> np.ndarray:
+    """``count`` + 1 points evenly spread along a line."""
+    at = np.concatenate([[0.0], np.hypot(*np.diff(line, axis=0).T).cumsum()])
+    places = np.linspace(0.0, at[-1], count + 1)
+    return np.stack([np.interp(places, at, line[:, 0]), np.interp(places, at, line[:, 1])], 1)
 
 
 def runs(keep: np.ndarray, least: int = 2) -> list[slice]:
@@ -74,13 +81,12 @@ class Sheet:
 
     def __init__(self, height: int, width: int, *key: int):
         self.shape = (height, width)
-        generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence((_SALT, *key))))
-        cell = height / _CELLS
-        size = (_PLANES, _CELLS + 2, math.ceil(width / cell) + 2)
-        self.fields = generator.random((3, *size), dtype=np.float32)  # stray to the right, downwards; pressure
-        self.slips = generator.random(size, dtype=np.float32)
-        self.paper = generator.random((height, width), dtype=np.float32)
-        self.cell = cell
+        random = generator(_SALT, *key).random
+        self.cell = height / _CELLS
+        size = (_PLANES, _CELLS + 2, math.ceil(width / self.cell) + 2)
+        self.fields = random((3, *size), dtype=np.float32)  # stray to the right, downwards; pressure
+        self.slips = random(size, dtype=np.float32)
+        self.paper = random((height, width), dtype=np.float32)
         self.taken = np.zeros((height + 2 * _REACH, width + 2 * _REACH), bool)
         self.strokes: list[tuple[np.ndarray, int, float, float, float]] = []
 

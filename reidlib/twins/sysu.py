@@ -12,10 +12,9 @@ from pathlib import PurePosixPath
 import numpy as np
 from scipy.io import savemat
 
-from reidlib import profiles
 from reidlib.twins.identity import Identity, sample_identity
-from reidlib.twins.people import Rendering, render
-from reidlib.twins.plan import TwinPlan, TwinSize
+from reidlib.twins.people import render
+from reidlib.twins.plan import TwinPlan, TwinSize, encode, image_size, no_image, thinned
 from reidlib.twins.randomness import Draw
 from reidlib.twins.scene import INFRARED, SYSU_CAMERAS, Scene, sample_scene
 
@@ -73,8 +72,8 @@ def plan(profile: str) -> TwinPlan:
     """Return the images and the `exp/` files of the twin in ``profile``."""
     size = SIZES[profile]
     train, validation, test = _chosen_ids(size)
-    images, counts = [], {}
-    for pid in sorted([*train, *validation, *test]):
+    everyone, images, counts = sorted([*train, *validation, *test]), [], {}
+    for pid in everyone:
         for camid, camera in SYSU_CAMERAS.items():
             if pid in MISSING[camid]:
                 continue
@@ -82,12 +81,7 @@ def plan(profile: str) -> TwinPlan:
             counts[camid, pid] = test_count if pid in set(test) else size.train_images
             images += [f"cam{camid}/{pid:04d}/{frame:04d}.jpg" for frame in range(1, counts[camid, pid] + 1)]
     files = {"exp/rand_perm_cam.mat": _permutations(counts)}
-    for name, pids in (
-        ("train", train),
-        ("val", validation),
-        ("test", test),
-        ("available", sorted([*train, *validation, *test])),
-    ):
+    for name, pids in {"train": train, "val": validation, "test": test, "available": everyone}.items():
         files[f"exp/{name}_id.txt"] = (",".join(map(str, pids)) + "\n").encode()
         files[f"exp/{name}_id.mat"] = _mat({"id": np.array([pids], np.float64)})
     return TwinPlan(images, files)
@@ -97,37 +91,18 @@ def describe(path: str) -> tuple[Identity, Scene]:
     """Who is on the image at ``path`` (relative to the root), and under which circumstances."""
     match = re.fullmatch(r"cam([1-6])/(\d{4})/(\d{4})\.jpg", PurePosixPath(path).as_posix())
     if match is None:
-        raise ValueError(
-            f"{path!r} is not an image of a SYSU-MM01 twin; expected camN/IIII/FFFF.jpg relative to its root"
-        )
+        raise no_image(path, "a SYSU-MM01", "camN/IIII/FFFF.jpg")
     camid, pid, frame = map(int, match.groups())
     return sample_identity(pid, POPULATION), sample_scene(SYSU_CAMERAS[camid], POPULATION, pid, frame)
-
-
-def image_size(profile: str) -> tuple[int, int]:
-    """(height, width) of its images."""
-    size = profiles.get(profile)
-    return size.height, size.width
-
-
-def encode(rendering: Rendering, scene: Scene, path: str) -> bytes:
-    """The image as the file at ``path`` holds it."""
-    return rendering.jpeg(scene.jpeg_quality)
 
 
 def _chosen_ids(size: TwinSize) -> tuple[list[int], list[int], list[int]]:
     """Train, validation and test ids, thinned evenly to the profile's numbers (``train_ids`` counts both)."""
     share = size.train_ids / (len(TRAIN_IDS) + len(VALIDATION_IDS))
     validation_count = round(share * len(VALIDATION_IDS))
-    return (
-        _thin(TRAIN_IDS, size.train_ids - validation_count),
-        _thin(VALIDATION_IDS, validation_count),
-        _thin(TEST_IDS, size.test_ids),
-    )
-
-
-def _thin(pids: list[int], count: int) -> list[int]:
-    return [pids[i * len(pids) // count] for i in range(count)]
+    train_count = size.train_ids - validation_count
+    chosen = (TRAIN_IDS, train_count), (VALIDATION_IDS, validation_count), (TEST_IDS, size.test_ids)
+    return tuple(thinned(*each) for each in chosen)
 
 
 def _permutations(counts: dict[tuple[int, int], int]) -> bytes:

@@ -16,12 +16,12 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from reidlib.twins import people
-from reidlib.twins import raycast as rc
 from reidlib.twins.body import MATERIALS
 from reidlib.twins.identity import TEXTURES, Identity
 from reidlib.twins.people import GBuffer, Rendering
+from reidlib.twins.picture import eight_bit
 from reidlib.twins.places import crop, panorama
-from reidlib.twins.randomness import Draw
+from reidlib.twins.randomness import Draw, generator
 from reidlib.twins.scene import Scene
 
 AIR = 0.7  # clo, resistance of the air at a surface
@@ -57,13 +57,13 @@ def warmth(identity: Identity) -> list[tuple[float, float]]:
     return pairs
 
 
-def render(identity: Identity, scene: Scene, height: int = 128, width: int = 64, *, samples: int = 2) -> Rendering:
+def render(identity: Identity, scene: Scene, height: int = 128, width: int = 64) -> Rendering:
     """Render one thermal image; arguments and masks as in `reidlib.twins.people.render`.
 
     Of the scene's camera, ``exposure`` is the grey levels (0–1) from the air to bare skin; ``light`` does not matter.
     """
-    gbuffer, metres = people.cast_person(identity, scene, height, width, samples=samples)
-    person, alpha = _shade(gbuffer, identity, height, width)
+    gbuffer, metres = people.cast_person(identity, scene, height, width)
+    person, alpha = _shade(gbuffer, identity)
     # metres of each row above the waist
     up = people.CENTRE + metres * (0.5 - (np.arange(height, dtype=np.float32) + 0.5) / height)
     person *= 1.0 + 0.25 * np.clip(up, -1.0, 0.0)[:, None]  # legs are colder than the trunk
@@ -72,25 +72,18 @@ def render(identity: Identity, scene: Scene, height: int = 128, width: int = 64,
     image = person + (1.0 - alpha) * surroundings
     hidden = people.occluded(scene, height, width)
     image[hidden] = surroundings[hidden] + draw.uniform(-0.12, 0.08)
-    image = _develop(image, scene, draw)
-    masks = people.masks(gbuffer, alpha, hidden)
-    grey = np.clip(image * 255 + 0.5, 0, 255).astype(np.uint8)
-    return Rendering(np.repeat(grey[..., None], 3, axis=2), *masks, gbuffer)
+    return Rendering(eight_bit(_develop(image, scene, draw)), *people.masks(gbuffer, alpha, hidden), gbuffer)
 
 
-def _shade(gbuffer: GBuffer, identity: Identity, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+def _shade(gbuffer: GBuffer, identity: Identity) -> tuple[np.ndarray, np.ndarray]:
     """Warmth times coverage, and coverage, (H, W): the shader's lamp at the camera stands in for emission."""
     table = [
         (*[first] * 3, *[second] * 3, TEXTURES.index(cloth.texture), cloth.period, cloth.share, folds, 0)
         for (first, second), cloth, folds in zip(warmth(identity), identity.materials, _FOLDS, strict=True)
     ]
     towards_camera = np.float32((1.0 - GRAZING) / 0.75)  # the kernel's headlight: 0.25 edge-on, 1 facing the camera
-    colour, alpha = np.empty((height, width, 3), np.float32), np.empty((height, width), np.float32)
-    rc.shade(
-        gbuffer.body.primitives, gbuffer.body.covering, np.array(table, np.float32),
-        gbuffer.owner, gbuffer.normal, gbuffer.depth, gbuffer.along, gbuffer.angle,
-        np.zeros(3, np.float32), 1 - towards_camera, towards_camera, gbuffer.samples, colour, alpha,
-    )  # fmt: skip
+    lamps = np.zeros(3, np.float32), 1 - towards_camera, towards_camera
+    colour, alpha = gbuffer.shade(np.array(table, np.float32), *lamps)
     return colour[..., 0], alpha
 
 
@@ -107,8 +100,6 @@ def _develop(image: np.ndarray, scene: Scene, draw: Draw) -> np.ndarray:
     height, width = image.shape
     image = gaussian_filter(image, scene.blur * height / 128, mode="nearest", truncate=2.5)
     image = draw.uniform(0.16, 0.36) + np.float32(scene.exposure) * image
-    generator = np.random.Generator(
-        np.random.PCG64(np.random.SeedSequence((_NOISE_SALT, scene.camera.camid, *scene.key)))
-    )
-    columns = generator.standard_normal(width, dtype=np.float32)  # columns of a microbolometer share an amplifier
-    return image + np.float32(scene.noise) * (0.4 * columns + generator.standard_normal(image.shape, dtype=np.float32))
+    normal = generator(_NOISE_SALT, scene.camera.camid, *scene.key).standard_normal
+    columns = normal(width, dtype=np.float32)  # columns of a microbolometer share an amplifier
+    return image + np.float32(scene.noise) * (0.4 * columns + normal(image.shape, dtype=np.float32))

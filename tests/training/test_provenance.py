@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from reidlib.data.registry import READERS
+from reidlib.data.registry import READERS, renderer
 from reidlib.training import provenance
 
 
@@ -31,6 +31,13 @@ def test_doors_registries_and_what_only_looks_are_not() -> None:
         "training/runs.py",
         "methods/registry.py",
     }
+
+
+@pytest.mark.parametrize("dataset", READERS)
+def test_the_twin_of_the_data_set_is_covered_and_no_other(dataset: str) -> None:
+    modules = {name: Path(twin.__file__).name for name, twin in renderer().TWINS.items()}
+    found = {name.removeprefix("twins/") for name in covered(dataset=dataset) if name.startswith("twins/")}
+    assert found & set(modules.values()) == {modules[dataset]}
 
 
 def source_of(dataset: str) -> str:

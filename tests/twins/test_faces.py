@@ -1,12 +1,10 @@
 """Drawn faces: who they are, what an artist makes of them, and where everything lies."""
 
-import io
 from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from reidlib.twins import fields
 from reidlib.twins.anatomy import CENTRE, outline
@@ -171,9 +169,3 @@ def test_noise_is_smooth_bounded_and_named_by_its_key():
     whole = np.arange(64, dtype=np.float32)
     np.testing.assert_allclose(fields.noise(lattice, *np.meshgrid(whole, whole, indexing="ij")), lattice)
     assert abs(np.diff(values, axis=1)).max() < 0.8
-
-
-def test_jpeg_decodes_to_the_rendering():
-    rendering = render(sample_face(1), sample_face_scene(SKETCH, 1))
-    decoded = np.asarray(Image.open(io.BytesIO(rendering.jpeg(95))))
-    assert abs(decoded.astype(int) - rendering.image).mean() < 4

@@ -211,7 +211,7 @@ def test_identities_are_their_numbers_and_cover_every_option(sample, options):
     for name, known in options.items():
         assert {getattr(thing, name) for thing in things} == set(known), name
     finishes = [finish for thing in things for finish in thing.finishes]
-    assert {finish.texture for finish in finishes} <= set(TEXTURES)
+    assert {finish.texture for finish in finishes} <= {"plain", *TEXTURES}
     assert all(0 <= channel <= 1 for finish in finishes for channel in (*finish.colour, *finish.second, finish.gloss))
     assert len({tuple(thing.factors().items()) for thing in things}) == 400
     assert all(isinstance(value, (int, float, str, bool)) for value in things[0].factors().values())

@@ -1,7 +1,6 @@
 """The twins of QMUL-ShoeV2 and -ChairV2."""
 
 import io
-import json
 import pickle
 
 import numpy as np
@@ -10,7 +9,6 @@ import torch
 from PIL import Image
 
 import reidlib.data
-from reidlib import twins
 from reidlib.data import qmul
 from reidlib.evaluation import matchers, protocols, score
 from reidlib.twins import chair, shoe
@@ -39,7 +37,6 @@ def test_every_profile_has_its_numbers(name, profile):
     assert set(sketches) == set(photos), "every photo has a sketch"
     counts = [sketches.count(number) for number in photos]
     assert set(counts) == {3, 4}
-    assert profile != "cpu" or 1000 <= len(listed) <= 2500
 
 
 def twin_number(name: str, path: str) -> int:
@@ -62,37 +59,6 @@ def test_names_are_as_treacherous_as_the_real_ones():
     names = [path.removeprefix("photo/").removesuffix(".png") for path in chair.plan("ci").images]
     assert all(name.count("_") >= 2 and "-" in name for name in names)
     assert all(len(path.split("/")[1]) == len("2429245009.png") for path in shoe.plan("ci").images if "B/" in path)
-
-
-@pytest.mark.parametrize("name", TWINS)
-def test_path_and_size_alone_decide(name):
-    twin, listed = TWINS[name], paths(name, "ci")
-    for path in (listed[0], listed[-1]):
-        assert twin.describe(path) == twin.describe(path)
-        first, second = (twin.render(*twin.describe(path), 48, 48) for _ in range(2))
-        assert first.png() == second.png()
-        np.testing.assert_array_equal(first.part_mask > 0, first.person_mask)
-        assert first.person_mask.any() and first.image.shape == (48, 48, 3)
-    images = {twin.render(*twin.describe(path), 48, 48).png() for path in listed[:12]}
-    assert len(images) == 12
-
-
-@pytest.mark.parametrize(
-    ("name", "path"),
-    [
-        *(("shoe", path) for path in (
-            "trainB/2429000009.png", "testB/2429000008.png", "trainB/2429002000.png", "trainB/2428999999.png",
-            "trainA/2429000000_5.png", "trainA/2429000000_0.png", "../trainB/2429000000.png", "twin.json",
-        )),
-        *(("chair", path) for path in (
-            "photo/0000.png", "photo/0400FOU-UK_v1_slats.png", "photo/x.png", "photo/../photo/a-b.png",
-            "ChairV2_Coordinate", "ChairV2_Coordinate/train/x-y_1", "twin.json",
-        )),
-    ],
-)  # fmt: skip
-def test_other_paths_are_refused(name, path):
-    with pytest.raises(ValueError, match=r"is not an image of a QMUL-\w+ twin; expected"):
-        TWINS[name].describe(path)
 
 
 def test_a_chairs_sketch_in_the_wrong_split_or_beyond_the_last_is_refused():
@@ -182,21 +148,3 @@ def test_oracle_and_chance(dataset):
     chance = [score(torch.randn(len(pids), 64, generator=generator), dataset, protocol).mean for _ in range(40)]
     assert np.mean([result["rank-1"] for result in chance]) == pytest.approx(1 / 20, abs=0.02)
     assert np.mean([result["rank-10"] for result in chance]) == pytest.approx(10 / 20, abs=0.05)
-
-
-@pytest.mark.parametrize("name", TWINS)
-def test_version_1_looks_as_it_did(repository, name):
-    """If this fails, pixels changed: bump ``VERSION``, then write the 8×8 thumbnails anew.
-
-    Compared within two grey levels: compilers round differently, the look must not.
-    """
-    known = json.loads((repository / "tests" / "assets" / "qmul_twins_v1_thumbnails.json").read_text())[name]
-    assert TWINS[name].VERSION == "1" and len(known) == 8
-    for path, expected in known.items():
-        image = TWINS[name].render(*TWINS[name].describe(path), 96, 96).image.astype(float)
-        thumbnail = image.reshape(8, 12, 8, 12, 3).mean((1, 3)).reshape(8, -1)
-        np.testing.assert_allclose(thumbnail, expected, atol=2.0, err_msg=path)
-
-
-def test_twins_are_registered():
-    assert {name: twins.TWINS[name] for name in TWINS} == TWINS

@@ -1,20 +1,16 @@
-import hashlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from scipy.io import loadmat
 
 from reidlib import paths, twins
 from reidlib.twins import sysu
-from reidlib.twins.people import render
 from reidlib.twins.plan import TwinSize
 
 TINY = TwinSize(train_ids=4, test_ids=3, train_images=1, gallery_images=2, query_images=1)
@@ -23,11 +19,6 @@ TINY = TwinSize(train_ids=4, test_ids=3, train_images=1, gallery_images=2, query
 @pytest.fixture
 def tiny(monkeypatch):
     monkeypatch.setitem(sysu.SIZES, "ci", TINY)
-
-
-def tree(root: Path) -> dict[str, str]:
-    files = sorted(path for path in root.rglob("*") if path.is_file())
-    return {path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def pids_per_camera(plan, pids) -> list[int]:
@@ -44,19 +35,6 @@ def test_full_twins_have_the_real_identities_and_gaps(profile):
     # per camera, as counted on the official permutation and split files
     assert pids_per_camera(plan, train) == [194, 195, 392, 382, 390, 200]
     assert pids_per_camera(plan, test) == [56, 56, 93, 94, 95, 96]
-
-
-def test_twin_version_1_looks_as_it_did(repository):
-    """If this fails, pixels changed: bump `sysu.VERSION`, then write the 8×4 thumbnails anew.
-
-    Compared within two grey levels: compilers round differently, the look must not.
-    """
-    known = json.loads((repository / "tests" / "assets" / "twin_v1_thumbnails.json").read_text())
-    assert sysu.VERSION == "1"
-    for path, expected in known.items():
-        image = render(*sysu.describe(path)).image.astype(float)
-        thumbnail = image.reshape(8, 16, 4, 16, 3).mean((1, 3)).reshape(8, -1)
-        np.testing.assert_allclose(thumbnail, expected, atol=2.0, err_msg=path)
 
 
 @pytest.mark.parametrize("profile", sysu.SIZES)
@@ -86,13 +64,6 @@ def test_permutations_have_the_official_shape(tmp_path):
             expected = counts.get((f"cam{c + 1}", index + 1), 0)
             assert cell.shape == (10, expected)
             np.testing.assert_array_equal(np.sort(cell, axis=1), np.tile(np.arange(1, expected + 1), (10, 1)))
-
-
-def test_bytes_do_not_depend_on_the_number_of_workers(tmp_path, tiny):
-    one = twins.ensure("sysu", "ci", tmp_path / "one", workers=1, progress=False)
-    four = twins.ensure("sysu", "ci", tmp_path / "four", workers=4, progress=False)
-    assert tree(one) == tree(four)
-    assert len(tree(one)) == len(sysu.plan("ci").images) + 10
 
 
 def test_an_existing_twin_is_left_as_it_is(tmp_path, tiny):
@@ -139,24 +110,6 @@ def test_unknown_names_list_the_known(tmp_path):
         twins.ensure("market", "ci", tmp_path / "x")
     with pytest.raises(ValueError, match="ci, screen, cpu, gpu"):
         twins.ensure("sysu", "paper", tmp_path / "x")
-
-
-def test_truth_belongs_to_the_image_on_disk(tmp_path, tiny):
-    folder = twins.ensure("sysu", "ci", tmp_path / "sysu", progress=False)
-    for path in sysu.plan("ci").images[::5]:
-        truth = twins.truth(folder, path)
-        on_disk = np.asarray(Image.open(folder / path)).astype(int)
-        assert abs(on_disk - truth.rendering.image).mean() < 8
-        assert truth.person_mask.shape == on_disk.shape[:2]
-        assert truth.identity.pid == int(path.split("/")[1])
-        assert truth.factors["pid"] == truth.identity.pid
-
-
-@pytest.mark.parametrize("path", ["cam1/../cam2/0001/0001.jpg", "/cam1/0001/0001.jpg", "cam7/0001/0001.jpg", "exp/x"])
-def test_truth_refuses_other_paths(tmp_path, tiny, path):
-    folder = twins.ensure("sysu", "ci", tmp_path / "sysu", progress=False)
-    with pytest.raises(ValueError, match="expected camN"):
-        twins.truth(folder, path)
 
 
 def test_truth_of_a_photograph_is_not_known(tmp_path):

@@ -24,8 +24,7 @@ def _outline(chair: Chair, a: np.ndarray, b: np.ndarray, grow: float = 1.0) -> t
 
 
 def _plate(points: np.ndarray, offset, part: int, material) -> list[Patch]:
-    front, back, rim = shell(points, offset)
-    return [Patch(front, part, material), Patch(back, part, material), Patch(rim, part, material)]
+    return [Patch(side, part, material) for side in shell(points, offset)]
 
 
 def _tufted(chair: Chair, material: int) -> int | Paint:
@@ -58,11 +57,11 @@ def _seat(chair: Chair) -> list[Patch]:
     return patches
 
 
-def _bar(a, b, radius: float, chair: Chair, part: int = LEG, material: int = FRAME, end: float = 1.0) -> Patch:
+def _bar(a, b, radius: float, chair: Chair, part: int = LEG, end: float = 1.0) -> Patch:
     path = np.linspace(a, b, 3)
     radii = radius * np.linspace(1.0, end, 3)
     square = chair.square_legs and part == LEG
-    return Patch(tube(path, radii * (1.2 if square else 1.0), 4 if square else 8, square), part, material)
+    return Patch(tube(path, radii * (1.2 if square else 1.0), 4 if square else 8, square), part, FRAME)
 
 
 def _corners(chair: Chair, inset: float = 0.82) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -93,11 +92,10 @@ def _four(chair: Chair) -> list[Patch]:
 def _sled(chair: Chair) -> list[Patch]:
     patches = []
     (left, _), (right, _), (left_back, _), (right_back, _) = _corners(chair, 0.9)
+    floor, r = 0.012, 0.05
     for top, behind, side in ((left, left_back, -1), (right, right_back, 1)):
         out = np.array([side * chair.splay * 0.4, 0.0, 0.0])
-        r = 0.05
         front, rear = top + out, behind + out
-        floor = 0.012
         path = [
             top, (front + (0, -0.6 * top[1], 0)), front * (1, 0, 1) + (0, floor + r, 0),
             front * (1, 0, 1) + (0, floor, -r), rear * (1, 0, 1) + (0, floor, r), rear * (1, 0, 1) + (0, floor + r, 0),
@@ -128,16 +126,13 @@ def _pedestal(chair: Chair) -> list[Patch]:
     reach = 0.5 * max(chair.seat_width, chair.seat_depth)
     if chair.feet == 4:  # a tulip
         heights = np.array([1.0, 0.8, 0.45, 0.15, 0.05, 0.015, 0.0]) * under
-        radii = np.array(
-            [0.5 * reach, 0.12 * reach, 0.08 * reach, 0.13 * reach, 0.4 * reach, 0.95 * reach, 0.97 * reach]
-        )
+        radii = np.array([0.5, 0.12, 0.08, 0.13, 0.4, 0.95, 0.97]) * reach
     else:  # a column on a plate
         heights = np.array([under, 0.03, 0.029, 0.018, 0.0])
         radii = np.array([0.028, 0.028, 0.1, reach, reach])
     ring = np.linspace(0, 2 * math.pi, 29)
-    lathe = np.stack(
-        [radii[:, None] * np.sin(ring), np.repeat(heights[:, None], 29, 1), radii[:, None] * np.cos(ring)], 2
-    )
+    x, z = np.outer(radii, np.sin(ring)), np.outer(radii, np.cos(ring))
+    lathe = np.stack(np.broadcast_arrays(x, heights[:, None], z), 2)
     return [Patch(lathe, LEG, METAL if chair.frame.texture == "wood" else FRAME)]
 
 
@@ -164,17 +159,15 @@ def _outward(chair: Chair, across: np.ndarray) -> np.ndarray:
 
 def _posts(chair: Chair, top: float) -> list[Patch]:
     """Two uprights that carry slats."""
-    patches = []
-    for side in (-1.0, 1.0):
-        up = np.linspace(-0.6 * chair.seat_thickness, top, 5)
-        patches.append(Patch(tube(_behind(chair, np.full(5, side * 0.93), up), chair.leg_radius), BACK, FRAME))
-    return patches
+    up = np.linspace(-0.6 * chair.seat_thickness, top, 5)
+    paths = [_behind(chair, np.full(5, side * 0.93), up) for side in (-1.0, 1.0)]
+    return [Patch(tube(path, chair.leg_radius), BACK, FRAME) for path in paths]
 
 
-def _rail(chair: Chair, low: float, high: float, reach: float = 1.0, crown: float = 0.0, material: int = FRAME):
+def _rail(chair: Chair, low: float, high: float, reach: float, crown: float = 0.0) -> list[Patch]:
     u, v = np.meshgrid(np.linspace(-reach, reach, 11), np.linspace(low, high, 4), indexing="ij")
     v = v + crown * (1 - (u / reach) ** 2) * (v - low) / (high - low)
-    return _plate(_behind(chair, u, v), 0.018 * _outward(chair, u), BACK, material)
+    return _plate(_behind(chair, u, v), 0.018 * _outward(chair, u), BACK, FRAME)
 
 
 def _back(chair: Chair) -> list[Patch]:
@@ -206,11 +199,9 @@ def _back(chair: Chair) -> list[Patch]:
         patches = _posts(chair, top) + _rail(chair, top - 0.07, top, 0.99, crown=0.03)
         patches += _rail(chair, low * 0.6, low * 0.6 + 0.035, 0.93)
         for k in range(chair.slats):
-            middle = -0.8 + 1.6 * (k + 0.5) / chair.slats
-            half = 0.4 / chair.slats
-            u, v = np.meshgrid(
-                np.linspace(middle - half, middle + half, 3), np.linspace(low * 0.6, top - 0.03, 5), indexing="ij"
-            )
+            middle, half = -0.8 + 1.6 * (k + 0.5) / chair.slats, 0.4 / chair.slats
+            across, up = np.linspace(middle - half, middle + half, 3), np.linspace(low * 0.6, top - 0.03, 5)
+            u, v = np.meshgrid(across, up, indexing="ij")
             patches += _plate(_behind(chair, u, v), 0.012 * _outward(chair, u), BACK, FRAME)
         return patches
     return _spindles(chair, top)
@@ -231,9 +222,9 @@ def _spindles(chair: Chair, top: float) -> list[Patch]:
 
 
 def _arms(chair: Chair) -> list[Patch]:
-    patches = []
     if chair.arms == "none":
-        return patches
+        return []
+    patches = []
     height = min(0.2, 0.7 * chair.back_height)
     for side in (-1.0, 1.0):
         x, z = _outline(chair, np.array(side * 1.02), np.array(0.55))
@@ -241,9 +232,8 @@ def _arms(chair: Chair) -> list[Patch]:
         front = np.array([x + side * 0.02, chair.seat_height + height - 0.01, z])
         foot = np.array([x, chair.seat_height - 0.3 * chair.seat_thickness, z - 0.02])
         if chair.arms == "loop":
-            path = curve(
-                [rear, (rear + front) / 2 + (side * 0.02, 0.012, 0), front, (front + foot) / 2 + (0, 0, 0.02), foot], 24
-            )
+            above, before = (rear + front) / 2 + (side * 0.02, 0.012, 0), (front + foot) / 2 + (0, 0, 0.02)
+            path = curve([rear, above, front, before, foot], 24)
             patches.append(Patch(tube(path, 0.9 * max(chair.leg_radius, 0.011)), ARM, FRAME))
             continue
         wide, thick = (0.06, 0.05) if chair.arms == "padded" else (0.045, 0.02)

@@ -4,9 +4,9 @@ Measures in metres; x to the sitter's left, y up from the floor, z to the front.
 distinguishes chairs in a furniture catalogue.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
-from reidlib.twins.objects.photo import DARK, Finish, finish_factors, pick_colour
+from reidlib.twins.objects.photo import Finish, Product, pick_colour
 from reidlib.twins.randomness import Draw
 
 PARTS = ("background", "seat", "back", "leg", "arm", "cushion")
@@ -17,7 +17,7 @@ _SALT = 91
 
 
 @dataclass(frozen=True)
-class Chair:
+class Chair(Product):
     """Everything that tells a chair from another. Angles in radians; ``corner`` 2 is a round seat, 8 a square one.
 
     ``splay`` is how far the feet stand out; ``wrap`` how far the back curves around the sitter (0 flat, 1 half round);
@@ -54,15 +54,6 @@ class Chair:
     seat: Finish
     soft: Finish
     metal: Finish
-
-    @property
-    def finishes(self) -> tuple[Finish, ...]:
-        return (self.frame, self.seat, self.soft, self.metal, DARK)
-
-    def factors(self) -> dict[str, float | str | bool]:
-        """A flat record of the factors."""
-        record = {name: value for name, value in asdict(self).items() if not isinstance(value, dict)}
-        return record | finish_factors({name: getattr(self, name) for name in ("frame", "seat", "soft", "metal")})
 
 
 def sample_chair(pid: int, seed: int) -> Chair:
@@ -120,18 +111,11 @@ def sample_chair(pid: int, seed: int) -> Chair:
 
 
 def _wood(draw: Draw) -> Finish:
-    colour = draw.choice(
-        (
-            (0.76, 0.6, 0.4),
-            (0.6, 0.42, 0.25),
-            (0.38, 0.24, 0.15),
-            (0.22, 0.14, 0.1),
-            (0.86, 0.76, 0.6),
-            (0.62, 0.3, 0.18),
-        )
-    )
-    shade = draw.uniform(0.85, 1.1)
-    colour = tuple(min(shade * channel, 0.95) for channel in colour)
+    tones = (
+        (0.76, 0.6, 0.4), (0.6, 0.42, 0.25), (0.38, 0.24, 0.15), (0.22, 0.14, 0.1), (0.86, 0.76, 0.6), (0.62, 0.3, 0.18)
+    )  # fmt: skip
+    tone, shade = draw.choice(tones), draw.uniform(0.85, 1.1)
+    colour = tuple(min(shade * channel, 0.95) for channel in tone)
     return Finish(colour, tuple(0.72 * channel for channel in colour), "wood", 0.25, draw.uniform(0.01, 0.03))
 
 
@@ -148,10 +132,7 @@ def misremembered(chair: Chair, draw: Draw, error: float) -> Chair:
 
     return replace(
         chair,
-        seat_height=off(chair.seat_height),
-        seat_width=off(chair.seat_width),
-        seat_depth=off(chair.seat_depth),
-        back_height=off(chair.back_height),
+        **{name: off(getattr(chair, name)) for name in ("seat_height", "seat_width", "seat_depth", "back_height")},
         back_width=off(chair.back_width, 1.15),
         recline=chair.recline + draw.bell(0.0, 0.6 * error),
         wrap=off(chair.wrap, 1.0),

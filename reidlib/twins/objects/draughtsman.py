@@ -18,6 +18,7 @@ from reidlib.twins.objects.lines import lines, smoothed
 from reidlib.twins.objects.photo import ObjectRendering
 from reidlib.twins.objects.surfaces import Camera, Patch, View, framed, look
 from reidlib.twins.randomness import Draw
+from reidlib.twins.strokes import divided, runs
 
 _SALT = 95
 SHEET = 224
@@ -122,10 +123,8 @@ def strokes(view: View, drawing: Drawing) -> list[np.ndarray]:
 def _free(line: np.ndarray, taken: np.ndarray, least: int) -> list[np.ndarray]:
     """The stretches of a line that run along none drawn before (two lines so close would be one); takes its place."""
     free = _claimed(np.rint(line).astype(np.int64), taken)
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], free, [0]])))
     # on to the line that it meets; and what is too short is no line
-    runs = [(max(a - _NEAR, 0), b + _NEAR) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a > least]
-    return [line[a:b] for a, b in runs]
+    return [line[max(run.start - _NEAR, 0) : run.stop + _NEAR] for run in runs(free, least + 1)]
 
 
 @compiled(nogil=True)
@@ -144,16 +143,14 @@ def _claimed(places, taken):
 def _by_hand(line: np.ndarray, hand: Hand, draw: Draw) -> list[np.ndarray]:
     """One line as one or two strokes."""
     length = _length(line)
-    points = _resampled(line, max(round(length / hand.step), 2))
+    points = divided(line, max(round(length / hand.step), 2))
     points = points + _wobble(length, len(points), hand.wobble * min(length / 60, 1.0), draw)
     if length > 90 and len(points) > 6 and draw.chance(hand.breaks):
         cut = 2 + draw.integer(len(points) - 4)
         pieces = [points[: cut + 1], points[cut:] + (draw.bell(0, 1.0), draw.bell(0, 1.0))]
     else:
         pieces = [points]
-    return [
-        _resampled(_overshot(piece, hand, draw), max(round(_length(piece) / 3.0), 2), smooth=True) for piece in pieces
-    ]
+    return [_rounded(_overshot(piece, hand, draw), max(round(_length(piece) / 3.0), 2)) for piece in pieces]
 
 
 def _overshot(points: np.ndarray, hand: Hand, draw: Draw) -> np.ndarray:
@@ -171,9 +168,8 @@ def _wobble(length: float, count: int, size: float, draw: Draw) -> np.ndarray:
     drift = np.zeros((count, 2))
     for axis in range(2):
         for wave, share in ((110.0, 0.8), (42.0, 0.45)):
-            drift[:, axis] += (
-                share * size * np.sin(2 * math.pi * (places / (wave * draw.uniform(0.7, 1.4)) + draw.uniform()))
-            )
+            turns = places / (wave * draw.uniform(0.7, 1.4)) + draw.uniform()
+            drift[:, axis] += share * size * np.sin(2 * math.pi * turns)
     return drift
 
 
@@ -181,9 +177,7 @@ def _length(line: np.ndarray) -> float:
     return float(np.hypot(*np.diff(line, axis=0).T).sum())
 
 
-def _resampled(line: np.ndarray, count: int, smooth: bool = False) -> np.ndarray:
-    """``count`` + 1 points evenly spread along a line; with ``smooth`` its corners are rounded off."""
-    at = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
-    places = np.linspace(0.0, at[-1], count + 1)
-    points = np.stack([np.interp(places, at, line[:, 0]), np.interp(places, at, line[:, 1])], 1)
-    return smoothed(points, 1.2) if smooth and count > 4 else points
+def _rounded(line: np.ndarray, count: int) -> np.ndarray:
+    """``count`` + 1 points evenly spread along a line, its corners rounded off."""
+    points = divided(line, count)
+    return smoothed(points, 1.2) if count > 4 else points

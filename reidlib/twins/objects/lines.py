@@ -20,8 +20,7 @@ def lines(view: View) -> list[tuple[np.ndarray, int]]:
     Borders run along the edges of samples; they are split where three meet, rejoined where two go straight on, and
     smoothed.
     """
-    across, down = _borders(view)
-    nodes, starts, kinds = _trace(across, down)
+    nodes, starts, kinds = _trace(*_borders(view))
     width = view.label.shape[1] + 1
     pieces = [
         (np.stack([piece % width, piece // width], 1).astype(float), int(kind))
@@ -42,7 +41,7 @@ def smoothed(points: np.ndarray, sigma: float) -> np.ndarray:
     return points + weight * (result - points)
 
 
-def _borders(view: View) -> tuple[np.ndarray, np.ndarray]:
+def _borders(view: View) -> list[np.ndarray]:
     """Kind of border (or -1) between vertical and between horizontal neighbours: int8 (H + 1, W) and (H, W + 1)."""
     label = np.pad(view.label, 1, constant_values=-1)
     depth = np.pad(view.depth, 1)
@@ -57,7 +56,7 @@ def _borders(view: View) -> tuple[np.ndarray, np.ndarray]:
         kind[(one != other) & (one // 64 == other // 64) & ~jump] = DETAIL
         kind[(one < 0) != (other < 0)] = OUTLINE
         found.append(kind)
-    return found[0], found[1]
+    return found
 
 
 def _joined(pieces: list[tuple[np.ndarray, int]]) -> list[tuple[np.ndarray, int]]:
@@ -76,41 +75,25 @@ def _joined(pieces: list[tuple[np.ndarray, int]]) -> list[tuple[np.ndarray, int]
             way.append(far / (math.hypot(*far) + 1e-9))
         bends = sorted((float(way[i] @ way[j]), i, j) for i in range(len(way)) for j in range(i))
         for bend, i, j in bends:  # -1: straight on
-            if (
-                bend < -0.8
-                and meeting[i] not in partner
-                and meeting[j] not in partner
-                and meeting[i][0] != meeting[j][0]
-            ):
-                partner[meeting[i]], partner[meeting[j]] = meeting[j], meeting[i]
-    return [_chain(index, pieces, partner) for index in _heads(pieces, partner)]
-
-
-def _heads(pieces: list, partner: dict) -> list[tuple[int, int]]:
-    """One end of every chain: a free end of the first piece, or any piece of a closed chain."""
+            one, other = meeting[i], meeting[j]
+            if bend < -0.8 and one not in partner and other not in partner and one[0] != other[0]:
+                partner[one], partner[other] = other, one
     seen: set[int] = set()
-    heads = []
-    for first in [(i, e) for i in range(len(pieces)) for e in (0, -1) if (i, e) not in partner] + [
-        (i, 0) for i in range(len(pieces))
-    ]:
-        if first[0] in seen:
-            continue
-        heads.append(first)
-        at: tuple[int, int] | None = first
-        while at is not None and at[0] not in seen:
-            seen.add(at[0])
-            at = partner.get((at[0], -1 - at[1]))
-    return heads
+    free = [(index, end) for index in range(len(pieces)) for end in (0, -1) if (index, end) not in partner]
+    heads = free + [(index, 0) for index in range(len(pieces))]  # what is left when all free ends are seen is closed
+    return [_chain(head, pieces, partner, seen) for head in heads if head[0] not in seen]
 
 
-def _chain(head: tuple[int, int], pieces: list, partner: dict) -> tuple[np.ndarray, int]:
-    parts, kinds, at, seen = [], [], head, set()
+def _chain(at: tuple[int, int] | None, pieces: list, partner: dict, seen: set[int]) -> tuple[np.ndarray, int]:
+    """The line that starts at the end ``at`` of a piece and goes on from partner to partner; its most frequent kind."""
+    parts, kinds = [], []
     while at is not None and at[0] not in seen:
-        seen.add(at[0])
-        line, kind = pieces[at[0]]
-        parts.append((line if at[1] == 0 else line[::-1])[len(parts) > 0 :])
+        index, end = at
+        seen.add(index)
+        line, kind = pieces[index]
+        parts.append((line if end == 0 else line[::-1])[len(parts) > 0 :])
         kinds += [kind] * len(parts[-1])
-        at = partner.get((at[0], -1 - at[1]))
+        at = partner.get((index, -1 - end))
     return np.concatenate(parts), int(np.bincount(kinds).argmax())
 
 
@@ -135,14 +118,8 @@ def _trace(across, down):
                 links[row * columns + column, 1] = down[row, column]
                 links[(row + 1) * columns + column, 3] = down[row, column]
     offset = np.array([1, columns, -1, -columns])
-    degree = np.zeros(links.shape[0], np.int8)
-    for node in range(links.shape[0]):
-        for way in range(4):
-            degree[node] += links[node, way] >= 0
-    most = 0
-    for node in range(links.shape[0]):
-        most += degree[node]
-    nodes, starts, kinds = np.empty(most + 8, np.int64), np.empty(most + 8, np.int64), np.empty(most + 8, np.int64)
+    degree = (links >= 0).sum(axis=1)
+    nodes, starts, kinds = np.empty((3, degree.sum() + 8), np.int64)
     count, pieces = 0, 0
     tally = np.zeros(3, np.int64)
     for loops in range(2):

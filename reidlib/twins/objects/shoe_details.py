@@ -1,24 +1,13 @@
 """What a shoe shows above its sole: the upper and its trimmings, straps, laces, buckles, bows."""
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 
-from reidlib.twins.objects.shoe_surfaces import (  # fmt: skip
-    ACCENT,
-    BLACK,
-    CLOSURE,
-    LACE,
-    LINING,
-    STATIONS,
-    UPPER,
-    UPPER_PART,
-    Last,
-    along,
-    sole,
-)
-from reidlib.twins.objects.shoes import Shoe
+from reidlib.twins.objects.shoe_surfaces import STATIONS, Last, along, sole
+from reidlib.twins.objects.shoes import ACCENT, BLACK, CLOSURE, LACE, LINING, UPPER, UPPER_PART, Shoe
 from reidlib.twins.objects.surfaces import Paint, Patch, curve, tube
 
 
@@ -115,7 +104,7 @@ def _ankle_strap(last: Last) -> list[Patch]:
     return patches
 
 
-def _buckle(centre: tuple[float, float, float], size: float) -> Patch:
+def _buckle(centre: Sequence[float], size: float) -> Patch:
     corners = np.array([(-1, -1, 0), (1, -1, 0), (1, 1, 0), (-1, 1, 0), (-1, -1, 0)], float)
     path = np.concatenate([*(np.linspace(a, b, 4)[:-1] for a, b in pairwise(corners)), corners[-1:]])
     return Patch(tube(np.array(centre) + size * path, 0.22 * size, 6), CLOSURE, LACE)
@@ -131,10 +120,8 @@ def _closure(last: Last) -> list[Patch]:
     elif shoe.closure == "buckle" and shoe.kind == "pump":
         patches += _instep_strap(last)
     elif shoe.closure == "buckle" and shoe.kind != "sandal":
-        patches += [
-            _band(last, throat - 0.06, throat, ACCENT, 0.008),
-            _buckle(tuple(last.point(throat - 0.03, 0.45, 0.02)), 0.035),
-        ]
+        strap = _band(last, throat - 0.06, throat, ACCENT, 0.008)
+        patches += [strap, _buckle(last.point(throat - 0.03, 0.45, 0.02), 0.035)]
     elif shoe.closure == "bow":
         knot = last.point(throat - 0.02, 1.0, 0.01)
         for side in (-1.0, 1.0):

@@ -9,12 +9,8 @@ import math
 import numpy as np
 
 from reidlib.twins.objects.photo import DARK
-from reidlib.twins.objects.shoes import PARTS, Shoe
+from reidlib.twins.objects.shoes import ACCENT, BLACK, HEEL_PART, LINING, LINING_PART, SOLE, SOLE_PART, Shoe
 from reidlib.twins.objects.surfaces import Patch, curve
-
-UPPER_PART, SOLE_PART, HEEL_PART, CLOSURE, LINING_PART = range(1, len(PARTS))
-UPPER, ACCENT, SOLE, LACE, LINING, BLACK = range(6)
-"""Positions in ``Shoe.finishes``."""
 
 STATIONS = 56
 

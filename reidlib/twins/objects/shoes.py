@@ -3,12 +3,16 @@
 Reconstructed: the factors are those of a shoe shop.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
-from reidlib.twins.objects.photo import DARK, Finish, finish_factors, pick_colour
+from reidlib.twins.objects.photo import DARK, Finish, Product, pick_colour
 from reidlib.twins.randomness import Draw
 
 PARTS = ("background", "upper", "sole", "heel", "closure", "lining")
+UPPER_PART, SOLE_PART, HEEL_PART, CLOSURE, LINING_PART = range(1, len(PARTS))
+UPPER, ACCENT, SOLE, LACE, LINING, BLACK = range(6)
+"""Positions in ``Shoe.finishes``."""
+
 KINDS = ("trainer", "high-top", "boot", "tall boot", "loafer", "pump", "sandal")
 TOES = ("round", "pointed", "square")
 TRIMS = ("none", "cap", "wing", "counter", "both")
@@ -18,7 +22,7 @@ _SALT = 92
 
 
 @dataclass(frozen=True)
-class Shoe:
+class Shoe(Product):
     """Everything that tells a shoe from another. ``throat`` is where the opening begins, ``collar`` its height above
     the sole, ``dip`` how far it sinks between throat and heel; ``straps`` are bands of a sandal.
     """
@@ -57,16 +61,6 @@ class Shoe:
     def low(self) -> bool:
         """Whether it ends below the ankle."""
         return self.collar < 0.36
-
-    @property
-    def finishes(self) -> tuple[Finish, ...]:
-        return (self.upper, self.accent, self.sole_finish, self.lace, self.lining, DARK)
-
-    def factors(self) -> dict[str, float | str | bool]:
-        """A flat record of the factors."""
-        finishes = ("upper", "accent", "sole_finish", "lace", "lining")
-        record = {name: value for name, value in asdict(self).items() if name not in finishes}
-        return record | finish_factors({name: getattr(self, name) for name in finishes})
 
 
 def sample_shoe(pid: int, seed: int) -> Shoe:
@@ -143,10 +137,7 @@ def misremembered(shoe: Shoe, draw: Draw, error: float) -> Shoe:
 
     return replace(
         shoe,
-        toe_length=off(shoe.toe_length),
-        toe_height=off(shoe.toe_height),
-        instep=off(shoe.instep),
-        width=off(shoe.width),
+        **{name: off(getattr(shoe, name)) for name in ("toe_length", "toe_height", "instep", "width")},
         throat=shoe.throat * (1.0 + draw.bell(0.0, 0.5 * error)),
         collar=off(shoe.collar),
         dip=off(shoe.dip),

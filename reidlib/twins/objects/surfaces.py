@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reidlib.compiled import compiled
+from reidlib.twins.picture import rotation
 from reidlib.twins.randomness import Draw
 
 Paint = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -136,48 +137,33 @@ def look(
 ) -> View:
     """Rasterise ``patches`` into ``height`` × ``width`` samples; ``light`` (towards the lamp) throws a shadow."""
     points = np.concatenate([patch.points.reshape(-1, 3) for patch in patches])
-    rows = np.array([patch.points.shape[0] for patch in patches])
-    columns = np.array([patch.points.shape[1] for patch in patches])
-    starts = np.cumsum(rows * columns) - rows * columns
-    centre = (points.min(0) + points.max(0)) / 2
-    turned, turn = _turned(points - centre, camera)
+    rows, columns = np.array([patch.points.shape[:2] for patch in patches]).T
+    layout = np.cumsum(rows * columns) - rows * columns, rows, columns
+    centre, turn = (points.min(0) + points.max(0)) / 2, rotation(camera.yaw, camera.pitch)
+    turned = (points - centre) @ turn.T
     project = _projection(turned, camera, height, width)
-    layout = starts, rows, columns, height, width
-    owner, front, depth, normal, along = _buffers(project(turned), turned, *layout)
+    owner, front, depth, normal, along = _buffers(project(turned), turned, layout, height, width)
     shadow = np.zeros((height, width), np.float32)
     if light is not None:
         lamp = np.asarray(light, float) @ turn  # back from camera to object axes
         above = points[:, 1:2] - points[:, 1].min()
         fallen = (points - lamp * (above / max(lamp[1], 0.2)) - centre) @ turn.T
-        shadow = (_buffers(project(fallen), fallen, *layout)[0] >= 0).astype(np.float32)
+        shadow = (_buffers(project(fallen), fallen, layout, height, width)[0] >= 0).astype(np.float32)
     part, material, label = _painted(patches, owner, front, along)
     depth = np.where(owner >= 0, depth, 0.0).astype(np.float32)
     return View(owner, front, normal, depth, along, part, material, label, shadow)
 
 
-def _buffers(
-    screen: np.ndarray,
-    space: np.ndarray,
-    starts: np.ndarray,
-    rows: np.ndarray,
-    columns: np.ndarray,
-    height: int,
-    width: int,
-) -> tuple[np.ndarray, ...]:
-    """Owner, front, depth, normal and surface coordinates of the nearest surface at every sample."""
+def _buffers(screen: np.ndarray, space: np.ndarray, layout: tuple, height: int, width: int) -> tuple[np.ndarray, ...]:
+    """Owner, front, depth, normal and surface coordinates of the nearest surface at every sample.
+
+    ``layout``: where each patch starts among the points, and its numbers of rows and columns.
+    """
     owner = np.full((height, width), -1, np.int16)
     front, depth = np.zeros((height, width), bool), np.full((height, width), -np.inf)
     normal, along = np.zeros((height, width, 3), np.float32), np.zeros((height, width, 2), np.float32)
-    _rasterise(screen, space, starts, rows, columns, owner, front, depth, normal, along)
+    _rasterise(screen, space, *layout, owner, front, depth, normal, along)
     return owner, front, depth, normal, along
-
-
-def _turned(points: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
-    c, s = math.cos(camera.yaw), math.sin(camera.yaw)
-    yaw = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
-    c, s = math.cos(camera.pitch), math.sin(camera.pitch)
-    turn = np.array([[1, 0, 0], [0, c, -s], [0, s, c]]) @ yaw
-    return points @ turn.T, turn
 
 
 def _projection(turned: np.ndarray, camera: Camera, height: int, width: int) -> Callable[[np.ndarray], np.ndarray]:
@@ -226,9 +212,14 @@ def _painted(
 
 
 @compiled(nogil=True, error_model="numpy")
+def _unit(x, y, z):
+    scale = 1.0 / (math.sqrt(x * x + y * y + z * z) + 1e-15)
+    return x * scale, y * scale, z * scale
+
+
+@compiled(nogil=True, error_model="numpy")
 def _rasterise(screen, space, starts, rows, columns, owner, front, depth, normal, along):
     """Fill the buffers; ``space`` are the turned points, from which normals are taken."""
-    corner = np.empty((4, 3))
     for p in range(starts.size):
         n_rows, n_columns, start = rows[p], columns[p], starts[p]
         normals = np.zeros((n_rows * n_columns, 3))
@@ -238,10 +229,7 @@ def _rasterise(screen, space, starts, rows, columns, owner, front, depth, normal
                 c, d = start + i * n_columns + min(j + 1, n_columns - 1), start + i * n_columns + max(j - 1, 0)
                 ux, uy, uz = space[a, 0] - space[b, 0], space[a, 1] - space[b, 1], space[a, 2] - space[b, 2]
                 vx, vy, vz = space[c, 0] - space[d, 0], space[c, 1] - space[d, 1], space[c, 2] - space[d, 2]
-                nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
-                scale = 1.0 / (math.sqrt(nx * nx + ny * ny + nz * nz) + 1e-15)
-                at = i * n_columns + j
-                normals[at, 0], normals[at, 1], normals[at, 2] = nx * scale, ny * scale, nz * scale
+                normals[i * n_columns + j] = _unit(uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx)
         for i in range(n_rows - 1):
             for j in range(n_columns - 1):
                 for half in range(2):
@@ -249,31 +237,23 @@ def _rasterise(screen, space, starts, rows, columns, owner, front, depth, normal
                     i1, j1 = i + 1, j + half
                     i2, j2 = i + 1 - half, j + 1
                     k0, k1, k2 = i * n_columns + j, i1 * n_columns + j1, i2 * n_columns + j2
-                    for k in range(3):
-                        corner[0, k] = screen[start + k0, k]
-                        corner[1, k] = screen[start + k1, k]
-                        corner[2, k] = screen[start + k2, k]
-                    area = (corner[1, 0] - corner[0, 0]) * (corner[2, 1] - corner[0, 1]) - (
-                        corner[1, 1] - corner[0, 1]
-                    ) * (corner[2, 0] - corner[0, 0])
+                    x0, y0, z0 = screen[start + k0]
+                    x1, y1, z1 = screen[start + k1]
+                    x2, y2, z2 = screen[start + k2]
+                    area = (x1 - x0) * (y2 - y0) - (y1 - y0) * (x2 - x0)
                     if abs(area) < 1e-12:
                         continue
-                    top = min(corner[0, 1], corner[1, 1], corner[2, 1])
-                    bottom = max(corner[0, 1], corner[1, 1], corner[2, 1])
-                    left = min(corner[0, 0], corner[1, 0], corner[2, 0])
-                    right = max(corner[0, 0], corner[1, 0], corner[2, 0])
+                    top, bottom, left, right = min(y0, y1, y2), max(y0, y1, y2), min(x0, x1, x2), max(x0, x1, x2)
                     for row in range(max(math.ceil(top - 0.5), 0), min(int(bottom - 0.5) + 1, owner.shape[0])):
                         y = row + 0.5
                         for column in range(max(math.ceil(left - 0.5), 0), min(int(right - 0.5) + 1, owner.shape[1])):
                             x = column + 0.5
-                            w0 = (corner[1, 0] - x) * (corner[2, 1] - y) - (corner[1, 1] - y) * (corner[2, 0] - x)
-                            w1 = (corner[2, 0] - x) * (corner[0, 1] - y) - (corner[2, 1] - y) * (corner[0, 0] - x)
-                            w0 /= area
-                            w1 /= area
+                            w0 = ((x1 - x) * (y2 - y) - (y1 - y) * (x2 - x)) / area
+                            w1 = ((x2 - x) * (y0 - y) - (y2 - y) * (x0 - x)) / area
                             w2 = 1.0 - w0 - w1
                             if w0 < -1e-9 or w1 < -1e-9 or w2 < -1e-9:
                                 continue
-                            z = w0 * corner[0, 2] + w1 * corner[1, 2] + w2 * corner[2, 2]
+                            z = w0 * z0 + w1 * z1 + w2 * z2
                             if z <= depth[row, column]:
                                 continue
                             depth[row, column] = z
@@ -282,10 +262,7 @@ def _rasterise(screen, space, starts, rows, columns, owner, front, depth, normal
                             nx = w0 * normals[k0, 0] + w1 * normals[k1, 0] + w2 * normals[k2, 0]
                             ny = w0 * normals[k0, 1] + w1 * normals[k1, 1] + w2 * normals[k2, 1]
                             nz = w0 * normals[k0, 2] + w1 * normals[k1, 2] + w2 * normals[k2, 2]
-                            scale = 1.0 / (math.sqrt(nx * nx + ny * ny + nz * nz) + 1e-15)
-                            scale = -scale if nz < 0 else scale
-                            normal[row, column, 0] = nx * scale
-                            normal[row, column, 1] = ny * scale
-                            normal[row, column, 2] = nz * scale
+                            sign = -1.0 if nz < 0 else 1.0
+                            normal[row, column] = _unit(sign * nx, sign * ny, sign * nz)
                             along[row, column, 0] = (i + w1 * (i1 - i) + w2 * (i2 - i)) / (n_rows - 1)
                             along[row, column, 1] = (j + w1 * (j1 - j) + w2 * (j2 - j)) / (n_columns - 1)
