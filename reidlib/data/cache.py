@@ -11,7 +11,7 @@ import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from filelock import FileLock
 from PIL import Image
 
 from reidlib import paths
+from reidlib.data.augment import normalise
 from reidlib.data.decode import in_threads, read_row, resized
 
 CACHE_VERSION = 1  # raise it when the same files would give other bytes
@@ -57,9 +58,14 @@ class ImageCache:
             raise IndexError(f"rows must lie in 0 … {len(self) - 1}; found {rows.min()} … {rows.max()}")
         device = self.device if device is None else torch.device(device)
         if self.resident is not None:
-            index = torch.from_numpy(rows.astype(np.int64, copy=False)).to(self.resident.device)
+            index = torch.from_numpy(rows.astype(np.int64)).to(self.resident.device)
             return self.resident.index_select(0, index).to(device)
         return torch.from_numpy(self.array[rows]).to(device).permute(0, 3, 1, 2).contiguous()
+
+    def batches(self, rows: np.ndarray, size: int, device: torch.device | str | None = None) -> Iterator[torch.Tensor]:
+        """The given rows, ``size`` of them at a time, normalised: float32 ``(B, 3, height, width)``; see ``tensor``."""
+        for start in range(0, len(rows), size):
+            yield normalise(self.tensor(rows[start : start + size], device))
 
     def on(self, device: torch.device | str, *, share: float = 0.5) -> "ImageCache":
         """The same images for use on ``device``: copied there once if they fit in ``share`` of its free memory.
@@ -86,7 +92,6 @@ def open_cache(
     *,
     decode: Callable[[Path, str], Image.Image] | None = None,
     files: Callable[[str], Sequence[str]] | None = None,
-    workers: int | None = None,
     progress: bool = True,
 ) -> ImageCache:
     """Return the cache of these files at this size; decode them first if there is no valid one.
@@ -114,7 +119,7 @@ def open_cache(
                 for outdated in folder.glob(f"{prefix}-*"):
                     with contextlib.suppress(OSError):  # Windows keeps a file that somebody still reads
                         outdated.unlink()
-                _build(target, root, relative_paths, shape, name, decode, workers, progress)
+                _build(target, root, relative_paths, shape, name, decode, progress)
                 array = _load(target, shape)
     return ImageCache(array, target)
 
@@ -157,7 +162,6 @@ def _build(
     shape: tuple[int, ...],
     name: str,
     decode: Callable[[Path, str], Image.Image] | None,
-    workers: int | None,
     progress: bool,
 ) -> None:
     from tqdm.auto import tqdm
@@ -167,7 +171,7 @@ def _build(
         target.parent, int(np.prod(shape)), f"{len(relative_paths):,} images of {name!r} at {height}×{width}"
     )
     partial = target.with_suffix(".partial")
-    images = in_threads(lambda path: resized(read_row(root, path, decode), height, width), relative_paths, workers)
+    images = in_threads(lambda path: resized(read_row(root, path, decode), height, width), relative_paths)
     try:
         # Plain writes rather than a writable map: a full disk is then an exception, not a killed process.
         with partial.open("wb") as file:

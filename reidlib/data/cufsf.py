@@ -21,7 +21,7 @@ from scipy.ndimage import affine_transform
 from reidlib.data import tree
 from reidlib.data.dataset import Reader, ReIDDataset
 from reidlib.data.decode import read_image
-from reidlib.data.report import Problem
+from reidlib.data.report import Problem, left_out
 
 NAMES = "names_of_photos_used_for_drawing_sketches.txt"
 POINTS_OF = {"photo": "photo_points", "original_sketch": "sketch_points"}
@@ -103,19 +103,18 @@ def scan(root: Path) -> Listing:
         hint = f"{_GET_PHOTO}; " if missing == ["photo"] else ""
         raise FileNotFoundError(f"{root} lacks {', '.join(missing)}; {hint}expected tree:\n{EXPECTED_TREE}")
     strays: list[str] = []
-    images = {folder: _stems(root / folder, _SUFFIX, strays) for folder in POINTS_OF}
-    points = {folder: _stems(root / folder, re.compile(r"\.3pts$"), strays) for folder in POINTS_OF.values()}
+    images = {folder: _stems(root, folder, _SUFFIX, strays) for folder in POINTS_OF}
+    points = {folder: _stems(root, folder, re.compile(r"\.3pts$"), strays) for folder in POINTS_OF.values()}
     return Listing(names, images, points, strays)
 
 
-def _stems(folder: Path, suffix: re.Pattern, strays: list[str]) -> dict[str, list[str]]:
+def _stems(root: Path, folder: str, suffix: re.Pattern, strays: list[str]) -> dict[str, list[str]]:
     found = defaultdict(list)
-    for entry in tree.entries(folder):
-        tree.refuse_outside(entry, folder)
+    for entry, path in tree.inside(root, folder):
         if (match := suffix.search(entry.name)) and entry.is_file():
             found[entry.name[: match.start()]].append(entry.name)
         else:
-            strays.append(f"{folder.name}/{entry.name}")
+            strays.append(path)
     return dict(found)
 
 
@@ -128,14 +127,10 @@ def read_names(path: Path) -> dict[int, str]:
         FileNotFoundError: the list is missing.
         ValueError: it is empty or no text, a line is no photo name, or two lines have the same five digits.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"{path} is missing; expected tree:\n{EXPECTED_TREE}") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not plain text: {error}") from error
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; expected tree:\n{EXPECTED_TREE}")
     names: dict[int, str] = {}
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(tree.read_text(path).split("\n"), start=1):
         if not (name := _SUFFIX.sub("", line.strip())):
             continue
         if (match := _NAME.fullmatch(name)) is None:
@@ -269,11 +264,9 @@ def _check_points(root: Path, path: str, there: bool) -> list[Problem]:
 
 
 def _check_unlisted(listing: Listing) -> list[Problem]:
-    fix = "see the expected tree"
-    problems = [Problem("warning", path, "is no image or points file and was left out", fix) for path in listing.strays]
     sketches = sorted(listing.images["original_sketch"].keys() - {f"{pid:05d}" for pid in listing.names})
-    message = f"is of nobody in {NAMES} and was left out"
-    problems += [Problem("warning", f"original_sketch/{stem}", message, fix) for stem in sketches]
+    problems = left_out(listing.strays, "is no image or points file")
+    problems += left_out([f"original_sketch/{stem}" for stem in sketches], f"is of nobody in {NAMES}")
     if photos := listing.images["photo"].keys() - set(listing.names.values()):
         message = f"{len(photos):,} photographs that no sketch was drawn from were left out"
         problems.append(Problem("note", "photo", message))

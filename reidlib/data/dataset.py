@@ -111,21 +111,16 @@ class ReIDDataset:
         order = table["split"].map(SPLITS.index)
         return table.iloc[np.argsort(order.to_numpy(), kind="stable")].reset_index(drop=True)
 
-    def images(self, height: int, width: int, *, workers: int | None = None, progress: bool = True) -> ImageCache:
+    def images(self, height: int, width: int, *, progress: bool = True) -> ImageCache:
         """All images at one size as bytes, aligned with the frame; decoded on the first call, then mapped from disk.
 
         Raises:
             OSError: an image is missing or damaged (named), or the disk is too full.
         """
         return open_cache(
-            self.name,
-            self.root,
-            self.frame["path"].tolist(),
-            height,
-            width,
+            *(self.name, self.root, self.frame["path"].tolist(), height, width),
             decode=self.reader.decode,
             files=self.reader.files,
-            workers=workers,
             progress=progress,
         )
 
@@ -171,13 +166,10 @@ def validated(frame: pd.DataFrame, root: Path) -> pd.DataFrame:
         raise ValueError(f"{root}: there is no image in the frame")
     frame = frame.reset_index(drop=True)
     for column in ("path", "split"):
-        _refuse(
-            frame, ~frame[column].map(lambda value: isinstance(value, str)).astype(bool), column, "must be text", root
-        )
-    listed = frame["path"].astype("str")
-    _refuse(
-        frame, listed.str.contains(_UNSAFE_PATH), "path", "must be relative, inside the root, with '/' between", root
-    )
+        is_text = frame[column].map(lambda value: isinstance(value, str)).astype(bool)
+        _refuse(frame, ~is_text, column, "must be text", root)
+    listed, rule = frame["path"].astype("str"), "must be relative, inside the root, with '/' between"
+    _refuse(frame, listed.str.contains(_UNSAFE_PATH), "path", rule, root)
     _refuse(frame, listed.duplicated(), "path", "is listed twice", root)
     for column in ("pid", "camid", "modality"):
         if not pd.api.types.is_integer_dtype(frame[column]) or frame[column].hasnans:

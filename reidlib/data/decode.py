@@ -39,9 +39,9 @@ def resized(image: Image.Image, height: int, width: int) -> np.ndarray:
     return np.asarray(image.resize((width, height), Image.Resampling.LANCZOS))
 
 
-def in_threads(function: Callable[[str], Result], paths: list[str], workers: int | None = None) -> Iterator[Result]:
+def in_threads(function: Callable[[str], Result], paths: list[str]) -> Iterator[Result]:
     """Yield ``function(path)`` in order; Pillow frees the interpreter lock, so threads use all cores."""
-    with _strict(), ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+    with _strict(), ThreadPoolExecutor(os.cpu_count()) as pool:
         yield from pool.map(function, paths)
 
 

@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from reidlib.data import tree
+
 IMAGE_SUFFIX = r"\.(?i:jpg|jpeg|png|bmp)"
 
 
@@ -18,26 +20,22 @@ class Listed(NamedTuple):
     label: int
 
 
-def read_images(file: Path, pattern: re.Pattern[str], example: str) -> list[Listed]:
+def read_images(file: Path, pattern: re.Pattern[str], example: str, expected: str) -> list[Listed]:
     """Read a list, in its order; Windows line ends, blank lines, more blanks and a byte-order mark are accepted.
 
     Args:
         pattern: what a whole path must look like, with the identity as group ``pid``. It is what keeps paths inside
             the root: it must leave no room for ``..``, a leading slash, a drive or a backslash.
-        example: a right path, for messages.
+        example, expected: a right path and the tree, for messages.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: a line is not of this form, a path is listed twice, or there is no line; the message names both.
     """
     if not file.is_file():
-        raise FileNotFoundError(f"{file} is missing")
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{file} is not plain text: {error}") from error
+        raise FileNotFoundError(f"{file} is missing; expected tree:\n{expected}")
     listed: dict[str, Listed] = {}
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(tree.read_text(file).splitlines(), start=1):
         if not line.strip():
             continue
         where, (path, *rest) = f"{file}, line {number}", line.split()
@@ -55,16 +53,15 @@ def read_images(file: Path, pattern: re.Pattern[str], example: str) -> list[List
 
 def require_labels(listed: list[Listed], where: str) -> None:
     """Raise ``ValueError`` unless the labels number the identities 0, 1, 2 …, one label an identity."""
-    fix = "take the list again from where it was published"
     count = len({line.pid for line in listed})
     label_of, pid_of = {}, {}
     for path, pid, label in listed:
         if label >= count:
             message = f"label {label} is out of range: {count} identities, 0 … {count - 1}"
-            raise ValueError(f"{where}: {path}: {message}; {fix}")
-        if label_of.setdefault(pid, label) != label:
+        elif label_of.setdefault(pid, label) != label:
             message = f"identity {pid} is labelled {label} here and {label_of[pid]} elsewhere"
-            raise ValueError(f"{where}: {path}: {message}; {fix}")
-        if pid_of.setdefault(label, pid) != pid:
+        elif pid_of.setdefault(label, pid) != pid:
             message = f"label {label} stands for identity {pid} here and {pid_of[label]} elsewhere"
-            raise ValueError(f"{where}: {path}: {message}; {fix}")
+        else:
+            continue
+        raise ValueError(f"{where}: {path}: {message}; take the list again from where it was published")

@@ -15,7 +15,7 @@ import pandas as pd
 from reidlib.data import tree
 from reidlib.data.dataset import Reader, ReIDDataset
 from reidlib.data.lists import IMAGE_SUFFIX, Listed, read_images, require_labels
-from reidlib.data.report import Problem
+from reidlib.data.report import Problem, left_out
 
 CAMERAS = tuple(range(1, 10))
 MODALITIES = {"vis": 0, "nir": 1}
@@ -82,24 +82,16 @@ def scan(root: Path) -> Listing:
     """
     cameras = {f"test_{name}/cam{camid}": (name, camid) for name in MODALITIES for camid in CAMERAS}
     tree.require_folders(root, [*MODALITIES, "idx", *(path for path in cameras if path != EMPTY)], EXPECTED_TREE)
-    for identity in [entry for name in MODALITIES for entry in tree.entries(root / name)]:
-        tree.refuse_outside(identity, root)
-        for image in tree.entries(Path(identity.path)) if identity.is_dir() else ():
-            tree.refuse_outside(image, root)
+    for name in MODALITIES:
+        list(tree.identity_images(root, name, "(?s).*", root, []))  # refuses links
     images, strays = [], []
     for folder, (name, camid) in cameras.items():
-        for identity in tree.entries(root / folder) if (root / folder).is_dir() else ():
-            tree.refuse_outside(identity, root)
-            if not re.fullmatch("[0-9]{4}", identity.name) or not identity.is_dir():
-                strays.append(f"{folder}/{identity.name}")
-                continue
-            for image in tree.entries(Path(identity.path)):
-                tree.refuse_outside(image, root)
-                path = f"{folder}/{identity.name}/{image.name}"
-                if _TEST_IMAGE.fullmatch(image.name) and image.is_file():
-                    images.append((int(identity.name), camid, name, path))
-                else:
-                    strays.append(path)
+        found = tree.identity_images(root, folder, "[0-9]{4}", root, strays) if (root / folder).is_dir() else ()
+        for pid, image, path in found:
+            if _TEST_IMAGE.fullmatch(image.name) and image.is_file():
+                images.append((pid, camid, name, path))
+            else:
+                strays.append(path)
     return Listing(sorted(images), strays)
 
 
@@ -121,18 +113,12 @@ def read_test_ids(root: Path) -> list[int]:
     Raises:
         FileNotFoundError, ValueError: the list is missing or malformed.
     """
-    try:
-        return tree.read_ids(root / "idx" / "test_id")
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"{error}; expected tree:\n{EXPECTED_TREE}") from error
+    return tree.read_ids(root / "idx" / "test_id", EXPECTED_TREE)
 
 
 def _read_list(root: Path, part: str, name: str) -> list[Listed]:
     example = f"{name}/0001/0001_c01_s185535_f7010_{name}.jpg"
-    try:
-        return read_images(root / "idx" / f"{part}_{name}.txt", _LINES[name], example)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"{error}; expected tree:\n{EXPECTED_TREE}") from error
+    return read_images(root / "idx" / f"{part}_{name}.txt", _LINES[name], example, EXPECTED_TREE)
 
 
 def check(dataset: ReIDDataset) -> list[Problem]:
@@ -145,11 +131,8 @@ def check(dataset: ReIDDataset) -> list[Problem]:
 
 
 def _check_ids(listing: Listing, pids: list[int]) -> list[Problem]:
-    where, present, problems = "idx/test_id.txt", {pid for pid, *_ in listing.images}, []
-    if absent := sorted(set(pids) - present):
-        problems.append(Problem("warning", where, f"listed, but without any image: {absent}", "complete the tree"))
-    if repeated := sorted({pid for pid in pids if pids.count(pid) > 1}):
-        problems.append(Problem("warning", where, f"listed more than once: {repeated}", "clean the list"))
+    where, present = "idx/test_id.txt", {pid for pid, *_ in listing.images}
+    problems = tree.check_ids(where, pids, present)
     if unlisted := sorted(present - set(pids)):
         message = f"test folders hold identities that it does not list; they are not used: {unlisted}"
         problems.append(Problem("warning", where, message, _COPY_AGAIN))
@@ -157,8 +140,7 @@ def _check_ids(listing: Listing, pids: list[int]) -> list[Problem]:
 
 
 def _check_names(listing: Listing) -> list[Problem]:
-    message, fix = "is not an image of this data set and was left out", "see the expected tree"
-    problems = [Problem("warning", path, message, fix) for path in listing.strays]
+    problems = left_out(listing.strays)
     for pid, camid, _, path in listing.images:
         if match := _TEST_NAME.fullmatch(path.rsplit("/", 1)[1]):
             named = int(match["pid"]), int(match["camid"])

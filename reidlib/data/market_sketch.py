@@ -15,7 +15,7 @@ import pandas as pd
 
 from reidlib.data import tree
 from reidlib.data.dataset import Reader, ReIDDataset
-from reidlib.data.report import Problem
+from reidlib.data.report import Problem, left_out
 
 ARTISTS = "ABCDEF"
 FOLDERS = {"train": "train", "test": "query"}
@@ -72,9 +72,8 @@ def scan(root: Path) -> Listing:
     for folder in folders:
         kind, *artist, name = folder.split("/")
         part = next(part for part, own in FOLDERS.items() if own == name)
-        for image in tree.entries(root / folder):
-            tree.refuse_outside(image, root / folder)
-            path, match = f"{folder}/{image.name}", (_SKETCH if artist else _PHOTO).fullmatch(image.name)
+        for image, path in tree.inside(root, folder):
+            match = (_SKETCH if artist else _PHOTO).fullmatch(image.name)
             if match is None or not image.is_file():
                 strays.append(path)
             elif kind == "photo":
@@ -120,8 +119,7 @@ def sketches_per_artist(dataset: ReIDDataset) -> pd.DataFrame:
 def check(dataset: ReIDDataset) -> list[Problem]:
     """What is missing or odd in a Market-Sketch-1K tree; one that is no twin is compared with the published counts."""
     listing = scan(dataset.root)
-    message, fix = "is not named like an image of this data set and was left out", "see the expected tree"
-    problems = [Problem("warning", path, message, fix) for path in listing.strays]
+    problems = left_out(listing.strays)
     drawn = {pid for pid, _, _, part in listing.sketches if part == "train"}
     if undrawn := sorted({pid for pid, _, _, part in listing.photos if part == "train"} - drawn):
         message = f"photos of {len(undrawn)} identities without a sketch are not used: {', '.join(map(str, undrawn))}"

@@ -21,7 +21,7 @@ import pandas as pd
 
 from reidlib.data import tree
 from reidlib.data.dataset import Reader, ReIDDataset
-from reidlib.data.report import Problem
+from reidlib.data.report import Problem, left_out
 
 SPLITS = tuple(range(1, 11))
 ANNOTATION = "styleAnnotation"
@@ -74,9 +74,8 @@ def scan(root: Path) -> Listing:
     tree.require_folders(root, ("photo", "sketch", ANNOTATION), EXPECTED_TREE)
     photos, sketches, strays = [], [], []
     for folder, pattern in (("photo", _PHOTO), ("sketch", _SKETCH)):
-        for image in tree.entries(root / folder):
-            tree.refuse_outside(image, root / folder)
-            path, match = f"{folder}/{image.name}", pattern.fullmatch(image.name)
+        for image, path in tree.inside(root, folder):
+            match = pattern.fullmatch(image.name)
             if match is None or int(match[1]) == 0 or not image.is_file():
                 strays.append(path)
             elif folder == "photo":
@@ -97,7 +96,7 @@ def read_annotation(root: Path) -> dict[str, list[int]]:
     for artist, name in sorted(_style_files(root)):
         if artist in drawn:
             raise ValueError(f"{root / ANNOTATION}: artist {artist} has several lists; keep one, such as {name}")
-        drawn[artist] = sorted(set(tree.read_ids(root / ANNOTATION / Path(name).stem)))
+        drawn[artist] = sorted(set(_read_style(root, name)))
     if missing := [artist for artist in PUBLISHED_IDENTITIES if artist not in drawn]:
         raise FileNotFoundError(
             f"{root / ANNOTATION} lacks the list of artist {', '.join(missing)}; expected tree:\n{EXPECTED_TREE}"
@@ -112,6 +111,10 @@ def _style_files(root: Path) -> list[tuple[str, str]]:
     """(artist, file name) of the artists' lists."""
     names = [entry.name for entry in tree.entries(root / ANNOTATION)]
     return [(match[1], name) for name in names if (match := _STYLE.fullmatch(name))]
+
+
+def _read_style(root: Path, name: str) -> list[int]:
+    return tree.read_ids(root / ANNOTATION / Path(name).stem, EXPECTED_TREE)
 
 
 def split_ids(root: Path, split: int) -> dict[str, list[int]]:
@@ -157,16 +160,14 @@ def draw_positions(counts: dict[str, int], split: int) -> dict[str, list[int]]:
 def check(dataset: ReIDDataset) -> list[Problem]:
     """What is missing or odd in a PKU-Sketch tree; one that is no twin is compared with the published counts."""
     listing, drawn = scan(dataset.root), read_annotation(dataset.root)
-    problems = _check_annotation(dataset.root, listing, drawn) + _check_images(listing)
-    message, fix = "is not named like an image of this data set and was left out", "see the expected tree"
-    problems += [Problem("warning", path, message, fix) for path in listing.strays]
+    problems = _check_annotation(dataset.root, listing, drawn) + _check_images(listing) + left_out(listing.strays)
     return problems if dataset.is_twin else _check_published(listing, drawn) + problems
 
 
 def _check_annotation(root: Path, listing: Listing, drawn: dict[str, list[int]]) -> list[Problem]:
     problems = []
     for artist, name in _style_files(root):
-        lines, announced = tree.read_ids(root / ANNOTATION / Path(name).stem), _STYLE.fullmatch(name)[2]
+        lines, announced = _read_style(root, name), _STYLE.fullmatch(name)[2]
         if repeated := sorted({pid for pid in lines if lines.count(pid) > 1}):
             problems.append(Problem("warning", f"{ANNOTATION}/{name}", f"lists more than once: {repeated}", "clean it"))
         if announced and int(announced) != len(drawn[artist]):

@@ -22,7 +22,7 @@ from PIL import Image
 from reidlib.data import tree
 from reidlib.data.dataset import Reader, ReIDDataset
 from reidlib.data.decode import read_image
-from reidlib.data.report import Problem
+from reidlib.data.report import Problem, left_out
 from reidlib.data.unpickle import load_arrays
 
 PHOTO, SKETCH = 0, 1
@@ -168,10 +168,8 @@ def _scan_images(root: Path) -> Listing:
 def _images(root: Path, folder: str, listing: Listing) -> list[tuple[str, str]]:
     """(name without suffix, path) of the images in a folder; the rest goes to the strays."""
     found = []
-    for entry in tree.entries(root / folder):
-        tree.refuse_outside(entry, root / folder)
-        match, path = _IMAGE.fullmatch(entry.name), f"{folder}/{entry.name}"
-        if match and entry.is_file():
+    for entry, path in tree.inside(root, folder):
+        if (match := _IMAGE.fullmatch(entry.name)) and entry.is_file():
             found.append((match[1], path))
         else:
             listing.strays.append(path)
@@ -257,10 +255,9 @@ def files(kind: Kind, path: str) -> tuple[str]:
 def check(kind: Kind, dataset: ReIDDataset) -> list[Problem]:
     """What is odd in a tree; one that is no twin is compared with the published numbers."""
     listing = scan(kind, dataset.root)
-    fix = "see the expected tree in data/README.md"
-    problems = [Problem("warning", path, "is not named like an image and was left out", fix) for path in listing.strays]
     message = "has no sketch, so its split is not known; it was left out"
-    problems += [Problem("warning", path, message, "complete the pickle") for path in listing.unsketched]
+    problems = [Problem("warning", path, message, "complete the pickle") for path in listing.unsketched]
+    problems += left_out(listing.strays)
     return problems if dataset.is_twin else _check_published(kind, dataset) + problems
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 from reidlib.data import tree
 from reidlib.data.dataset import Reader, ReIDDataset
 from reidlib.data.lists import IMAGE_SUFFIX, Listed, read_images, require_labels
-from reidlib.data.report import Problem
+from reidlib.data.report import Problem, left_out
 
 SPLITS = tuple(range(1, 11))
 FOLDERS = {"visible": "Visible", "thermal": "Thermal"}
@@ -70,15 +70,8 @@ def scan(root: Path) -> Listing:
     tree.require_folders(root, [*FOLDERS.values(), "idx"], EXPECTED_TREE)
     images, strays = [], []
     for name, folder in FOLDERS.items():
-        for identity in tree.entries(root / folder):
-            tree.refuse_outside(identity, root)
-            if not re.fullmatch("[0-9]{1,4}", identity.name) or not identity.is_dir():
-                strays.append(f"{folder}/{identity.name}")
-                continue
-            for image in tree.entries(Path(identity.path)):
-                tree.refuse_outside(image, root)
-                path = f"{folder}/{identity.name}/{image.name}"
-                (images if _IMAGES[name].fullmatch(path) and image.is_file() else strays).append(path)
+        for _, image, path in tree.identity_images(root, folder, "[0-9]{1,4}", root, strays):
+            (images if _IMAGES[name].fullmatch(path) and image.is_file() else strays).append(path)
     return Listing(images, strays)
 
 
@@ -93,10 +86,7 @@ def read_lists(root: Path, split: int) -> Lists:
     for part in ("train", "test"):
         for modality, folder in FOLDERS.items():
             file, example = root / "idx" / f"{part}_{modality}_{split}.txt", f"{folder}/285/name_285.bmp"
-            try:
-                lists[part, modality] = read_images(file, _IMAGES[modality], example)
-            except FileNotFoundError as error:
-                raise FileNotFoundError(f"{error}; expected tree:\n{EXPECTED_TREE}") from error
+            lists[part, modality] = read_images(file, _IMAGES[modality], example, EXPECTED_TREE)
         both = lists[part, "visible"] + lists[part, "thermal"]
         require_labels(both, f"{root / 'idx'}/{part}_*_{split}.txt")
         pids[part] = {line.pid for line in both}
@@ -141,8 +131,7 @@ def _check_lists(lists: Lists, split: int) -> list[Problem]:
 
 
 def _check_names(listing: Listing) -> list[Problem]:
-    message, fix = "is not an image of this data set and was left out", "see the expected tree"
-    problems = [Problem("warning", path, message, fix) for path in listing.strays]
+    problems = left_out(listing.strays)
     for path in listing.images:
         folder, pid, name = path.split("/")
         if (match := _NAME.fullmatch(name)) and (match["modality"], match["pid"]) != (folder[0].lower(), pid):

@@ -20,6 +20,11 @@ class Problem:
             raise ValueError(f"unknown severity {self.severity!r}; choose one of: {', '.join(SEVERITIES)}")
 
 
+def left_out(strays: list[str], what: str = "is not named like an image of this data set") -> list[Problem]:
+    """Names that a reader did not understand."""
+    return [Problem("warning", path, f"{what} and was left out", "see the expected tree") for path in strays]
+
+
 @dataclass(frozen=True)
 class CheckReport:
     """All problems of one data set. ``print(report)`` lists them by severity; ``report.problems`` holds every one."""

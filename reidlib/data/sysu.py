@@ -16,7 +16,7 @@ import pandas as pd
 
 from reidlib.data import tree
 from reidlib.data.dataset import Reader, ReIDDataset
-from reidlib.data.report import Problem
+from reidlib.data.report import Problem, left_out
 
 CAMERAS = (1, 2, 3, 4, 5, 6)
 INFRARED_CAMERAS = (3, 6)
@@ -42,7 +42,6 @@ PUBLISHED_IMAGES = pd.DataFrame(
 PUBLISHED_IDENTITIES = {"train": 395, "test": 96}
 _PERMUTATIONS_SHA256 = "90402382dd587e05b615dcee35637fee9ad61e56e26ac86988a00a43997ac0a7"
 
-_IDENTITY = re.compile(r"[0-9]{4}")
 _IMAGE = re.compile(r"([0-9]{4})\.(?:jpg|jpeg|png|bmp)", re.IGNORECASE)
 
 
@@ -76,19 +75,12 @@ def scan(root: Path) -> Listing:
     tree.require_folders(root, [f"cam{camid}" for camid in CAMERAS], EXPECTED_TREE)
     images, strays = [], []
     for camid in CAMERAS:
-        camera = root / f"cam{camid}"
-        for identity in tree.entries(camera):
-            tree.refuse_outside(identity, camera)
-            if not _IDENTITY.fullmatch(identity.name) or not identity.is_dir():
-                strays.append(f"{camera.name}/{identity.name}")
-                continue
-            for image in tree.entries(Path(identity.path)):
-                tree.refuse_outside(image, camera)
-                path, match = f"{camera.name}/{identity.name}/{image.name}", _IMAGE.fullmatch(image.name)
-                if match and image.is_file():
-                    images.append((int(identity.name), camid, int(match[1]), path))
-                else:
-                    strays.append(path)
+        camera = f"cam{camid}"
+        for pid, image, path in tree.identity_images(root, camera, "[0-9]{4}", root / camera, strays):
+            if (match := _IMAGE.fullmatch(image.name)) and image.is_file():
+                images.append((pid, camid, int(match[1]), path))
+            else:
+                strays.append(path)
     return Listing(sorted(images), strays)
 
 
@@ -98,10 +90,7 @@ def read_lists(root: Path) -> dict[str, list[int]]:
     Raises:
         FileNotFoundError, ValueError: a list is missing or malformed, or an identity is in test and in another list.
     """
-    try:
-        lists = {name: tree.read_ids(root / "exp" / f"{name}_id") for name in ("train", "val", "test")}
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"{error}; expected tree:\n{EXPECTED_TREE}") from error
+    lists = {name: tree.read_ids(root / "exp" / f"{name}_id", EXPECTED_TREE) for name in ("train", "val", "test")}
     for name in ("train", "val"):
         if both := sorted(set(lists[name]) & set(lists["test"])):
             raise ValueError(f"{root / 'exp'}: {name}_id and test_id both list {both}; results would be void")
@@ -152,12 +141,7 @@ def check(dataset: ReIDDataset) -> list[Problem]:
     for pid, camid, number, _ in listing.images:
         numbers[camid, pid].append(number)
     problems = _check_lists(listing, lists) + _check_numbers(numbers) + _check_permutations(dataset, numbers)
-    problems += [
-        Problem(
-            "warning", path, "is not named like an image of this data set and was left out", "see the expected tree"
-        )
-        for path in listing.strays
-    ]
+    problems += left_out(listing.strays)
     return problems if dataset.is_twin else _check_published(dataset, listing) + problems
 
 
@@ -165,11 +149,7 @@ def _check_lists(listing: Listing, lists: dict[str, list[int]]) -> list[Problem]
     problems = []
     present = {pid for pid, *_ in listing.images}
     for name, pids in lists.items():
-        where = f"exp/{name}_id"
-        if absent := sorted(set(pids) - present):
-            problems.append(Problem("warning", where, f"listed, but without any image: {absent}", "complete the tree"))
-        if repeated := sorted({pid for pid in pids if pids.count(pid) > 1}):
-            problems.append(Problem("warning", where, f"listed more than once: {repeated}", "clean the list"))
+        problems += tree.check_ids(f"exp/{name}_id", pids, present)
     if shared := sorted(set(lists["train"]) & set(lists["val"])):
         problems.append(Problem("warning", "exp/val_id", f"also in train_id: {shared}", "clean the lists"))
     if unlisted := sorted(present - set().union(*lists.values())):

@@ -2,10 +2,12 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+
+from reidlib.data.report import Problem
 
 _JUNK = {"thumbs.db", "desktop.ini", "__macosx"}
 MAX_ID = 9999  # identity folders have four digits
@@ -43,23 +45,55 @@ def refuse_outside(entry: os.DirEntry, folder: Path) -> None:
         )
 
 
-def read_ids(stem: Path) -> list[int]:
+def inside(root: Path, folder: str, within: Path | None = None) -> Iterator[tuple[os.DirEntry, str]]:
+    """The `entries` of ``root / folder`` and their paths relative to the root.
+
+    Links must stay inside ``within``, by default the folder itself; see `refuse_outside`.
+    """
+    for entry in entries(root / folder):
+        refuse_outside(entry, within or root / folder)
+        yield entry, f"{folder}/{entry.name}"
+
+
+def identity_images(
+    root: Path, folder: str, digits: str, within: Path, strays: list[str]
+) -> Iterator[tuple[int, os.DirEntry, str]]:
+    """Identity, entry and path of what lies in the identity folders of ``root / folder``, whose names match ``digits``.
+
+    Paths of what is no identity folder are added to ``strays``. Links must stay inside ``within``.
+    """
+    for identity, path in inside(root, folder, within):
+        if re.fullmatch(digits, identity.name) and identity.is_dir():
+            yield from ((int(identity.name), *image) for image in inside(root, path, within))
+        else:
+            strays.append(path)
+
+
+def read_text(path: Path) -> str:
+    """The text of a file, without a byte-order mark; ``ValueError`` if it is none."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not plain text: {error}") from error
+
+
+def read_ids(stem: Path, expected: str) -> list[int]:
     """Read the identity numbers in ``<stem>.txt``, or in variable ``id`` of ``<stem>.mat`` if there is no text file.
 
     The text is one line of comma-separated numbers; Windows line ends, blank lines, spaces and a byte-order mark are
     accepted. Numbers come back as written: in order, with repeats.
 
     Raises:
-        FileNotFoundError: neither file exists.
+        FileNotFoundError: neither file exists; the message shows the ``expected`` tree.
         ValueError: the file holds no number, or something that is not an identity number (1 to 9999).
     """
     text, matlab = stem.with_suffix(".txt"), stem.with_suffix(".mat")
     if text.is_file():
-        path, words = text, _read_words(text)
+        path, words = text, [word for word in re.split(r"[,\s]+", read_text(text)) if word]
     elif matlab.is_file():
         path, words = matlab, [f"{value:g}" for value in np.ravel(_read_numbers(matlab, "id"))]
     else:
-        raise FileNotFoundError(f"{text} is missing (and so is {matlab.name})")
+        raise FileNotFoundError(f"{text} is missing (and so is {matlab.name}); expected tree:\n{expected}")
     for word in words:
         if not re.fullmatch("[0-9]{1,4}", word) or int(word) == 0:
             raise ValueError(f"{path}: {word[:40]!r} is not an identity number (1 to {MAX_ID})")
@@ -81,12 +115,14 @@ def read_matlab(path: Path, variable: str) -> np.ndarray:
     return content[variable]
 
 
-def _read_words(path: Path) -> list[str]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not plain text: {error}") from error
-    return [word for word in re.split(r"[,\s]+", text) if word]
+def check_ids(where: str, pids: list[int], present: set[int]) -> list[Problem]:
+    """A list of identities, as `read_ids` gives it, against those that have images."""
+    problems = []
+    if absent := sorted(set(pids) - present):
+        problems.append(Problem("warning", where, f"listed, but without any image: {absent}", "complete the tree"))
+    if repeated := sorted({pid for pid in pids if pids.count(pid) > 1}):
+        problems.append(Problem("warning", where, f"listed more than once: {repeated}", "clean the list"))
+    return problems
 
 
 def _read_numbers(path: Path, variable: str) -> np.ndarray:

@@ -5,27 +5,11 @@ them, ``score`` does the same from embeddings, and ``report`` puts several resul
 numbers of others to compare with. ``k_reciprocal`` re-ranks, where a protocol says so.
 """
 
+# ruff: noqa: F401 (what is imported here is what the package offers)
+
 from reidlib.evaluation import protocols, published
 from reidlib.evaluation.ranking import RankResult, rank
 from reidlib.evaluation.reranking import k_reciprocal
 from reidlib.evaluation.results import EvaluationResult, TrialResult, report
 from reidlib.evaluation.retrieval import Retrieval, pair_distances, retrieve
 from reidlib.evaluation.scoring import cosine_distances, embed, evaluate, score
-
-__all__ = [
-    "EvaluationResult",
-    "RankResult",
-    "Retrieval",
-    "TrialResult",
-    "cosine_distances",
-    "embed",
-    "evaluate",
-    "k_reciprocal",
-    "pair_distances",
-    "protocols",
-    "published",
-    "rank",
-    "report",
-    "retrieve",
-    "score",
-]

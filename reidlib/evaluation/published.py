@@ -67,9 +67,7 @@ class Comparison:
         return "".join(f"<h4>{html.escape(heading)}</h4>{_shown(table).to_html()}" for heading, table in self.tables)
 
 
-def compare(
-    here: EvaluationResult | Mapping[str, Any] | Iterable[EvaluationResult] | pd.DataFrame,
-) -> Comparison:
+def compare(here: EvaluationResult | Mapping[str, Any] | Iterable[EvaluationResult] | pd.DataFrame) -> Comparison:
     """Published numbers and ours, protocol by protocol, in tables of their own.
 
     Published numbers are of real data; a twin is another data set. What was re-ranked is shown beside published rows

@@ -17,6 +17,7 @@ from reidlib.evaluation import protocols
 from reidlib.evaluation.ranking import RankResult
 
 FORMAT = 1
+OF_DATA = ("dataset", "split", "is_twin", "twin_version", "profile")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -121,11 +122,10 @@ class EvaluationResult:
             record = json.loads(path.read_text(encoding="utf-8"))
             if record["format"] != FORMAT:
                 raise ValueError(f"format {record['format']!r}, this version reads {FORMAT}")
-            keys = ("dataset", "split", "is_twin", "twin_version", "profile")
             trials = tuple(_trial_from_dict(trial) for trial in record["trials"])
             if not trials:
                 raise ValueError("it holds no trial")
-            return cls(protocols.from_dict(record["protocol"]), **{key: record[key] for key in keys}, trials=trials)
+            return cls(protocols.from_dict(record["protocol"]), **{key: record[key] for key in OF_DATA}, trials=trials)
         except KeyError as error:
             raise ValueError(f"{path} is not a saved evaluation result: it lacks {error}") from error
         except (ValueError, TypeError, AttributeError, OverflowError) as error:
@@ -154,11 +154,7 @@ class EvaluationResult:
     def _to_dict(self) -> dict[str, Any]:
         return {
             "format": FORMAT,
-            "dataset": self.dataset,
-            "split": self.split,
-            "is_twin": self.is_twin,
-            "twin_version": self.twin_version,
-            "profile": self.profile,
+            **{name: getattr(self, name) for name in OF_DATA},
             "protocol": self.protocol.to_dict(),
             "summary": {"mean": self.mean, "std": {name: _or_null(value) for name, value in self.std.items()}},
             "trials": [_trial_to_dict(trial) for trial in self.trials],

@@ -11,12 +11,12 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from reidlib import profiles
-from reidlib.data import normalise
 from reidlib.evaluation.protocols import Protocol, Trial
 from reidlib.evaluation.protocols.base import RERANKING
 from reidlib.evaluation.ranking import rank
 from reidlib.evaluation.reranking import k_reciprocal
 from reidlib.evaluation.results import EvaluationResult, TrialResult
+from reidlib.networks.base import device_of, evaluating
 
 
 def evaluate(
@@ -99,20 +99,18 @@ def embed(
         ValueError: only one of height and width is given, no row or batch, or ``model.embed`` returns another shape.
     """
     height, width = _image_size(model, dataset, height, width)
-    rows = np.array(rows)  # a copy: those of a frame cannot be written, which torch warns of
+    rows = np.asarray(rows)
     if len(rows) == 0 or batch_size < 1:
         raise ValueError(
             f"embed needs at least one row and a batch_size of 1 or more, got {len(rows)} and {batch_size}"
         )
-    images, modality = dataset.images(height, width), torch.from_numpy(dataset.frame["modality"].to_numpy(copy=True))
+    images, modality = dataset.images(height, width), torch.from_numpy(dataset.frame["modality"].to_numpy()[rows])
     batches = []
     with _evaluating(model, device) as device:
-        for start in tqdm(range(0, len(rows), batch_size), "embedding", leave=False, delay=1):
-            batch = rows[start : start + batch_size]
-            views = [normalise(images.tensor(batch, device))]
-            if flip:
-                views.append(views[0].flip(3))
-            units = [_embed_batch(model, view, modality[batch].to(device)) for view in views]
+        parts = tqdm(modality.split(batch_size), "embedding", leave=False, delay=1)
+        for which, pixels in zip(parts, images.batches(rows, batch_size, device), strict=True):
+            views = [pixels, pixels.flip(3)] if flip else [pixels]
+            units = [_embed_batch(model, view, which.to(device)) for view in views]
             batches.append(F.normalize(sum(units), dim=1) if flip else units[0])
     return torch.cat(batches)
 
@@ -228,17 +226,11 @@ def _evaluating(model: Any, device: torch.device | str | None) -> Iterator[torch
     if not isinstance(model, torch.nn.Module):
         yield torch.device(device or "cpu")
         return
-    first = next(model.parameters(), None)
-    home = first.device if first is not None else torch.device("cpu")
+    home = device_of(model)
     device = home if device is None else torch.device(device)
-    modes = [(module, module.training) for module in model.modules()]
-    try:
-        if device != home:
+    with evaluating(model):
+        try:
             model.to(device)
-        model.eval()
-        yield device
-    finally:
-        if device != home:
+            yield device
+        finally:
             model.to(home)
-        for module, training in modes:
-            module.training = training

@@ -8,6 +8,7 @@ another table (:mod:`reidlib.evaluation.published`). Scores are fractions, in :f
 """
 
 import itertools
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from reidlib import methods
 from reidlib.data.registry import READERS
 from reidlib.evaluation.published import Comparison
 from reidlib.experiments import ledger, studies
-from reidlib.experiments.comparison import most_common_code
+from reidlib.experiments.comparison import most_common_code, same_seeds
+from reidlib.experiments.finding import NOT_SUPPORTED, SUPPORTED, between
 from reidlib.methods import Recipe
 
 PLACE = ["dataset", "source", "profile", "protocol", "reranking", "trials"]  # what a table is of
@@ -80,27 +82,19 @@ def table(path: str | Path | None = None, **filters: object) -> pd.DataFrame:
     """
     lines, reference = [], methods.reference().name
     for place, of_place in results(path, **filters).groupby(PLACE, sort=False):
-        clocks = {}
+        usual = [], math.nan, 1
         for model, rows in of_place.groupby("model", sort=False):
             machines = sorted({f"{row.device}, {row.threads} thread(s)" for row in rows.itertuples()})
-            epochs = int(rows["epochs"].iloc[0])
-            clocks[model] = machines, rows["step_seconds"].median(), epochs
-            usual, step, usual_epochs = clocks.get(reference, ([], float("nan"), 1))
-            scores = {metric: rows[metric].mean() for metric in METRICS}
-            scores |= {f"{metric} std": rows[metric].std() for metric in METRICS}
-            ratio = clocks[model][1] / step if len(machines) == 1 and machines == usual else float("nan")
-            lines.append(
-                dict(zip(PLACE, place, strict=True))
-                | {"model": model, "method": rows["method"].iloc[0], **scores, "runs": len(rows)}
-                | {"seeds": rows["seed"].nunique(), "splits": rows["split"].nunique()}
-                | {"parameters": int(rows["parameters"].iloc[0]), "epochs": epochs}
-                | {"step_seconds": clocks[model][1], "step_ratio": ratio, "time_ratio": ratio * epochs / usual_epochs}
-                | {"machine": "; ".join(machines)}
-            )
+            step, epochs = rows["step_seconds"].median(), int(rows["epochs"].iloc[0])
+            usual = (machines, step, epochs) if model == reference else usual
+            ratio = step / usual[1] if len(machines) == 1 and machines == usual[0] else math.nan
+            scores = *(rows[metric].mean() for metric in METRICS), *(rows[metric].std() for metric in METRICS)
+            counts = len(rows), rows["seed"].nunique(), rows["split"].nunique(), int(rows["parameters"].iloc[0]), epochs
+            costs = step, ratio, ratio * epochs / usual[2], "; ".join(machines)
+            lines.append((*place, model, rows["method"].iloc[0], *scores, *counts, *costs))
     columns = [*PLACE, "model", "method", *METRICS, *(f"{metric} std" for metric in METRICS)]
     columns += ["runs", "seeds", "splits", "parameters", "epochs"]
-    columns += ["step_seconds", "step_ratio", "time_ratio", "machine"]
-    return pd.DataFrame(lines, columns=columns)
+    return pd.DataFrame(lines, columns=[*columns, "step_seconds", "step_ratio", "time_ratio", "machine"])
 
 
 def places(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -132,3 +126,34 @@ def readable(part: pd.DataFrame) -> pd.DataFrame:
     for name, ratios in (("step ÷ baseline", "step_ratio"), ("training ÷ baseline", "time_ratio")):
         shown[name] = ["" if ratio != ratio else f"{ratio:.2f}" for ratio in part[ratios]]
     return shown
+
+
+def lengths(path: str | Path | None = None, profile: str = "screen") -> pd.DataFrame:
+    """What each method has more than the reference, trained as long as the profile says and three times as long.
+
+    Args:
+        path: of a ledger, as in :func:`reidlib.experiments.ledger.table`.
+        profile: in which the longer runs were made.
+
+    Returns:
+        A row for each variant of the methods' studies of training length: ``model``, ``epochs``, ``runs`` (pairs with
+        the reference that was trained as long; 0 where there is no run yet), mAP of the reference and of the model over
+        these pairs (fractions), ``difference``, ``low`` and ``high`` (points of mAP, 95 % interval), and ``verdict``.
+    """
+    reference, lines = methods.reference().name, []
+    for method in methods.registered().values():
+        variants = studies.get(method.lengths, profile=profile) if method.lengths else {}
+        rows = studies.results(variants, path)
+        for label, recipe in variants.items():
+            other = f"{reference}, × 3" if label.endswith("× 3") else reference
+            if label == other:
+                continue
+            line = {"model": label, "epochs": recipe.epochs, "runs": 0, "verdict": "no runs yet"}
+            for found in between(rows, label, other, None if path is None else Path(path)):
+                ours, theirs = (part["mAP"].mean() for part in same_seeds(rows, label, other))
+                verdict = {SUPPORTED: "better", NOT_SUPPORTED: "worse"}.get(found.word, found.word)
+                line |= {"reference": theirs, "mAP": ours, "runs": found.runs, "verdict": verdict}
+                line |= {name: getattr(found, name) for name in ("difference", "low", "high")}
+            lines.append(line)
+    numbers = ["reference", "mAP", "difference", "low", "high"]
+    return pd.DataFrame(lines, columns=["model", "epochs", "runs", *numbers, "verdict"])

@@ -9,39 +9,19 @@ Documented: the claims (abstracts of the papers). Reconstructed (ours): measures
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pandas as pd
 
-from reidlib.experiments.finding import NO_RUNS, NOT_SUPPORTED, SUPPORTED, UNDECIDED, WORDS, Finding, Runs
+from reidlib.experiments.finding import NO_RUNS, NOT_SUPPORTED, SUPPORTED, UNDECIDED, WORDS, Finding, Runs  # noqa: F401
 from reidlib.methods import registry
 
 Judge = Callable[[tuple[Runs, ...], Path | None], tuple[str, list[Finding]]]
 """Takes the runs of a claim and the path of a ledger (``None``: the published and the local one), and computes what the
 rule of the claim says, no more: a word of ``WORDS`` and its findings. Those that stand beside do not decide."""
 
-__all__ = [
-    "NOT_SUPPORTED",
-    "NO_RUNS",
-    "SUPPORTED",
-    "UNDECIDED",
-    "WORDS",
-    "Claim",
-    "Finding",
-    "Judge",
-    "Runs",
-    "Verdict",
-    "findings",
-    "get",
-    "registered",
-    "table",
-    "verdict",
-    "verdicts",
-]
-
-_NUMBERS = ("difference", "low", "high", "runs")
-COLUMNS = ["claim", "paper", "verdict", "what", "unit", *_NUMBERS, "word", "decides", "wanted"]
+COLUMNS = ["claim", "paper", "verdict", *(each.name for each in fields(Finding))]
 
 
 @dataclass(frozen=True)

@@ -21,18 +21,8 @@ from reidlib.methods import Recipe
 
 METRICS = ("mAP", "rank-1")
 DATA = ("dataset", "data", "protocol", "reranking", "trials")  # columns of the ledger
-TRAINING = (
-    "weights",
-    "height",
-    "width",
-    "identities",
-    "images",
-    "epochs",
-    "augmentation",
-    "validation_share",
-    "subsample",
-)
-BUDGET = (*DATA, *TRAINING, "validate_every", "code")  # the rest: fields of the recipe, and code, for equal methods
+TRAINING = ("weights", "height", "width", "identities", "images", "epochs", "augmentation", "validation_share")
+BUDGET = (*DATA, *TRAINING, "subsample", "validate_every", "code")  # fields of the recipe; the code, of equal methods
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -95,17 +85,10 @@ class Comparison:
 
     def table(self) -> pd.DataFrame:
         """Means of both, their difference and its interval, in per cent."""
-        rows = {
-            metric: [
-                self.pairs[f"{metric} a"].mean(),
-                self.pairs[f"{metric} b"].mean(),
-                self.differences[metric],
-                *self.intervals[metric],
-            ]
-            for metric in METRICS
-        }
-        columns = [*self.names, "difference", "low", "high"]
-        return 100 * pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis(columns="per cent")
+        parts = {metric: [f"{metric} {part}" for part in ("a", "b", "difference")] for metric in METRICS}
+        rows = [[*self.pairs[parts[metric]].mean(), *self.intervals[metric]] for metric in METRICS]
+        table = pd.DataFrame(rows, index=METRICS, columns=[*self.names, "difference", "low", "high"])
+        return 100 * table.rename_axis(columns="per cent")
 
     def __repr__(self) -> str:
         return "\n".join([self.heading, self.table().to_string(float_format="{:.2f}".format), *self._lines()])
@@ -131,7 +114,6 @@ def compare(
     metric: str = "mAP",
     allow: Sequence[str] = (),
     identities: pd.DataFrame | None = None,
-    samples: int = 10_000,
 ) -> Comparison:
     """Compare two recipes by their rows in the ledger: a − b, paired by seed and split.
 
@@ -144,7 +126,6 @@ def compare(
             :func:`equal_wall_clock`; the comparison then says so.
         identities: scores of the query identities; default: those that :func:`reidlib.experiments.ledger.identities`
             knows.
-        samples: of the bootstrap. Their seed is fixed: the same rows give the same interval.
 
     Raises:
         ValueError: rows of failed runs, of several recipes or versions of the code, seeds without a partner, unequal
@@ -162,29 +143,25 @@ def compare(
     if len(a) < 2:
         raise ValueError("a comparison needs at least two seeds: one says nothing about the next")
     b = b.loc[a.index]
-    allowed = _unequal(_budget(a), _budget(b), allow)
+    allowed = _unequal(a, b, allow)
     known = ledger.identities() if identities is None else identities
     ours, theirs = (_by_identity(name, rows, known) for name, rows in (("a", a), ("b", b)))
     queries = ours["queries"]
     if not queries.equals(theirs["queries"]):
         raise ValueError("a and b were not scored on the same queries; evaluate both with the same data and protocol")
     weights = queries.div(queries.sum(axis=1), axis=0).to_numpy()
-    pairs, intervals = a[["split", "seed"]].reset_index(drop=True), {}
+    pairs = a[["split", "seed"]]
     for each in METRICS:
-        intervals[each] = interval((ours[each] - theirs[each]).to_numpy(), weights, samples=samples)
-        values = {"a": a[each].to_numpy(), "b": b[each].to_numpy()}
-        values["difference"] = values["a"] - values["b"]
-        pairs = pairs.assign(**{f"{each} {name}": value for name, value in values.items()})
-    machines = {tuple(row) for rows in (a, b) for row in rows[["device", "threads"]].itertuples(index=False)}
+        pairs = pairs.assign(**{f"{each} a": a[each], f"{each} b": b[each], f"{each} difference": a[each] - b[each]})
     return Comparison(
         names=_names(a, b),
         heading=_heading(a.iloc[0]),
-        pairs=pairs,
-        intervals=intervals,
+        pairs=pairs.reset_index(drop=True),
+        intervals={each: interval((ours[each] - theirs[each]).to_numpy(), weights) for each in METRICS},
         identities=weights.shape[1],
         parameters=(int(a["parameters"].iloc[0]), int(b["parameters"].iloc[0])),
         step_seconds=(float(a["step_seconds"].median()), float(b["step_seconds"].median())),
-        same_machine=len(machines) == 1,
+        same_machine=len(pd.concat([a, b]).drop_duplicates(["device", "threads"])) == 1,
         allowed=allowed,
         metric=metric,
     )
@@ -224,10 +201,7 @@ def same_seeds(rows: pd.DataFrame, a: str, b: str) -> tuple[pd.DataFrame, pd.Dat
     if unknown := [variant for variant in (a, b) if variant not in known]:
         raise ValueError(f"there is no row of {unknown[0]!r}; there are rows of: {', '.join(known)}")
     of_a, of_b = (most_common_code(rows[rows["variant"] == variant]) for variant in (a, b))
-    keys = [list(zip(part["split"].astype("str"), part["seed"], strict=True)) for part in (of_a, of_b)]
-    shared = set(keys[0]) & set(keys[1])
-    of_a, of_b = (part[[key in shared for key in own]] for part, own in zip((of_a, of_b), keys, strict=True))
-    return of_a, of_b
+    return of_a[_pairs(of_a).isin(_pairs(of_b))], of_b[_pairs(of_b).isin(_pairs(of_a))]
 
 
 def most_common_code(rows: pd.DataFrame) -> pd.DataFrame:
@@ -253,33 +227,25 @@ def _one_recipe(name: str, rows: pd.DataFrame, allow: Sequence[str]) -> pd.DataF
     recipes = [ledger.recipe(row).replace(seed=0).digest for row in rows.to_dict("records")]
     if len(set(recipes)) > 1:
         raise ValueError(f"{name} mixes several recipes, called {', '.join(map(repr, rows['variant'].unique()))}")
-    rows = rows.set_index([rows["split"].fillna(0).rename(None), rows["seed"].rename(None)]).sort_index()
+    rows = rows.set_index(_pairs(rows)).sort_index()
     if rows.index.has_duplicates:
         raise ValueError(f"{name} holds two runs with seed {rows['seed'][rows.index.duplicated()].iloc[0]}")
     return rows
 
 
-def _budget(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """Of each row what must be the same in both."""
-    records = rows.to_dict("records")
-    trained = [ledger.recipe(row).to_dict() for row in records]
-    code = [{"code": (row["method"], row["code"])} for row in records]
-    return [
-        {name: row[name] for name in DATA}
-        | {name: recipe.get(name) for name in (*TRAINING, "validate_every")}
-        | version
-        for row, recipe, version in zip(records, trained, code, strict=True)
-    ]
+def _pairs(rows: pd.DataFrame) -> pd.MultiIndex:
+    """By what runs are paired: split (0 where there is a single one) and seed."""
+    return pd.MultiIndex.from_arrays([rows["split"].fillna(0), rows["seed"]], names=[None, None])
 
 
-def _unequal(ours: list[dict], theirs: list[dict], allow: Sequence[str]) -> dict[str, tuple[Any, Any]]:
-    """What differs and is allowed to; the code only counts between runs of one method."""
+def _unequal(a: pd.DataFrame, b: pd.DataFrame, allow: Sequence[str]) -> dict[str, tuple[Any, Any]]:
+    """What differs in the budgets of paired runs and is allowed to; the code only counts between runs of one method."""
+    ours, theirs = ([row | ledger.recipe(row).to_dict() for row in rows.to_dict("records")] for rows in (a, b))
     found = {}
     for mine, yours in zip(ours, theirs, strict=True):
-        for name in BUDGET:
-            other_method = name == "code" and mine[name][0] != yours[name][0]
-            if mine[name] != yours[name] and not other_method:
-                found.setdefault(name, (mine[name], yours[name]))
+        for name in BUDGET[: None if mine["method"] == yours["method"] else -1]:
+            if mine.get(name) != yours.get(name):
+                found.setdefault(name, (mine.get(name), yours.get(name)))
     if refused := [name for name in found if name not in allow]:
         what = "; ".join(f"{name} is {found[name][0]!r} in a, {found[name][1]!r} in b" for name in refused)
         raise ValueError(f"a and b do not have the same budget: {what}. If that is meant: allow={tuple(refused)!r}")
@@ -288,15 +254,7 @@ def _unequal(ours: list[dict], theirs: list[dict], allow: Sequence[str]) -> dict
 
 def _by_identity(name: str, rows: pd.DataFrame, known: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Column → table with a row for each run, in their order, and a column for each identity; 0 where it is not met."""
-    keys = rows[ledger.KEY].reset_index(drop=True)
-    found = keys.reset_index(names="run").merge(known, on=ledger.KEY)
-    if missing := sorted(set(range(len(keys))) - set(found["run"])):
-        row = rows.iloc[missing[0]]
-        labels = ", ".join(f"{column} {row[column]}" for column in ("method", "variant", "seed"))
-        raise ValueError(
-            f"{name}: of {len(missing)} runs the scores by identity are not known (first: {labels}). They were "
-            "recorded before these were kept: evaluate their folders again (reidlib evaluate FOLDER) or train them anew"
-        )
+    found = ledger.by_run(rows, known, name)
     columns = ("queries", *METRICS)
     return {column: found.pivot(index="run", columns="pid", values=column).fillna(0) for column in columns}
 

@@ -32,10 +32,8 @@ class Runs:
     @property
     def command(self) -> str:
         """What makes them; runs that are in the ledger already are not made again."""
-        words = ["reidlib sweep", self.study, *(["--dataset", self.dataset] if self.dataset != "sysu" else [])]
-        words += ["--profile", self.profile, "--seeds", *map(str, range(self.seeds))]
-        words += ["--splits", *map(str, range(1, self.splits + 1))] if self.splits else []
-        return " ".join(words)
+        splits = range(1, self.splits + 1)
+        return studies.command(self.study, self.dataset, self.profile, range(self.seeds), splits)
 
     @property
     def variants(self) -> dict[str, Recipe]:
@@ -50,7 +48,7 @@ class Runs:
 
     def measures(self, measure: str, path: Path | None) -> pd.DataFrame:
         """What was measured on these runs."""
-        file = None if path is None else ledger.measure_file(path)
+        file = None if path is None else ledger.MEASUREMENTS.beside(path)
         if file and path.exists() and not file.exists():  # a ledger beside which nothing was measured
             return ledger.MEASUREMENTS.frame([])
         return studies.measures(self.variants, file, measure=measure, **self._data)

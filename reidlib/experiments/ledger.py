@@ -10,11 +10,10 @@ what else was measured on runs (:mod:`reidlib.experiments.measures`).
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 
@@ -23,17 +22,18 @@ from reidlib.data import ReIDDataset
 from reidlib.evaluation import EvaluationResult
 from reidlib.evaluation.protocols import Protocol
 from reidlib.experiments import tables
-from reidlib.experiments.records import DESCRIPTION, RUN, describe, merged, run_key
+from reidlib.experiments.records import DIGESTS, RECIPE, RUN, TRAINING, describe, run_key
 from reidlib.methods import Recipe
 from reidlib.training import runs
 
-PUBLISHED = Path(__file__).resolve().parent.parent / "published" / "ledger.csv"
+CLONE = Path(__file__).resolve().parents[2]
+PUBLISHED = CLONE / "reidlib" / "published" / "ledger.csv"
 METRICS = ("rank-1", "rank-5", "rank-10", "rank-20", "mAP", "mINP")
 DEVIATIONS = ("rank-1", "mAP", "mINP")
 COLUMNS = {  # name → type in a table; an empty field is a missing value, except for ``variant``
-    **{name: DESCRIPTION[name] for name in ("date", "method", "dataset", "source", "profile", "seed", "split")},
+    **TRAINING,
     **dict.fromkeys(("protocol", "reranking"), "str"),
-    **{name: DESCRIPTION[name] for name in ("variant", "changes")},
+    **RECIPE,
     **dict.fromkeys((*METRICS, *(f"{name} std" for name in DEVIATIONS)), "float64"),  # std: of a sample, over trials
     **dict.fromkeys(("trials", "parameters", "epochs"), "Int64"),
     "seconds": "float64",  # of training with validation
@@ -41,40 +41,31 @@ COLUMNS = {  # name → type in a table; an empty field is a missing value, exce
     "device": "str",
     "threads": "Int64",
     "torch": "str",
-    **{name: DESCRIPTION[name] for name in ("code", "recipe", "data", "twin_version")},
+    **DIGESTS,
     "error": "str",
 }
 KEY = [*RUN, "protocol", "reranking"]  # rows that agree in these are of the same run, under the same rules
-IDENTITY_COLUMNS = {
+LEDGER = tables.Format("ledger", COLUMNS, "ledger.csv")
+_OF_IDENTITIES = {
     **dict.fromkeys(KEY, "str"),
     "pid": "int64",
     "queries": "int64",  # of the identity that have a match, summed over the trials
     **dict.fromkeys(("rank-1", "mAP"), "float64"),  # means over these queries
 }
-MEASURE_COLUMNS = {
-    **{name: kind for name, kind in DESCRIPTION.items() if name not in (*RUN, "twin_version")},
-    **dict.fromkeys(("measure", "name"), "str"),  # of ``measures.MEASURES``; of one of the numbers that it gives
+IDENTITIES = tables.Format("table of identities", _OF_IDENTITIES, "identities.csv")
+_OF_MEASURES = {
+    **TRAINING,
+    **RECIPE,
+    **dict.fromkeys(("measure", "name"), "str"),  # of ``measures.registered()``; of one of the numbers that it gives
     "value": "float64",
-    **{name: DESCRIPTION[name] for name in ("code", "recipe", "data", "twin_version")},
+    **DIGESTS,
 }
-LEDGER = tables.Format("ledger", COLUMNS, labels=("variant",))
-IDENTITIES = tables.Format("table of identities", IDENTITY_COLUMNS)
-MEASUREMENTS = tables.Format("table of measures", MEASURE_COLUMNS, labels=("variant",))
+MEASUREMENTS = tables.Format("table of measures", _OF_MEASURES, "measures.csv")
 
 
 def local() -> Path:
     """The ledger of this machine: ``ledger.csv`` in :func:`reidlib.training.runs.home`."""
-    return runs.home() / "ledger.csv"
-
-
-def identity_file(ledger: Path) -> Path:
-    """The table of identities of a ledger: ``identities.csv`` beside ``ledger.csv``, else with the ledger's name."""
-    return _beside(ledger, "identities.csv")
-
-
-def measure_file(ledger: Path) -> Path:
-    """The table of measures of a ledger: ``measures.csv`` beside ``ledger.csv``, else with the ledger's name."""
-    return _beside(ledger, "measures.csv")
+    return runs.home() / LEDGER.file
 
 
 def record(
@@ -88,18 +79,16 @@ def record(
     """
     recipe, environment = run.recipe, run.environment
     require_finished(run)
-    trained_on, names = environment["dataset"], ("split", "is_twin", "twin_version", "profile")
-    of_run, of_result = (
-        [trained_on[name] for name in ("name", *names)],
-        [getattr(result, n) for n in ("dataset", *names)],
-    )
-    if of_run != of_result:
-        raise ValueError(f"{run!r} was trained on other data than the result is of: {of_run}, {of_result}")
+    data = environment["dataset"]
+    scored_on = {name: getattr(result, name) for name in ("split", "is_twin", "twin_version", "profile")}
+    scored_on["name"] = result.dataset
+    if not scored_on.items() <= data.items():
+        raise ValueError(f"{run!r} was trained on other data than the result is of: {data}, {scored_on}")
     mean, std = result.mean, result.std
     batch = 2 * recipe.identities * recipe.images * environment["processes"]
     row = {
-        **describe(recipe, trained_on, environment["code"], variant),
-        **key(recipe, trained_on, result.protocol, environment["code"]),
+        **describe(recipe, data, environment["code"], variant),
+        **key(recipe, data, result.protocol, environment["code"]),
         **{name: mean.get(name) for name in METRICS},
         **{f"{name} std": std[name] for name in DEVIATIONS},
         "trials": len(result.trials),
@@ -109,23 +98,17 @@ def record(
         "step_seconds": batch / run.history["images_per_second"].median(),
         **{name: environment[name] for name in ("device", "threads", "torch")},
     }
-    return _append(row, path, _by_identity(result))
+    return _append(row, path, by_identity(result).to_dict("records"))
 
 
 def record_failure(
-    recipe: Recipe,
-    dataset: ReIDDataset,
-    error: Exception,
-    *,
-    protocol: Protocol,
-    variant: str = "",
-    path: str | Path | None = None,
+    recipe: Recipe, dataset: ReIDDataset, error: Exception, *, protocol: Protocol, variant: str = ""
 ) -> dict[str, Any]:
     """Add the row of a run that failed: its error, and no scores; returns it. Raises ``ValueError`` as ``record``."""
     data, code = runs.describe(dataset), runs.code_digest(recipe.method, dataset.name)
     row = describe(recipe, data, code, variant) | key(recipe, data, protocol, code)
     row |= {"threads": torch.get_num_threads(), "torch": torch.__version__}
-    return _append({**row, "error": _in_one_line(error, (dataset.root, runs.home()))}, path)
+    return _append({**row, "error": _in_one_line(error, (dataset.root, runs.home()))})
 
 
 def table(path: str | Path | None = None, *, latest: bool = False, **filters: Any) -> pd.DataFrame:
@@ -143,7 +126,7 @@ def table(path: str | Path | None = None, *, latest: bool = False, **filters: An
         ValueError: an unknown column (the message lists the known), or a file that is no ledger of this version.
         FileNotFoundError: there is no file at ``path``.
     """
-    rows = LEDGER.select(_unique(LEDGER.collect(_files(path))), filters)
+    rows = LEDGER.select(_unique(LEDGER.collect(files(path))), filters)
     return (_latest(rows) if latest else rows).reset_index(drop=True)
 
 
@@ -161,9 +144,35 @@ def identities(rows: pd.DataFrame | None = None, path: str | Path | None = None)
         ValueError: a file is no table of identities of this version.
         FileNotFoundError: there is no ledger at ``path``.
     """
-    scores = IDENTITIES.collect(identity_file(file) for file in _files(path))
+    scores = IDENTITIES.collect(IDENTITIES.beside(file) for file in files(path))
     scores = scores.drop_duplicates([*KEY, "pid"], keep="last")
     return (scores if rows is None else scores.merge(rows[KEY].drop_duplicates(), on=KEY)).reset_index(drop=True)
+
+
+def by_run(rows: pd.DataFrame, scores: pd.DataFrame, what: str = "the rows") -> pd.DataFrame:
+    """The scores of the identities of some runs, with ``run``, the position of each in ``rows``, as first column.
+
+    Raises:
+        ValueError: there are none of one of them; the message begins with ``what``.
+    """
+    found = rows[KEY].reset_index(drop=True).reset_index(names="run").merge(scores, on=KEY)
+    if missing := sorted(set(range(len(rows))) - set(found["run"])):
+        labels = ", ".join(f"{name} {rows.iloc[missing[0]][name]}" for name in ("method", "variant", "seed"))
+        raise ValueError(
+            f"{what}: of {len(missing)} runs the scores by identity are not known (first: {labels}). They were "
+            "recorded before these were kept: evaluate their folders again (reidlib evaluate FOLDER) or train them anew"
+        )
+    return found
+
+
+def by_identity(result: EvaluationResult) -> pd.DataFrame:
+    """``pid``, ``queries`` (with a match) and means over these, ``rank-1`` and ``mAP``, of all trials together."""
+    parts = []
+    for trial in result.trials:
+        ranking = trial.ranking
+        scores = {"rank-1": ranking.first_match_rank == 1, "mAP": ranking.average_precision}
+        parts.append(pd.DataFrame({"pid": trial.query_pids, "queries": 1, **scores})[ranking.valid])
+    return pd.concat(parts).groupby("pid", as_index=False).agg({"queries": "sum", "rank-1": "mean", "mAP": "mean"})
 
 
 def recipe(row: Mapping[str, Any]) -> Recipe:
@@ -185,19 +194,31 @@ def publish(path: str | Path | None = None) -> None:
 
     Rows of profile ``ci`` stay behind.
 
+    Args:
+        path: of a ledger; default: the published one of a clone, which is committed.
+
     Raises:
-        FileNotFoundError: the folder of the published ledger is missing: this is not a clone.
+        FileNotFoundError: there is no clone around this package, or no folder for the ledger at ``path``.
         ValueError: one of the files is no ledger of this version.
     """
+    if path is None and not (CLONE / "pyproject.toml").is_file():
+        raise FileNotFoundError(
+            f"{CLONE} is no clone of reidlib (it has no pyproject.toml), and an installed package is not written to; "
+            "publish from a clone, or to a ledger of your own: ledger.publish(path)"
+        )
     path = PUBLISHED if path is None else Path(path)
     if local().exists():
         with tables.locked(local()):
-            _publish_rows(path)
-    if (measured := measure_file(local())).exists():
+            rows, lines = LEDGER.merged((path, local()), lambda rows: _of_all(_unique(rows)))
+            people, known = map(IDENTITIES.beside, (path, local()))
+            _, scores = IDENTITIES.merged((people, known), lambda scores: _in_order(scores, rows))
+            IDENTITIES.write(people, scores)
+            LEDGER.write(path, lines)
+    published, measured = map(MEASUREMENTS.beside, (path, local()))
+    if measured.exists():
         with tables.locked(measured):
-            _, lines = merged(MEASUREMENTS, measure_file(path), measured, unique_measures)
-            if lines:
-                MEASUREMENTS.write(measure_file(path), lines)
+            _, lines = MEASUREMENTS.merged((published, measured), lambda rows: _of_all(unique_measures(rows)))
+            MEASUREMENTS.write(published, lines)
 
 
 def key(recipe: Recipe, data: Mapping[str, Any], protocol: Protocol, code: str) -> dict[str, str]:
@@ -209,6 +230,15 @@ def require_finished(run: runs.Run) -> None:
     """Raise ``ValueError`` for a run of which nothing is to be recorded yet."""
     if not run.finished:
         raise ValueError(f"{run!r} has not finished; training.fit(recipe, dataset) goes on with it")
+
+
+def files(path: str | Path | None, table: tables.Format = LEDGER) -> list[Path]:
+    """The published and the local table, or the one at ``path``; raises ``FileNotFoundError`` if that is not there."""
+    if path is None:
+        return [table.beside(PUBLISHED), table.beside(local())]
+    if not Path(path).exists():
+        raise FileNotFoundError(f"there is no {table.name} {path}")
+    return [Path(path)]
 
 
 def unique_measures(rows: pd.DataFrame) -> pd.DataFrame:
@@ -225,57 +255,26 @@ def _in_one_line(error: Exception, folders: Iterable[Path]) -> str:
     return "".join(character for character in " ".join(text.split()) if character.isprintable())[:300]
 
 
-def _append(row: dict[str, Any], path: str | Path | None, scores: Iterable[Mapping[str, Any]] = ()) -> dict[str, Any]:
+def _append(row: dict[str, Any], path: str | Path | None = None, scores: Sequence[dict] = ()) -> dict[str, Any]:
     path = local() if path is None else Path(path)
-    row = {name: tables.rounded(row.get(name)) for name in COLUMNS}
-    key = {name: row[name] for name in KEY}
+    run = {name: row[name] for name in KEY}
     with tables.locked(path):
         LEDGER.read(path)  # complains before anything is written
-        if scores := [{**key, **score} for score in scores]:  # before the row, whose presence says that a run is done
-            IDENTITIES.append(identity_file(path), scores, instead_of=key)  # there may be some that a kill left
-        LEDGER.append(path, [row])
-    return row
+        if scores:  # before the row, whose presence says that a run is done; there may be some that a kill left
+            IDENTITIES.append(IDENTITIES.beside(path), [run | score for score in scores], instead_of=run)
+        return LEDGER.append(path, [row])[0]
 
 
-def _by_identity(result: EvaluationResult) -> list[dict[str, Any]]:
-    """Means over the valid queries of each identity in all trials."""
-    rankings = [trial.ranking for trial in result.trials]
-    first, precision, valid = (
-        np.concatenate([getattr(ranking, name) for ranking in rankings])
-        for name in ("first_match_rank", "average_precision", "valid")
-    )
-    pids = np.concatenate([trial.query_pids for trial in result.trials])[valid]
-    scores = pd.DataFrame({"pid": pids, "rank-1": first[valid] == 1, "mAP": precision[valid]})
-    means = scores.groupby("pid").agg(
-        **{"queries": ("mAP", "size"), "rank-1": ("rank-1", "mean"), "mAP": ("mAP", "mean")}
-    )
-    rows = means.reset_index().to_dict("records")
-    return [{name: tables.rounded(value) for name, value in row.items()} for row in rows]
+def _of_all(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows that are for everyone, by date."""
+    return rows[rows["profile"] != "ci"].sort_values("date", kind="stable")
 
 
-def _publish_rows(path: Path) -> None:
-    rows, lines = merged(LEDGER, path, local(), _unique)
-    if not lines:
-        return
-    scores = [*IDENTITIES.read(identity_file(path)), *IDENTITIES.read(identity_file(local()))]
-    kept = IDENTITIES.frame(scores).drop_duplicates([*KEY, "pid"], keep="last")
-    runs_kept = rows[KEY].drop_duplicates().assign(run=range(len(rows)))
-    kept = kept.reset_index().merge(runs_kept, on=KEY).sort_values(["run", "pid"])
-    if len(kept):
-        IDENTITIES.write(identity_file(path), [scores[position] for position in kept["index"]])
-    LEDGER.write(path, lines)
-
-
-def _beside(ledger: Path, name: str) -> Path:
-    return ledger.with_name(name if ledger.name == "ledger.csv" else f"{ledger.stem}-{name}")
-
-
-def _files(path: str | Path | None) -> list[Path]:
-    if path is None:
-        return [PUBLISHED, local()]
-    if not Path(path).exists():
-        raise FileNotFoundError(f"there is no ledger {path}")
-    return [Path(path)]
+def _in_order(scores: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """The scores of the identities of some runs, each once, by run and identity."""
+    scores = scores.drop_duplicates([*KEY, "pid"], keep="last").reset_index()
+    order = rows[KEY].assign(run=range(len(rows)))
+    return scores.merge(order, on=KEY).sort_values(["run", "pid"]).set_index("index")
 
 
 def _unique(rows: pd.DataFrame) -> pd.DataFrame:

@@ -17,34 +17,30 @@ from reidlib.experiments.records import RUN, describe
 from reidlib.methods import registry
 from reidlib.training import runs
 
-COLUMNS = ledger.MEASURE_COLUMNS
+COLUMNS = ledger.MEASUREMENTS.columns
 Measure = Callable[[runs.Run, ReIDDataset], dict[str, float]]
 KEY = [*RUN, "measure"]  # rows that agree in these were measured together
 
 
-def focus(run: runs.Run, dataset: ReIDDataset) -> dict[str, float]:
-    """How much of its maps lies on the person, in each modality, beside controls: `reidlib.explain.focus_values`."""
-    from reidlib import explain
+def _explained(table: str, values: str) -> Measure:
+    """``values(table(model, dataset))``, of functions of `reidlib.explain`, which is imported once it is needed."""
 
-    return explain.focus_values(explain.focus_table(run.model, dataset))
+    def measure(run: runs.Run, dataset: ReIDDataset) -> dict[str, float]:
+        from reidlib import explain
 
+        return getattr(explain, values)(getattr(explain, table)(run.model, dataset))
 
-def probes(run: runs.Run, dataset: ReIDDataset) -> dict[str, float]:
-    """What linear probes read from every branch on test images: see `reidlib.explain.knowledge_values`."""
-    from reidlib import explain
-
-    return explain.knowledge_values(explain.knowledge_table(run.model, dataset))
+    return measure
 
 
-def cameras(run: runs.Run, dataset: ReIDDataset) -> dict[str, float]:
-    """How well every branch tells the camera, within a modality: `reidlib.explain.camera_table`, named as in probes."""
-    from reidlib import explain
-
-    return explain.knowledge_values(explain.camera_table(run.model, dataset))
-
-
-SHARED: dict[str, Measure] = {"cameras": cameras, "focus": focus, "probes": probes}
-"""Measures of any model that has branches."""
+SHARED: dict[str, Measure] = {
+    "cameras": _explained("camera_table", "knowledge_values"),
+    "focus": _explained("focus_table", "focus_values"),
+    "probes": _explained("knowledge_table", "knowledge_values"),
+}
+"""Measures of any model that has branches, on test images: how well every branch tells the camera within a modality;
+how much of the model's maps lies on the person, in each modality, beside controls; what linear probes read from every
+branch."""
 
 
 def registered() -> dict[str, Measure]:
@@ -86,16 +82,12 @@ def record(
     ledger.MEASUREMENTS.read(path)  # complains before anything is computed
     row = describe(run.recipe, run.environment["dataset"], run.environment["code"], variant)
     rows = [
-        {
-            column: tables.rounded({**row, "measure": measure, "name": name, "value": float(value)}.get(column))
-            for column in COLUMNS
-        }
+        {**row, "measure": measure, "name": name, "value": float(value)}
         for measure, values in take(run, dataset, names).items()
         for name, value in values.items()
     ]
     with tables.locked(path):
-        ledger.MEASUREMENTS.append(path, rows)
-    return rows
+        return ledger.MEASUREMENTS.append(path, rows)
 
 
 def table(path: str | Path | None = None, *, latest: bool = False, **filters: Any) -> pd.DataFrame:
@@ -112,11 +104,8 @@ def table(path: str | Path | None = None, *, latest: bool = False, **filters: An
         ValueError: an unknown column (the message lists the known), or a file that is no table of measures.
         FileNotFoundError: there is no file at ``path``.
     """
-    if path is not None and not Path(path).exists():
-        raise FileNotFoundError(f"there is no table of measures {path}")
-    files = [ledger.measure_file(ledger.PUBLISHED), local()] if path is None else [Path(path)]
-    rows = ledger.unique_measures(ledger.MEASUREMENTS.collect(files))
-    rows = ledger.MEASUREMENTS.select(rows, filters)
+    rows = ledger.MEASUREMENTS.collect(ledger.files(path, ledger.MEASUREMENTS))
+    rows = ledger.MEASUREMENTS.select(ledger.unique_measures(rows), filters)
     if latest:
         newest = tables.last(rows, [name for name in KEY if name != "code"])[KEY]
         rows = rows.merge(newest, on=KEY)
@@ -139,4 +128,4 @@ def require_known(names: Iterable[str]) -> None:
 
 def local() -> Path:
     """The table of this machine: ``measures.csv`` in :func:`reidlib.training.runs.home`."""
-    return ledger.measure_file(ledger.local())
+    return ledger.MEASUREMENTS.beside(ledger.local())

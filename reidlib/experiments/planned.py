@@ -4,9 +4,9 @@
 are the rows of the ledger that there are, labelled for `reidlib.plots`; they may be none.
 """
 
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -39,15 +39,12 @@ class Plan:
     @property
     def command(self) -> str:
         """What makes its runs; those that are there are not made again."""
-        words = ["reidlib sweep", self.study]
-        words += [f"--dataset {self.dataset}"] if self.dataset != "sysu" else []
-        words += [f"--profile {self.profile}", f"--seeds {' '.join(map(str, self.seeds))}"]
-        return " ".join([*words, *([f"--splits {' '.join(map(str, self.splits))}"] if self.splits else [])])
+        return studies.command(self.study, self.dataset, self.profile, self.seeds, self.splits)
 
     def variants(self) -> dict[str, Recipe]:
         return studies.get(self.study, dataset=self.dataset, profile=self.profile)
 
-    def rows(self, path: str | Path | None = None) -> pd.DataFrame:
+    def rows(self) -> pd.DataFrame:
         """What the ledger holds of it, with a column for each axis, called by its label; see `studies.results`.
 
         Of ladders and curves the seeds that all variants have, which may be more than those planned; of a map of one
@@ -55,7 +52,7 @@ class Plan:
         """
         variants, several = self.variants(), len(self.seeds) * len(self.splits or (None,)) > 1
         only = {} if several else {"seed": list(self.seeds), **({"split": list(self.splits)} if self.splits else {})}
-        rows = studies.results(variants, path, paired=several, dataset=self.dataset, **only)
+        rows = studies.results(variants, paired=several, dataset=self.dataset, **only)
         values = varied(variants)
         return rows.assign(**{label: rows["variant"].map(values[name]) for name, label in self.axes.items()})
 
@@ -89,42 +86,35 @@ def grid() -> tuple[Plan, ...]:
     return (*ladders, *(plan for plans in every for plan in plans.curves), *maps, control())
 
 
-def runs(plans: Iterable[Plan] | None = None, path: str | Path | None = None) -> pd.DataFrame:
+def runs(plans: Iterable[Plan] | None = None) -> pd.DataFrame:
     """Every run of some plans, and whether the ledger holds it; no data set is opened, nothing is trained.
 
     A run is recorded if it has a row without an error, of whatever version of the code, as
     `reidlib.experiments.studies.results` counts them; a sweep would make a run of older code again. A run that several
     studies share has a row in each: the same ``recipe``, ``dataset`` and ``split``.
 
-    Args:
-        path: of a ledger; default: the published and the local one.
-
     Returns:
         ``study``, ``variant``, ``dataset``, ``profile``, ``split`` (missing where there is a single one), ``seed``,
         ``recipe`` (its digest), ``is_recorded`` and ``command``.
     """
-    rows = ledger.table(path, error=None)
+    rows = ledger.table(error=None)
     present = set(zip(rows["recipe"], rows["split"].fillna(0), strict=True))
     records = []
     for plan in grid() if plans is None else plans:
-        variants = plan.variants()
-        for seed in plan.seeds:
-            for split in plan.splits or (None,):
-                for variant, recipe in variants.items():
-                    digest = recipe.replace(seed=seed).digest
-                    place = plan.study, variant, plan.dataset, plan.profile, split, seed, digest
-                    records.append((*place, (digest, split or 0) in present, plan.command))
+        variants = plan.variants().items()
+        for seed, split, (variant, recipe) in itertools.product(plan.seeds, plan.splits or (None,), variants):
+            digest = recipe.replace(seed=seed).digest
+            place = plan.study, variant, plan.dataset, plan.profile, split, seed, digest
+            records.append((*place, (digest, split or 0) in present, plan.command))
     return pd.DataFrame(records, columns=RUN_COLUMNS).astype({"split": "Int64", "is_recorded": bool})
 
 
-def missing(plans: Iterable[Plan] | None = None, path: str | Path | None = None) -> pd.DataFrame:
+def missing(plans: Iterable[Plan] | None = None) -> pd.DataFrame:
     """The studies of which runs are missing, in the order of the plans: ``study``, ``runs`` (planned), ``missing`` and
     the ``command`` that makes them. A run that several studies share counts in each, and is made once."""
-    by_study = runs(plans, path).groupby(["study", "command"], sort=False)["is_recorded"]
-    counts = by_study.agg(runs="size", recorded="sum").reset_index()
-    counts["missing"] = counts["runs"] - counts["recorded"]
-    found = counts[counts["missing"] > 0]
-    return found[["study", "runs", "missing", "command"]].reset_index(drop=True)
+    lacking = ~runs(plans).set_index(["study", "command"])["is_recorded"]
+    counts = lacking.groupby(level=[0, 1], sort=False).agg(runs="size", missing="sum").query("missing > 0")
+    return counts.reset_index()[["study", "runs", "missing", "command"]]
 
 
 def varied(variants: Mapping[str, Recipe]) -> pd.DataFrame:
@@ -137,16 +127,16 @@ def varied(variants: Mapping[str, Recipe]) -> pd.DataFrame:
     return numbers.loc[:, numbers.nunique(dropna=False) > 1]
 
 
-def ladders(path: str | Path | None = None) -> pd.DataFrame:
+def ladders() -> pd.DataFrame:
     """The ladders of all methods: rows of the ledger, and the column ``ladder``, the method it leads to.
 
     The first variant of each is what it begins with. Where a ladder has rows, all its variants have the same seeds.
     """
     found = [(method, plans.ladder) for method, plans in by_method().items() if plans.ladder]
-    return pd.concat([plan.rows(path).assign(ladder=method) for method, plan in found], ignore_index=True)
+    return pd.concat([plan.rows().assign(ladder=method) for method, plan in found], ignore_index=True)
 
 
-def curves(path: str | Path | None = None) -> pd.DataFrame:
+def curves() -> pd.DataFrame:
     """The curves of all methods, weight by weight: rows of the ledger, and four columns more.
 
     ``curve`` is the method, ``weight`` the label of what varies, ``value`` its value and ``usual`` that of the recipe.
@@ -156,13 +146,13 @@ def curves(path: str | Path | None = None) -> pd.DataFrame:
     for method, plans in by_method().items():
         for plan in plans.curves:
             (name, label), *_ = plan.axes.items()
-            rows, values = plan.rows(path), varied(plan.variants())[name]
+            rows, values = plan.rows(), varied(plan.variants())[name]
             columns = {"curve": method, "weight": label, "value": rows[label], "usual": values.iloc[0]}
             parts.append(rows.drop(columns=label).assign(**columns))
     return pd.concat(parts, ignore_index=True)
 
 
-def weight_map(method: str, path: str | Path | None = None) -> pd.DataFrame:
+def weight_map(method: str) -> pd.DataFrame:
     """A method's map: rows of the ledger, and a column for each of its two weights, called by its label.
 
     Raises:
@@ -171,7 +161,7 @@ def weight_map(method: str, path: str | Path | None = None) -> pd.DataFrame:
     maps = {name: plans.map for name, plans in by_method().items() if plans.map}
     if method not in maps:
         raise ValueError(f"there is no map of {method!r}; choose one of: {', '.join(maps)}")
-    return maps[method].rows(path)
+    return maps[method].rows()
 
 
 def _numbers(recipe: Recipe) -> dict[str, float]:

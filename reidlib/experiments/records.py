@@ -1,26 +1,26 @@
-"""What every row says of the training behind it, and how rows are promoted: the ledger and the measures share it."""
+"""What every row says of the training behind it: the ledger and the measures share it."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from reidlib import methods
-from reidlib.experiments import tables
 from reidlib.methods import Recipe
 from reidlib.training import checkpoints
 
-DESCRIPTION = {  # name → type in a table
+TRAINING = {  # name → type in a table, as in the next two
     "date": "datetime64[s]",  # of the record, UTC
     **dict.fromkeys(("method", "dataset"), "str"),
     "source": "str",  # "twin <version>" or "real"
     "profile": "str",  # of the recipe
     **dict.fromkeys(("seed", "split"), "Int64"),
+}
+RECIPE = {
     "variant": "str",  # a label
     "changes": "str",  # JSON: the recipe is ``methods.recipe(method, …).replace(seed=seed, **changes)``
+}
+DIGESTS = {
     **dict.fromkeys(("code", "recipe", "data"), "str"),  # digests; of the data: of what :func:`runs.describe` says
     "twin_version": "str",
 }
@@ -49,22 +49,12 @@ def run_key(recipe: Recipe, data: Mapping[str, Any], code: str) -> dict[str, str
     return {"recipe": recipe.digest, "code": code, "data": digest}
 
 
-def merged(
-    table: tables.Format, published: Path, own: Path, unique: Callable[[pd.DataFrame], pd.DataFrame]
-) -> tuple[pd.DataFrame, list[str]]:
-    """What is to be published of two files, by date: as a table and as it is written."""
-    lines = [*table.read(published), *table.read(own)]
-    rows = unique(table.frame(lines))
-    rows = rows[rows["profile"] != "ci"].sort_values("date", kind="stable")
-    return rows, [lines[position] for position in rows.index]
-
-
 def _changes(recipe: Recipe) -> dict[str, Any]:
     """What :meth:`Recipe.replace` would have to be told to make this recipe of the default one."""
     default = methods.recipe(recipe.method, dataset=recipe.dataset, profile=recipe.profile).to_dict()
     changes = {name: value for name, value in recipe.to_dict().items() if name != "seed" and value != default.get(name)}
     for name in changes.keys() & {"model", "loss_weights", "augmentation"}:
         before, after = default[name], changes[name]
-        options = [option for option in {**before, **after} if before.get(option) != after.get(option)]
-        changes[name] = {option: after.get(option) for option in options}
+        every = before | after
+        changes[name] = {each: after.get(each) for each in every if before.get(each) != after.get(each)}
     return changes

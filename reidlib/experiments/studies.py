@@ -7,7 +7,7 @@ models that lie on this machine.
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +88,8 @@ def results(
     """
     rows = _labelled(ledger.table(path, latest=True, **{"error": None, **filters}), variants)
     if paired:
-        present = rows.groupby(["dataset", "split", "protocol", "reranking", "seed"], dropna=False)[
-            "variant"
-        ].transform("nunique")
-        rows = rows[present == len(variants)].reset_index(drop=True)
+        alike = rows.groupby(["dataset", "split", "protocol", "reranking", "seed"], dropna=False)["variant"]
+        rows = rows[alike.transform("nunique") == len(variants)].reset_index(drop=True)
     return rows
 
 
@@ -175,18 +173,19 @@ def grid(
     return dict(found)
 
 
+def command(study: str, dataset: str, profile: str, seeds: Iterable[int], splits: Iterable[int] = ()) -> str:
+    """What makes the runs of a study; those that are in the ledger are not made again."""
+    words = ["reidlib sweep", study, *(["--dataset", dataset] if dataset != "sysu" else [])]
+    words += ["--profile", profile, "--seeds", *map(str, seeds)]
+    return " ".join([*words, *(["--splits", *map(str, splits)] if splits else [])])
+
+
 def _labelled(rows: pd.DataFrame, variants: Mapping[str, Recipe]) -> pd.DataFrame:
     """The rows of these recipes, with their labels."""
-    labels = pd.DataFrame(
-        [
-            (recipe.replace(seed=int(seed)).digest, variant)
-            for variant, recipe in variants.items()
-            for seed in sorted(rows["seed"].unique())
-        ],
-        columns=["recipe", "variant"],
-        dtype="str",
-    )
-    return labels.merge(rows.drop(columns="variant"), on="recipe", how="inner")[list(rows)]
+    seeds = sorted(rows["seed"].unique())
+    labels = [(recipe.replace(seed=int(seed)).digest, name) for name, recipe in variants.items() for seed in seeds]
+    labels = pd.DataFrame(labels, columns=["recipe", "variant"], dtype="str")
+    return labels.merge(rows.drop(columns="variant"), on="recipe")[list(rows)]
 
 
 def _several(values: Any) -> list[Any]:

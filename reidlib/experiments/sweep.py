@@ -2,14 +2,14 @@
 
 :mod:`reidlib.experiments.studies` names variants, ``run`` makes their runs in the processes of this machine, ``submit``
 hands them to a cluster. A sweep that was stopped or killed goes on when it is started again, and several may run at
-once. What a run needs is one :class:`Job`, which can be sent to another process.
+once.
 """
 
-import json
-import logging
 import multiprocessing
 import os
+import pickle
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -21,115 +21,25 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import torch
-from filelock import FileLock
 from tqdm.auto import tqdm
 
-from reidlib import evaluation, training
 from reidlib.data import ReIDDataset
 from reidlib.evaluation.protocols import Protocol
 from reidlib.experiments import ledger
 from reidlib.experiments import measures as measuring
-from reidlib.experiments.records import run_key
+from reidlib.experiments.job import Interrupted, Job
 from reidlib.methods import Recipe
-from reidlib.training import runs
+from reidlib.training import provenance, runs
 
 if TYPE_CHECKING:
     import submitit
 
 CLUSTERS = ("slurm", "local", "debug")
-
-_logger = logging.getLogger("reidlib")
-
-
-class Interrupted(RuntimeError):
-    """A sweep could not go on; what is finished stays, and the same call goes on from there."""
-
-
-@dataclass(frozen=True, eq=False)
-class Job:
-    """One run of a sweep.
-
-    Attributes:
-        code: digest of the code it is to be made with.
-        measures: keys of :data:`reidlib.experiments.measures.MEASURES`, taken and recorded once it is evaluated.
-    """
-
-    variant: str
-    recipe: Recipe
-    dataset: ReIDDataset
-    protocol: Protocol
-    code: str
-    measures: tuple[str, ...] = ()
-
-    @property
-    def key(self) -> dict[str, str]:
-        """Where its row is found: columns of the ledger and their values."""
-        return ledger.key(self.recipe, runs.describe(self.dataset), self.protocol, self.code)
-
-    @property
-    def run_key(self) -> dict[str, str]:
-        """Where its measures are found."""
-        return run_key(self.recipe, runs.describe(self.dataset), self.code)
-
-    @property
-    def is_recorded(self) -> bool:
-        """Whether the ledger holds its row."""
-        return len(ledger.table(**self.key, error=None)) > 0
-
-    @property
-    def missing_measures(self) -> list[str]:
-        """Those of its measures that are not recorded yet."""
-        return measuring.missing(self.run_key, self.measures)
-
-    def is_done(self) -> bool:
-        return self.is_recorded and not self.missing_measures
-
-    def perform(self) -> None:
-        """Train, evaluate, record and measure the run, as far as that is not done nor another process does it.
-
-        If it fails, that is recorded. A measure that fails is logged; it is tried again when the sweep is.
-
-        Raises:
-            Interrupted: the code has changed, so that what this process computes is not what ``code`` says.
-        """
-        folder = runs.default_folder(self.recipe, self.dataset)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_name(f".{folder.name}.lock")):
-            if self.is_done():
-                return
-            if runs.code_digest(self.recipe.method, self.dataset.name) != self.code:
-                raise Interrupted("the code of reidlib has changed since the sweep began; start it again to go on")
-            is_recorded = self.is_recorded
-            try:
-                run = training.fit(self.recipe, self.dataset, self._own_folder(folder), progress=False)
-                result = None if is_recorded else evaluation.evaluate(run.model, self.dataset, self.protocol)
-            except Exception as error:
-                _logger.exception("%s, seed %d, failed; the sweep goes on", self.variant, self.recipe.seed)
-                if not is_recorded:
-                    options = {"protocol": self.protocol, "variant": self.variant}
-                    ledger.record_failure(self.recipe, self.dataset, error, **options)
-                return
-            if result is not None:
-                ledger.record(run, result, variant=self.variant)
-            self._measure(run)
-
-    def _measure(self, run: runs.Run) -> None:
-        for name in self.missing_measures:
-            try:
-                measuring.record(run, self.dataset, [name], variant=self.variant)
-            except Exception:
-                text = "measure %s of %s, seed %d, failed; the sweep goes on"
-                _logger.exception(text, name, self.variant, self.recipe.seed)
-
-    def _own_folder(self, folder: Path) -> Path:
-        """The default folder, or one beside it if that holds a run of other code, which ``fit`` would only load."""
-        begun = folder / runs.ENVIRONMENT
-        is_ours = not begun.exists() or json.loads(begun.read_text(encoding="utf-8"))["code"] == self.code
-        return folder if is_ours else folder.with_name(f"{folder.name}-{self.code[:8]}")
+Recipes = Mapping[str, Recipe] | Iterable[tuple[str, Recipe]]
 
 
 def run(
-    recipes: Mapping[str, Recipe] | Iterable[tuple[str, Recipe]],
+    recipes: Recipes,
     dataset: ReIDDataset | Sequence[ReIDDataset],
     protocol: Protocol | Sequence[Protocol],
     *,
@@ -149,12 +59,13 @@ def run(
         workers: processes that train at once. With more than one, a script must start the sweep under
             ``if __name__ == "__main__":``.
         threads: of torch in each; default: those of this process, shared out.
-        measures: keys of :data:`reidlib.experiments.measures.MEASURES`, taken on every run;
+        measures: names of :func:`reidlib.experiments.measures.registered`, taken on every run;
             :func:`reidlib.experiments.studies.measures` finds them. One that fails is logged, and tried again when the
             sweep is.
 
     Raises:
-        ValueError: a label twice, an unknown measure, or recipes, data sets and protocols that do not belong together.
+        ValueError: a label twice, an unknown measure, or recipes, data sets and protocols that do not belong together;
+            a method with a class of which there is no source file, or, with several workers, that they cannot import.
         Interrupted: the code has changed meanwhile, or a worker was killed; what is finished stays.
     """
     jobs = plan(recipes, dataset, protocol, seeds, measures)
@@ -163,7 +74,7 @@ def run(
 
 
 def plan(
-    recipes: Mapping[str, Recipe] | Iterable[tuple[str, Recipe]],
+    recipes: Recipes,
     dataset: ReIDDataset | Sequence[ReIDDataset],
     protocol: Protocol | Sequence[Protocol],
     seeds: Sequence[int],
@@ -180,14 +91,20 @@ def plan(
         if recipe.dataset not in known:
             there = " or ".join(map(repr, sorted(known)))
             raise ValueError(f"{variant!r} is a recipe for data set {recipe.dataset!r}, not for {there}")
-    _require_distinct(variant for variant, _ in named)
+    if twice := [label for label, number in Counter(label for label, _ in named).items() if number > 1]:
+        raise ValueError(f"two recipes are called {min(twice)!r}")
     measuring.require_known(measures)
+    for method in {recipe.method for _, recipe in named}:
+        for kind in provenance.classes_without_file(method):
+            raise ValueError(
+                f"method {method!r} has a class without a source file, {kind.__name__} (a notebook's cell, for "
+                "example): a sweep could not tell its versions apart; put the class into a .py file and import it"
+            )
     rules = {name: [each for each in protocols if each.dataset == name] for name in known}
     for each in datasets:
         for rule in rules[each.name] or protocols:
             rule.trials(each)  # what does not fit shall be said now, not after hours of training
-    pairs = {(recipe.method, recipe.dataset) for _, recipe in named}
-    codes = {pair: runs.code_digest(*pair) for pair in pairs}
+    codes = {pair: runs.code_digest(*pair) for pair in {(recipe.method, recipe.dataset) for _, recipe in named}}
     return [
         Job(variant, recipe.replace(seed=seed), each, rule, codes[recipe.method, recipe.dataset], tuple(measures))
         for seed in seeds
@@ -220,6 +137,8 @@ def perform(jobs: list[Job], workers: int = 1, threads: int | None = None) -> No
     """Perform jobs in this process, or in several; see :func:`run`."""
     if workers < 1:
         raise ValueError(f"workers must be at least 1, not {workers}")
+    if workers > 1:
+        _require_portable(jobs)
     open_jobs = [job for job in jobs if not job.is_done()]
     threads = threads or max(1, torch.get_num_threads() // workers)
     bar = tqdm(desc="sweep", unit="run", total=len(jobs), initial=len(jobs) - len(open_jobs), leave=False, delay=1)
@@ -271,7 +190,8 @@ def submit(
 
     Raises:
         ModuleNotFoundError: submitit is not installed.
-        ValueError: an unknown cluster or parameter; the message lists the known.
+        ValueError: an unknown cluster or parameter (the message lists the known), or a method that the machines of the
+            cluster could not import.
         OSError: this machine has no SLURM.
     """
     try:
@@ -280,6 +200,7 @@ def submit(
         raise ModuleNotFoundError("submit needs submitit: pip install 'reidlib[cluster]'") from error
     if cluster not in CLUSTERS:
         raise ValueError(f"unknown cluster {cluster!r}; choose one of: {', '.join(CLUSTERS)}")
+    _require_portable(jobs, on_cluster=True)
     folder = runs.home() / "submitted" if folder is None else Path(folder)
     try:
         executor = submitit.AutoExecutor(folder.absolute(), cluster=cluster)
@@ -311,14 +232,22 @@ class _Element:
         return submitit.helpers.DelayedSubmission(self)
 
 
-def _require_distinct(labels: Iterable[str]) -> None:
-    labels = list(labels)
-    if twice := {label for label in labels if labels.count(label) > 1}:
-        raise ValueError(f"two recipes are called {min(twice)!r}")
+def _require_portable(jobs: Iterable[Job], *, on_cluster: bool = False) -> None:
+    """Raise ``ValueError`` for a method that other processes could not import; those of a cluster run no script."""
+    for method, recipe in {job.recipe.method: job.recipe for job in jobs}.items():
+        try:
+            if b"__main__" in pickle.dumps(recipe) and on_cluster:
+                raise pickle.PicklingError("a cluster does not know what the script that is run defines")
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise ValueError(
+                f"method {method!r} cannot be sent to another process ({error}): define its class and its measures at "
+                "the top level of a .py file and import it, or sweep in this process, with workers=1"
+            ) from error
 
 
 @contextmanager
 def _own_threads(threads: int) -> Iterator[None]:
+    """With so many threads of torch in this process."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:

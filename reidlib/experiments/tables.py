@@ -7,7 +7,7 @@ holds :func:`locked` meanwhile. Git may merge two such files line by line (``mer
 import csv
 import io
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,22 +24,28 @@ class Format:
 
     Args:
         name: what messages call it.
-        columns: name → type in pandas; an empty field is a missing value.
-        labels: columns of text in which an empty field is a text of no letters.
+        columns: name → type in pandas; an empty field is a missing value, but in ``variant`` a label of no letters.
+        file: the name of such a table beside ``ledger.csv``.
     """
 
     name: str
     columns: Mapping[str, str]
-    labels: tuple[str, ...] = ()
+    file: str
 
     @property
     def header(self) -> str:
         return ",".join(self.columns)
 
+    def beside(self, ledger: Path) -> Path:
+        """Where this table of a ledger lies: ``file`` beside ``ledger.csv``, else with the ledger's name before it."""
+        return ledger.with_name(self.file if ledger.name == "ledger.csv" else f"{ledger.stem}-{self.file}")
+
     def append(
         self, path: Path, rows: Iterable[Mapping[str, Any]], *, instead_of: Mapping[str, str] | None = None
-    ) -> None:
-        """Add rows to a file, which may be absent; columns that a row lacks stay empty. Needs :func:`locked`.
+    ) -> list[dict[str, Any]]:
+        """Add rows to a file, which may be absent; returns them as they are written. Needs :func:`locked`.
+
+        Numbers are rounded to six digits. Columns that a row lacks stay empty, as do those with NaN.
 
         Args:
             instead_of: column → text: rows that have all of these give way to the new ones.
@@ -47,13 +53,15 @@ class Format:
         Raises:
             ValueError: the file is no table of this format; it is left as it is.
         """
+        rows = [{name: _rounded(row.get(name)) for name in self.columns} for row in rows]
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([row.get(name) for name in self.columns] for row in rows)
+        csv.writer(text, lineterminator="\n").writerows(row.values() for row in rows)
         kept = self.read(path)
         if instead_of and kept:
             stays = (self.frame(kept)[list(instead_of)] != pd.Series(instead_of)).any(axis=1)
             kept = [line for line, does in zip(kept, stays, strict=True) if does]
         self.write(path, [*kept, *text.getvalue().splitlines()])
+        return rows
 
     def read(self, path: Path) -> list[str]:
         """The rows of a file as they are written, once they have been found in order; none if there is no file.
@@ -84,14 +92,24 @@ class Format:
         """The rows of several files, one file after another; raises ``ValueError`` as ``read``."""
         return self.frame(line for file in files for line in self.read(file))
 
-    def write(self, path: Path, lines: Iterable[str]) -> None:
-        checkpoints.write(path, "".join(f"{line}\n" for line in [self.header, *lines]).encode())
+    def merged(
+        self, files: Iterable[Path], choose: Callable[[pd.DataFrame], pd.DataFrame]
+    ) -> tuple[pd.DataFrame, list[str]]:
+        """What ``choose`` keeps of the rows of several files, in its order: as a table and as it is written."""
+        lines = [line for file in files for line in self.read(file)]
+        rows = choose(self.frame(lines))
+        return rows, [lines[position] for position in rows.index]
+
+    def write(self, path: Path, lines: Sequence[str]) -> None:
+        """Replace a file by these rows; without any nothing is written."""
+        if lines:
+            checkpoints.write(path, "".join(f"{line}\n" for line in [self.header, *lines]).encode())
 
     def frame(self, lines: Iterable[str]) -> pd.DataFrame:
         """The rows as a table with the types of the columns."""
         text = io.StringIO("\n".join([self.header, *lines]))
         dates = {name: "str" for name, kind in self.columns.items() if kind.startswith("datetime")}
-        missing = {name: [""] for name in self.columns if name not in self.labels}
+        missing = {name: [""] for name in self.columns if name != "variant"}
         rows = pd.read_csv(text, dtype={**self.columns, **dates}, keep_default_na=False, na_values=missing)
         return rows.astype({name: self.columns[name] for name in dates})
 
@@ -123,7 +141,7 @@ def locked(path: Path) -> FileLock:
     return FileLock(path.with_name(f".{path.name}.lock"))
 
 
-def rounded(value: Any) -> Any:
+def _rounded(value: Any) -> Any:
     """Numbers to six digits. NaN, for example the deviation of a single trial, is a missing value."""
     if isinstance(value, float):
         return float(f"{value:.6g}") if math.isfinite(value) else None

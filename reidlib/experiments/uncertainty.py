@@ -23,18 +23,17 @@ import pandas as pd
 from scipy import integrate, stats
 
 CONFIDENCE = 0.95
+_TAIL = (1 - CONFIDENCE) / 2
 
 
-def interval(
-    differences: np.ndarray, weights: np.ndarray, *, confidence: float = CONFIDENCE, samples: int = 10_000
-) -> tuple[float, float]:
-    """Ends of the percentile interval of the mean difference; arguments as in :func:`bootstrap`.
+def interval(differences: np.ndarray, weights: np.ndarray, *, samples: int = 10_000) -> tuple[float, float]:
+    """Ends of the 95 % percentile interval of the mean difference; arguments as in :func:`bootstrap`.
 
     The draws have a generator of their own with a fixed seed: the same numbers give the same interval.
     """
     generator = np.random.default_rng(0)
     counts = [generator.multinomial(size, np.full(size, 1 / size), samples) for size in weights.shape]
-    low, high = np.quantile(bootstrap(differences, weights, *counts), [(1 - confidence) / 2, (1 + confidence) / 2])
+    low, high = np.quantile(bootstrap(differences, weights, *counts), [_TAIL, (1 + CONFIDENCE) / 2])
     return float(low), float(high)
 
 
@@ -79,35 +78,33 @@ class RequiredSeeds:
         return f"about {self.number} seeds ({self.low} to {self.high}, as judged by {self.pairs})"
 
 
-def required_seeds(
-    differences: Iterable[float], half_width: float = 0.01, confidence: float = CONFIDENCE
-) -> RequiredSeeds:
+def required_seeds(differences: Iterable[float], half_width: float = 0.01) -> RequiredSeeds:
     """The number of paired seeds for which a mean difference is known to ± ``half_width``, on these identities.
 
     The smallest n with t(n − 1) · s / √n ≤ ``half_width``, where s is the standard deviation of the differences and t
-    the quantile of Student's distribution. Both assume that differences are normally distributed over seeds.
+    the 97.5 % quantile of Student's distribution. Both assume that differences are normally distributed over seeds.
 
     Args:
         differences: of one metric, one for each pair of runs, at least two, as fractions.
         half_width: as a fraction: 0.01 is ±1 mAP.
 
     Raises:
-        ValueError: fewer than two differences, one that is not finite, or a number out of range.
+        ValueError: fewer than two differences, one that is not finite, or a ``half_width`` that is not above 0.
     """
     values = np.asarray(list(differences), dtype=float)
     if values.ndim != 1 or values.size < 2 or not np.isfinite(values).all():
         raise ValueError(f"two finite differences or more are needed, one for each pair of runs, not {values.tolist()}")
-    if not (half_width > 0 and 0 < confidence < 1):
-        raise ValueError(f"half_width must be above 0 and confidence in 0-1, not {half_width} and {confidence}")
-    deviation, freedom, tail = float(values.std(ddof=1)), values.size - 1, (1 - confidence) / 2
-    ends = [deviation * math.sqrt(freedom / stats.chi2.ppf(share, freedom)) for share in (1 - tail, tail)]
-    low, number, high = (_seeds_for(each, half_width, tail) for each in (ends[0], deviation, ends[1]))
+    if not half_width > 0:
+        raise ValueError(f"half_width must be above 0, not {half_width}")
+    deviation, freedom = float(values.std(ddof=1)), values.size - 1
+    ends = [deviation * math.sqrt(freedom / stats.chi2.ppf(share, freedom)) for share in (1 - _TAIL, _TAIL)]
+    low, number, high = (_seeds_for(each, half_width) for each in (ends[0], deviation, ends[1]))
     return RequiredSeeds(number, low, high, deviation, values.size)
 
 
-def _seeds_for(deviation: float, half_width: float, tail: float) -> int:
-    number = max(2, math.ceil((stats.norm.isf(tail) * deviation / half_width) ** 2))  # Student's quantile is larger
-    while stats.t.isf(tail, number - 1) * deviation / math.sqrt(number) > half_width:
+def _seeds_for(deviation: float, half_width: float) -> int:
+    number = max(2, math.ceil((stats.norm.isf(_TAIL) * deviation / half_width) ** 2))  # Student's quantile is larger
+    while stats.t.isf(_TAIL, number - 1) * deviation / math.sqrt(number) > half_width:
         number += 1
     return number
 
@@ -119,9 +116,9 @@ class Spread:
     deviation: float
     freedom: int
 
-    def half_width(self, number: int, confidence: float = CONFIDENCE) -> float:
-        """Half the width of the interval (Student's t) of a mean of so many runs; times √2, of a difference of two."""
-        return float(stats.t.isf((1 - confidence) / 2, self.freedom) * self.deviation / math.sqrt(number))
+    def half_width(self, number: int) -> float:
+        """Half of the 95 % interval (Student's t) of a mean of so many runs; times √2, of a difference of two."""
+        return float(stats.t.isf(_TAIL, self.freedom) * self.deviation / math.sqrt(number))
 
 
 def pooled(tables: Iterable[pd.DataFrame]) -> Spread:

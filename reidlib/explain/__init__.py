@@ -4,6 +4,8 @@ Everything works on ``model.branches``. Truth (masks, factors) is known for synt
 whether a map lies on the person and whether a branch holds a factor, beside controls that know nothing.
 """
 
+# ruff: noqa: F401 (what is imported here is what the package offers)
+
 from reidlib.explain.cam import Cams, cams, grad_cam
 from reidlib.explain.common import common_table, correlations
 from reidlib.explain.cues import CUES, camera_table, cue_table
@@ -17,47 +19,3 @@ from reidlib.explain.probes import ProbeResult, TooFewIdentities, probe, probe_i
 from reidlib.explain.regions import matched_pairs, region_drops, region_maps
 from reidlib.explain.targets import Targets, retrieval_targets
 from reidlib.explain.truth import factors, masks
-
-__all__ = [
-    "CUES",
-    "Cams",
-    "ProbeResult",
-    "Targets",
-    "TooFewIdentities",
-    "branch_embeddings",
-    "camera_table",
-    "cams",
-    "centred_gaussian",
-    "common_table",
-    "correlations",
-    "cue_table",
-    "embedding_table",
-    "energy_inside",
-    "factors",
-    "failure_table",
-    "focus_differences",
-    "focus_rows",
-    "focus_table",
-    "focus_values",
-    "grad_cam",
-    "hidden_cosines",
-    "knowledge_scores",
-    "knowledge_table",
-    "knowledge_values",
-    "localisation_table",
-    "masks",
-    "matched_pairs",
-    "missed_queries",
-    "occlusion_maps",
-    "parts_covered",
-    "pointing",
-    "probe",
-    "probe_identity",
-    "probe_table",
-    "project",
-    "query_conditions",
-    "region_drops",
-    "region_maps",
-    "retrieval_targets",
-    "sample_rows",
-]

@@ -16,13 +16,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reidlib.data import ReIDDataset, normalise
-from reidlib.data.cache import ImageCache
+from reidlib.data import ReIDDataset
+from reidlib.explain import common
 from reidlib.explain.embedding import instance_statistics
 from reidlib.explain.targets import retrieval_targets
+from reidlib.losses._common import check_one_of
 from reidlib.networks import ReIDModel
-
-LIBRARIES = ("own", "package")
+from reidlib.networks.base import evaluating
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,10 +83,8 @@ def grad_cam(
             to 1: the target is, to this precision, the embedding of the image itself.
         ImportError: ``library="package"`` and grad-cam is not installed.
     """
-    branch = model.branches[0] if branch is None else branch
-    model.check_branch(branch)
-    if library not in LIBRARIES:
-        raise ValueError(f"unknown library {library!r}; choose one of: {', '.join(LIBRARIES)}")
+    branch = model.check_branch(branch)
+    check_one_of("library", library, ("own", "package"))
     if targets.ndim != 2 or len(targets) != len(images) or not targets.is_floating_point():
         raise ValueError(
             f"targets must be floating ({len(images)}, D), one an image, not {targets.dtype} {tuple(targets.shape)}"
@@ -109,56 +107,23 @@ def cams(
     dataset: ReIDDataset,
     rows: np.ndarray,
     *,
-    target: str = "other modality",
     branch: str | None = None,
-    library: str = "own",
     swapped: bool = False,
-    seed: int = 0,
-    height: int | None = None,
-    width: int | None = None,
-    batch_size: int = 64,
 ) -> Cams:
-    """`grad_cam` of images of a data set, in main memory; ``target`` and ``seed`` as in `retrieval_targets`.
+    """`grad_cam` of images of a data set, in main memory, with the targets of `retrieval_targets`.
 
-    ``height`` and ``width`` are those of the images, by default of the model's training. ``swapped``: the mean
-    activations of all images of the same modality among ``rows`` take the place of each image's own.
+    The images have the size of the model's training. ``swapped``: the mean activations of all images of the same
+    modality among ``rows`` take the place of each image's own.
     """
-    if (height is None) != (width is None) or (height is None and model.image_size is None):
-        raise ValueError("the model was not trained at a size of its own (model.image_size): give height and width")
-    height, width = (height, width) if height is not None else model.image_size
-    size = {"height": height, "width": width}
-    targets = retrieval_targets(model, dataset, rows, kind=target, branch=branch, seed=seed, **size).embeddings
-    images, modality = dataset.images(height, width), torch.from_numpy(dataset.frame["modality"].to_numpy(copy=True))
-    rows, parts = np.array(rows), []  # a copy: those of a frame cannot be written, which torch warns of
-    means = _mean_maps(model, images, rows, modality, branch, targets.device, batch_size) if swapped else None
-    for start in range(0, len(rows), batch_size):
-        batch = rows[start : start + batch_size]
-        wanted = targets[start : start + batch_size]
-        pixels = normalise(images.tensor(batch, targets.device))
-        instead = None if means is None else torch.stack([means[m] for m in modality[batch].tolist()])
-        part = grad_cam(model, pixels, modality[batch], wanted, branch=branch, library=library, activations=instead)
+    images = common.sized_images(model, dataset)
+    targets = retrieval_targets(model, dataset, rows, branch=branch).embeddings
+    means = common.mean_maps(model, dataset, rows, branch) if swapped else None
+    batches, parts = common.batches(images, dataset, rows, targets.device), []
+    for (pixels, modality), wanted in zip(batches, targets.split(common.BATCH), strict=True):
+        instead = None if means is None else torch.stack([means[number][0] for number in modality.tolist()])
+        part = grad_cam(model, pixels, modality, wanted, branch=branch, activations=instead)
         parts.append((part.maps.cpu(), part.similarities.cpu(), part.gradient_norms.cpu()))
     return Cams(*map(torch.cat, zip(*parts, strict=True)))
-
-
-def _mean_maps(
-    model: ReIDModel,
-    images: ImageCache,
-    rows: np.ndarray,
-    modality: Tensor,
-    branch: str | None,
-    device: torch.device,
-    batch_size: int,
-) -> dict[int, Tensor]:
-    """Modality → the mean of the branch maps (C, h, w) of its images among ``rows``."""
-    branch, means = model.branches[0] if branch is None else branch, {}
-    with _untouched(model, device), torch.no_grad():
-        for number in modality[rows].unique().tolist():
-            chosen = rows[(modality[rows] == number).numpy()]
-            batches = [chosen[start : start + batch_size] for start in range(0, len(chosen), batch_size)]
-            maps = (model.branch_map(normalise(images.tensor(b, device)), modality[b], branch) for b in batches)
-            means[number] = sum(each.sum(dim=0) for each in maps) / len(chosen)
-    return means
 
 
 def _own(
@@ -235,18 +200,14 @@ def _embedded(model: ReIDModel, maps: Tensor, branch: str, targets: Tensor) -> T
 @contextmanager
 def _untouched(model: nn.Module, device: torch.device) -> Iterator[None]:
     """Evaluation mode, float32 and no gradient for any parameter; gradients are on, whatever the caller chose."""
-    modes = [(module, module.training) for module in model.modules()]
-    learned = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
-    try:
-        model.eval().requires_grad_(False)
-        full_precision = torch.autocast(device.type, enabled=False)
-        with torch.inference_mode(False), torch.enable_grad(), full_precision, instance_statistics(model):
-            yield
-    finally:
-        for module, training in modes:
-            module.training = training
-        for parameter, requires_grad in learned:
-            parameter.requires_grad_(requires_grad)
+    with (
+        evaluating(model, learning=False),
+        instance_statistics(model),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        torch.autocast(device.type, enabled=False),
+    ):
+        yield
 
 
 def _refuse_vanishing(sensitivity: Tensor, threshold: float) -> None:
@@ -256,5 +217,5 @@ def _refuse_vanishing(sensitivity: Tensor, threshold: float) -> None:
         raise ValueError(
             f"the gradient vanishes for {len(vanishing)} image(s) of the batch, at position {named}: a map of it would "
             "show noise. Is the target the embedding of the image itself? Take the other modality's image of the "
-            "person or the identity centroid, as retrieval_targets does"
+            "person, as retrieval_targets does"
         )

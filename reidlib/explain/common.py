@@ -6,25 +6,60 @@ same map after the image's activations were swapped for common ones (``cams(...,
 which channels count, and nothing of where in this image something is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from reidlib.data import ReIDDataset, normalise
+from reidlib.data import ReIDDataset
+from reidlib.data.cache import ImageCache
 from reidlib.explain.embedding import instance_statistics
 from reidlib.networks import ReIDModel
+from reidlib.networks.base import device_of, evaluating
+
+BATCH = 64
+"""Images that go through a network at a time."""
+
+
+def sized_images(model: ReIDModel, dataset: ReIDDataset) -> ImageCache:
+    """The images of a data set at the size that a model was trained at; ``ValueError`` if it does not know it."""
+    if model.image_size is None:
+        raise ValueError("the model does not know the size it was trained at: set model.image_size = (height, width)")
+    return dataset.images(*model.image_size)
+
+
+def batches(
+    images: ImageCache, dataset: ReIDDataset, rows: np.ndarray, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The images at ``rows``, normalised and on ``device``, and their modality, in main memory: `BATCH` at a time."""
+    modality = torch.from_numpy(dataset.frame["modality"].to_numpy()[rows])
+    yield from zip(images.batches(np.asarray(rows), BATCH, device), modality.split(BATCH), strict=True)
+
+
+@torch.no_grad()
+def mean_maps(
+    model: ReIDModel, dataset: ReIDDataset, rows: np.ndarray, branch: str | None = None
+) -> dict[int, tuple[Tensor, float]]:
+    """Modality → the mean of the branch maps (C, h, w) of its images among ``rows``, and of their squared lengths.
+
+    In float64, in main memory. The model stays as it is.
+    """
+    branch, images, means = model.check_branch(branch), sized_images(model, dataset), {}
+    rows, modality = np.asarray(rows), dataset.frame["modality"].to_numpy()[rows]
+    with evaluating(model), instance_statistics(model):
+        for number in np.unique(modality).tolist():
+            chosen, total, squares = rows[modality == number], 0.0, 0.0
+            for pixels, which in batches(images, dataset, chosen, device_of(model)):
+                maps = model.branch_map(pixels, which, branch).cpu().double()
+                total, squares = total + maps.sum(dim=0), squares + float(maps.square().sum())
+            means[number] = total / len(chosen), squares / len(chosen)
+    return means
 
 
 def common_table(
-    model: ReIDModel,
-    dataset: ReIDDataset,
-    rows: np.ndarray,
-    *,
-    branches: Sequence[str] | None = None,
-    batch_size: int = 256,
+    model: ReIDModel, dataset: ReIDDataset, rows: np.ndarray, *, branches: Sequence[str] | None = None
 ) -> pd.DataFrame:
     """The part of each branch's map that all images have in common, in each modality.
 
@@ -37,26 +72,17 @@ def common_table(
         ``common``: the squared length of the mean map over the mean squared length of the maps, from 0 (nothing in
         common) to 1 (all maps the same). Of N maps that have nothing in common it is about 1/N.
     """
-    branches = model.branches if branches is None else tuple(branches)
-    images, device = dataset.images(*model.image_size), next(model.parameters()).device
-    modality = dataset.frame["modality"].to_numpy()[rows]
-    mode, lines = model.training, []
-    model.eval()
-    for branch in branches:
-        model.check_branch(branch)
-        for number in np.unique(modality):
-            chosen = np.array(rows)[modality == number]
-            total, squares = 0.0, 0.0
-            for start in range(0, len(chosen), batch_size):
-                batch = chosen[start : start + batch_size]
-                with torch.inference_mode(), instance_statistics(model):
-                    which = torch.full((len(batch),), int(number))
-                    maps = model.branch_map(normalise(images.tensor(batch, device)), which, branch).double()
-                total, squares = total + maps.sum(dim=0), squares + float(maps.square().sum())
-            common = float((total / len(chosen)).square().sum()) / max(squares / len(chosen), 1e-30)
-            lines.append((branch, int(number), f"{total.shape[1]}×{total.shape[2]}", common))
-    model.train(mode)
+    lines = []
+    for branch in model.branches if branches is None else branches:
+        for number, (mean, squares) in mean_maps(model, dataset, rows, branch).items():
+            common = float(mean.square().sum()) / max(squares, 1e-30)
+            lines.append((branch, number, f"{mean.shape[1]}×{mean.shape[2]}", common))
     return pd.DataFrame(lines, columns=["branch", "modality", "cells", "common"])
+
+
+def as_array(values: np.ndarray | Tensor) -> np.ndarray:
+    """The values in main memory, float64."""
+    return np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values, np.float64)
 
 
 def correlations(maps: np.ndarray | Tensor, others: np.ndarray | Tensor) -> np.ndarray:
@@ -68,8 +94,7 @@ def correlations(maps: np.ndarray | Tensor, others: np.ndarray | Tensor) -> np.n
         raise ValueError(
             f"maps must have a counterpart each, of the same size, not {np.shape(maps)}, {np.shape(others)}"
         )
-    arrays = [each.detach().cpu() if isinstance(each, Tensor) else each for each in (maps, others)]
-    flattened = [np.asarray(each, np.float64).reshape(len(each), -1) for each in arrays]
+    flattened = [as_array(each).reshape(len(each), -1) for each in (maps, others)]
     centred = [each - each.mean(axis=1, keepdims=True) for each in flattened]
     lengths = [np.linalg.norm(each, axis=1) for each in centred]
     flat = [length <= 1e-9 * np.linalg.norm(each, axis=1) for length, each in zip(lengths, flattened, strict=True)]

@@ -6,15 +6,13 @@ that does worse than chance has found nothing and counts as 0: R² has no lower 
 all others. What a probe finds is *there*, linearly; it says nothing about whether distances between embeddings use it.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
 from reidlib.data import ReIDDataset
 from reidlib.explain.embedding import branch_features, sample_rows
-from reidlib.explain.knowledge import ACROSS
-from reidlib.explain.probes import IDENTITY, probe_table
+from reidlib.explain.knowledge import ACROSS, PER_MODALITY, probe_modalities
+from reidlib.explain.probes import IDENTITY
 from reidlib.networks import ReIDModel
 
 WITHIN = "identity within a modality"
@@ -34,36 +32,17 @@ CUES = {
 """Cue → the factors that it is made of, as `knowledge_table` and `camera_table` call them, less the images asked."""
 
 
-def camera_table(
-    model: ReIDModel,
-    dataset: ReIDDataset,
-    *,
-    branches: Sequence[str] | None = None,
-    per_modality: int = 4,
-    seed: int = 0,
-    **options: object,
-) -> pd.DataFrame:
+def camera_table(model: ReIDModel, dataset: ReIDDataset) -> pd.DataFrame:
     """Can the camera be read from a branch? Asked within each modality, on the images of `knowledge_table`.
 
     Across modalities the question would be answered by the modality alone, as no camera has both.
-
-    Args:
-        branches, per_modality, seed, options: as in `reidlib.explain.knowledge_table`.
 
     Returns:
         As `knowledge_table`; ``factor`` is ``"camera, visible images"``, and so on. ``score`` is NaN where a modality
         has one camera only.
     """
-    rows = sample_rows(dataset, per_modality=per_modality, seed=seed)
-    modality = dataset.frame["modality"].to_numpy()[rows]
-    features = branch_features(model, dataset, rows, branches, **options)
-    parts = []
-    for number, name in enumerate(dataset.reader.modalities[:2]):
-        chosen = modality == number
-        some = {branch: values[chosen] for branch, values in features.items()}
-        part = probe_table(some, dataset, rows[chosen], factors=["camera"], seed=seed)
-        parts.append(part.assign(factor=f"camera, {name} images"))
-    return pd.concat(parts, ignore_index=True)
+    rows = sample_rows(dataset, per_modality=PER_MODALITY)
+    return probe_modalities(branch_features(model, dataset, rows), dataset, rows, {0: ["camera"], 1: ["camera"]})
 
 
 def cue_table(scores: pd.DataFrame) -> pd.DataFrame:

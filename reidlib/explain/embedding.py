@@ -1,11 +1,13 @@
 """Embeddings of any branch of a model, and high-dimensional features as points on a page."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import pandas as pd
+import torch
 import torch.nn.functional as F
 from sklearn.decomposition import PCA
 from torch import Tensor, nn
@@ -33,7 +35,13 @@ def branch_embeddings(
     branches = model.branches if branches is None else tuple(branches)
     for branch in branches:
         model.check_branch(branch)
-    return {branch: evaluation.embed(_Branch(model, branch), dataset, rows, **options) for branch in branches}
+
+    def embed(branch: str, images: Tensor, modality: Tensor) -> Tensor:
+        with instance_statistics(model):
+            return model.branch_embedding(images, modality, branch)
+
+    adapted = {branch: Adapted(model, partial(embed, branch)) for branch in branches}
+    return {branch: evaluation.embed(asked, dataset, rows, **options) for branch, asked in adapted.items()}
 
 
 def branch_features(*arguments: object, **options: object) -> dict[str, np.ndarray]:
@@ -41,16 +49,21 @@ def branch_features(*arguments: object, **options: object) -> dict[str, np.ndarr
     return {name: values.cpu().numpy() for name, values in branch_embeddings(*arguments, **options).items()}
 
 
-class _Branch(nn.Module):
-    """A model whose test feature is the branch asked for."""
+class Adapted(nn.Module):
+    """A model whose test feature is what ``embed(images, modality)`` makes of them, for `reidlib.evaluation.embed`."""
 
-    def __init__(self, model: ReIDModel, branch: str):
+    def __init__(self, model: ReIDModel, embed: Callable[[Tensor, Tensor], Tensor]):
         super().__init__()
-        self.model, self.branch, self.image_size = model, branch, model.image_size
+        self.model, self.embed, self.image_size = model, embed, model.image_size
 
-    def embed(self, images: Tensor, modality: Tensor) -> Tensor:
-        with instance_statistics(self.model):
-            return self.model.branch_embedding(images, modality, self.branch)
+
+def sums_by_person(features: Tensor, pids: np.ndarray, modality: np.ndarray) -> tuple[np.ndarray, Tensor, Tensor]:
+    """Of features (N, …): the people, ascending; the sums of each in either modality (2, n, …); of how many (2, n)."""
+    people, owner = np.unique(pids, return_inverse=True)
+    place = torch.from_numpy(owner + len(people) * modality).to(features.device)
+    sums = features.new_zeros(2 * len(people), *features.shape[1:]).index_add_(0, place, features)
+    counts = torch.bincount(place, minlength=2 * len(people))
+    return people, sums.unflatten(0, (2, -1)), counts.unflatten(0, (2, -1))
 
 
 @contextmanager
@@ -111,21 +124,17 @@ def embedding_table(
     model: ReIDModel,
     dataset: ReIDDataset,
     *,
-    branches: Sequence[str] | None = None,
     split: str = "test",
     identities: int | None = 20,
     per_modality: int | None = 10,
     seed: int = 0,
-    **options: object,
 ) -> pd.DataFrame:
     """Branch embeddings of some identities as points, each branch projected by itself: what a figure is drawn from.
 
     Save it with the figure. Coordinates of two branches, or of two calls, have nothing in common.
 
     Args:
-        branches: default all of ``model.branches``.
         split, identities, per_modality, seed: as in `sample_rows`; the seed is that of `project`, too.
-        options: as in `branch_embeddings`.
 
     Returns:
         One row per image and branch: ``row``, ``pid``, ``camid``, ``modality``, ``branch``, ``split``, ``x``, ``y``.
@@ -134,16 +143,16 @@ def embedding_table(
     about = dataset.frame.iloc[rows][["pid", "camid", "modality"]].reset_index(drop=True)
     about.insert(0, "row", rows)
     tables = []
-    for branch, embeddings in branch_embeddings(model, dataset, rows, branches, **options).items():
+    for branch, embeddings in branch_embeddings(model, dataset, rows).items():
         x, y = project(embeddings.cpu().numpy(), seed=seed).T
         tables.append(about.assign(branch=branch, split=split, x=x, y=y))
     return pd.concat(tables, ignore_index=True)
 
 
-def project(features: np.ndarray, *, components: int = 50, neighbours: int = 15, seed: int = 0) -> np.ndarray:
-    """PCA, then UMAP: features (N, D) → coordinates (N, 2) float32.
+def project(features: np.ndarray, *, seed: int = 0) -> np.ndarray:
+    """PCA, then UMAP with 15 neighbours: features (N, D) → coordinates (N, 2) float32.
 
-    PCA to ``components`` dimensions first: it removes noise and most of the time UMAP would take. The same seed gives
+    PCA to 50 dimensions first: it removes noise and most of the time UMAP would take. The same seed gives
     the same picture on one machine, not across operating systems; save the coordinates with the figure. Distances
     between clusters mean little in the result; neighbourhoods do (McInnes, Healy and Melville, 2018).
 
@@ -157,7 +166,7 @@ def project(features: np.ndarray, *, components: int = 50, neighbours: int = 15,
     except ImportError as error:
         raise ImportError("umap-learn is needed for this figure: pip install 'reidlib[notebooks]'") from error
     features = np.asarray(features, np.float32)
-    reduced = PCA(min(components, *features.shape), random_state=seed).fit_transform(features)
+    reduced = PCA(min(50, *features.shape), random_state=seed).fit_transform(features)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*n_jobs value.*")  # a seed forces one thread, which is meant
-        return UMAP(n_neighbors=min(neighbours, len(features) - 1), random_state=seed).fit_transform(reduced)
+        return UMAP(n_neighbors=min(15, len(features) - 1), random_state=seed).fit_transform(reduced)

@@ -7,17 +7,14 @@ clothes are as bright in the near infrared as in visible light.
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from reidlib.data import ReIDDataset
 from reidlib.data.registry import renderer
+from reidlib.evaluation import EvaluationResult
 from reidlib.explain.truth import factors
-
-if TYPE_CHECKING:
-    from reidlib.evaluation import EvaluationResult
 
 LOOKS = ("outerwear", "hat", "bag", "hair")
 """What look-alikes have in common."""
@@ -28,7 +25,7 @@ FEWEST = 5
 _OF_CLOTH = ("nir", "luminance", "texture")
 
 
-def missed_queries(result: "EvaluationResult", dataset: ReIDDataset) -> pd.Series:
+def missed_queries(result: EvaluationResult, dataset: ReIDDataset) -> pd.Series:
     """Row of each query → share (0–1) of the trials in which the nearest image of its gallery shows somebody else."""
     parts = []
     for trial, drawn in zip(result.trials, result.protocol.trials(dataset), strict=True):

@@ -5,7 +5,7 @@ knowledge that shared ones lack; purified of their modality, they can hand it on
 paper is known): linear probes of each branch on a fixed sample of test images, see :mod:`reidlib.explain.probes`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -22,52 +22,55 @@ ALONE = (("top_hue", "bottom_hue", "top_luminance", "bottom_luminance"), ("top_n
 BOTH = ("outerwear", "hat", "bag", "hair", "top_texture", "bottom_texture", "height", "build")
 """Factors that both can show."""
 ACROSS = "identity across modalities"
+PER_MODALITY = 4
+"""Test images of each identity in a modality, at most, that probes are asked about."""
 
 
-def knowledge_table(
-    model: ReIDModel,
-    dataset: ReIDDataset,
-    *,
-    branches: Sequence[str] | None = None,
-    per_modality: int = 4,
-    seed: int = 0,
-    **options: object,
-) -> pd.DataFrame:
+def knowledge_table(model: ReIDModel, dataset: ReIDDataset) -> pd.DataFrame:
     """Probes of each branch on test images, and of ``shared`` and ``specific`` side by side, as `JOINT`.
 
     Asked of all images: the modality, the identity on cameras other than those shown, and on the other modality, and
     the factors of `BOTH`. Asked of the images of one modality: the identity on its other cameras, and the factors that
-    it alone can show. Factors are asked for on twins only, and only those that the twin has.
-
-    Args:
-        branches: default all of ``model.branches``.
-        per_modality: images of each identity in a modality, at most, drawn with ``seed``; every test identity that
-            both modalities show takes part. The sample does not depend on the model.
-        options: ``height``, ``width``, ``batch_size``, ``device``, as in `reidlib.evaluation.embed`.
+    it alone can show. Factors are asked for on twins only, and only those that the twin has. Every test identity that
+    both modalities show takes part, with `PER_MODALITY` images in each; the sample does not depend on the model.
 
     Returns:
         ``branch``; ``factor``, in words, with the images that were asked where these are of one modality; and the
         fields of `reidlib.explain.ProbeResult`. ``score`` is NaN where there are too few identities.
     """
-    rows = sample_rows(dataset, per_modality=per_modality, seed=seed)
-    features = branch_features(model, dataset, rows, branches, **options)
+    rows = sample_rows(dataset, per_modality=PER_MODALITY)
+    features = branch_features(model, dataset, rows)
     if {"shared", "specific"} <= features.keys():
         features[JOINT] = np.concatenate([features["shared"], features["specific"]], axis=1)
     frame = dataset.frame.iloc[rows]
     pids, modality = frame["pid"].to_numpy(), frame["modality"].to_numpy()
-    known = factors(dataset, rows[:1]).columns if dataset.is_twin else ()
-    asked = [("", np.full(len(rows), True), ("modality", IDENTITY, *BOTH))]
-    for number, name in enumerate(dataset.reader.modalities[:2]):
-        asked.append((f", {name} images", modality == number, (IDENTITY, *ALONE[number])))
-    parts = []
-    for where, chosen, names in asked:
-        names = [name for name in names if name in ("modality", IDENTITY, *known)]
+    known = ("modality", IDENTITY, *(factors(dataset, rows[:1]).columns if dataset.is_twin else ()))
+    asked = {None: ("modality", IDENTITY, *BOTH), **{number: (IDENTITY, *ALONE[number]) for number in (0, 1)}}
+    asked = {number: [name for name in names if name in known] for number, names in asked.items()}
+    across = {branch: probe_identity(values, pids, modality) for branch, values in features.items()}
+    lines = [{"branch": branch, "factor": ACROSS, **vars(one)} for branch, one in across.items()]
+    return pd.concat([probe_modalities(features, dataset, rows, asked), pd.DataFrame(lines)], ignore_index=True)
+
+
+def probe_modalities(
+    features: Mapping[str, np.ndarray],
+    dataset: ReIDDataset,
+    rows: np.ndarray,
+    asked: Mapping[int | None, Sequence[str]],
+) -> pd.DataFrame:
+    """`probe_table` of the images of one modality at a time, or of all, with factors in words.
+
+    Args:
+        asked: modality, or ``None`` for all images, → the factors asked of its images.
+    """
+    modality, parts = dataset.frame["modality"].to_numpy()[rows], []
+    for number, names in asked.items():
+        chosen = np.full(len(rows), True) if number is None else modality == number
+        where = "" if number is None else f", {dataset.reader.modalities[number]} images"
         some = {branch: values[chosen] for branch, values in features.items()}
-        part = probe_table(some, dataset, rows[chosen], factors=names, seed=seed)
+        part = probe_table(some, dataset, rows[chosen], factors=names)
         words = part["factor"].str.replace("_", " ").str.replace(" nir", " NIR albedo")
         parts.append(part.assign(factor=words + where))
-    across = {branch: probe_identity(values, pids, modality, seed=seed) for branch, values in features.items()}
-    parts.append(pd.DataFrame([{"branch": branch, "factor": ACROSS, **vars(one)} for branch, one in across.items()]))
     return pd.concat(parts, ignore_index=True)
 
 

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reidlib.data import ReIDDataset
+from reidlib.explain.common import as_array
 from reidlib.explain.truth import masks
 
 
@@ -124,7 +125,7 @@ def localisation_table(
 
 
 def _checked(maps: np.ndarray | Tensor, masks: np.ndarray) -> np.ndarray:
-    maps = np.asarray(maps.detach().cpu() if isinstance(maps, Tensor) else maps, np.float64)
+    maps = as_array(maps)
     if maps.ndim != 3 or maps.shape != np.shape(masks) or not (np.isfinite(maps).all() and (maps >= 0).all()):
         raise ValueError(
             f"maps must be (N, H, W), finite and not negative, with a mask each; got {maps.shape} and {np.shape(masks)}"

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import recall_score
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, cross_val_predict
 from sklearn.neighbors import NearestCentroid
 from sklearn.pipeline import make_pipeline
@@ -20,8 +21,15 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from reidlib.data import ReIDDataset
+from reidlib.explain.common import as_array
 from reidlib.explain.truth import factors as identity_factors
+from reidlib.losses._common import check_one_of
 
+FOLDS = 5
+PENALTY = 2.0
+"""On the squared weights. It is multiplied by D, so that branches of different width are held back alike, and for ridge
+regression by 4: a squared error is at least four times as curved as a logistic loss. Fixed, not tuned: a probe compares
+branches. Reconstructed: on a trained baseline, 2 keeps what 0.01 to 10 find and overfits noise little."""
 KINDS = ("categorical", "continuous", "circular")
 NUISANCES = ("modality", "camera")
 IDENTITY = "identity across cameras"
@@ -63,36 +71,24 @@ class ProbeResult:
 
 
 def probe(
-    features: np.ndarray | Tensor,
-    labels: Sequence,
-    pids: np.ndarray,
-    *,
-    kind: str | None = None,
-    folds: int = 5,
-    penalty: float = 2.0,
-    seed: int = 0,
+    features: np.ndarray | Tensor, labels: Sequence, pids: np.ndarray, *, kind: str | None = None, seed: int = 0
 ) -> ProbeResult:
-    """Read a label from features with a linear probe, cross-validated by identity.
+    """Read a label from features with a linear probe, cross-validated by identity in `FOLDS` folds.
 
     Args:
         features: (N, D), any scale.
         labels: (N,); images whose label is missing (NaN, None) are left out, and so are classes with fewer identities
-            than ``folds``.
+            than there are folds.
         pids: (N,); no identity is in two folds.
         kind: ``"categorical"``; ``"continuous"``; ``"circular"``, shares of a turn such as a hue, read as the point
             (cos, sin) on the unit circle, so that 0.99 lies beside 0.01. Default: continuous for fractional numbers.
-        folds: number of folds, at least 2.
-        penalty: on the squared weights. It is multiplied by D, so that branches of different width are held back
-            alike, and for ridge regression by 4: a squared error is at least four times as curved as a logistic loss.
-            Fixed, not tuned: a probe compares branches. Reconstructed: on a trained baseline, 2 keeps what 0.01 to 10
-            find and overfits noise little.
         seed: of the folds and of the shuffled control.
 
     Raises:
         ValueError: wrong shapes, features that are not finite, an unknown kind.
         TooFewIdentities: fewer identities than folds, or fewer than two classes with so many.
     """
-    features, labels, pids = _array(features), pd.Series(list(labels)), np.asarray(pids)
+    features, labels, pids = as_array(features), pd.Series(list(labels)), np.asarray(pids)
     if features.ndim != 2 or not len(features) == len(labels) == len(pids) or not np.isfinite(features).all():
         raise ValueError(
             f"a probe needs finite features (N, D), N labels and N pids, got {features.shape}, {len(labels)} and "
@@ -100,26 +96,24 @@ def probe(
         )
     if kind is None:
         kind = "continuous" if pd.api.types.is_float_dtype(labels) else "categorical"
-    if kind not in KINDS:
-        raise ValueError(f"unknown kind {kind!r}; choose one of: {', '.join(KINDS)}")
+    check_one_of("kind", kind, KINDS)
     kept = labels.notna().to_numpy()
     if kind == "categorical":
         held = pd.Series(pids[kept]).groupby(labels[kept].to_numpy()).nunique()
-        kept = kept & labels.isin(held.index[held >= folds]).to_numpy()
+        kept = kept & labels.isin(held.index[held >= FOLDS]).to_numpy()
     features, labels, pids = features[kept], labels[kept], pids[kept]
     identities = len(np.unique(pids))
-    if identities < folds or (kind == "categorical" and labels.nunique() < 2):
+    if identities < FOLDS or (kind == "categorical" and labels.nunique() < 2):
         raise TooFewIdentities(
-            f"{identities} identities and {labels.nunique()} classes or values are left: a probe with {folds} folds "
+            f"{identities} identities and {labels.nunique()} classes or values are left: a probe with {FOLDS} folds "
             "needs as many identities, and two classes that each have as many"
         )
     classes = labels.nunique() if kind == "categorical" else 0
     values = pd.factorize(labels, sort=True)[0] if classes else labels.to_numpy(np.float64)
     if kind == "circular":
         values = np.stack([np.cos(2 * np.pi * values), np.sin(2 * np.pi * values)], axis=1)
-    options = {"folds": folds, "penalty": penalty, "seed": seed}
-    score, std = _cross_validated(features, values, pids, classes, **options)
-    shuffled, _ = _cross_validated(features, _shuffled(values, pids, seed), pids, classes, **options)
+    score, std = _cross_validated(features, values, pids, classes, seed)
+    shuffled, _ = _cross_validated(features, _shuffled(values, pids, seed), pids, classes, seed)
     chance = 1 / classes if classes else 0.0
     return ProbeResult(kind, score, std, chance, shuffled, classes, len(pids), identities)
 
@@ -139,7 +133,7 @@ def probe_identity(
     Raises:
         TooFewIdentities: fewer than two identities were seen by two cameras; the others do not take part.
     """
-    features, pids, camids = _array(features), np.asarray(pids), np.asarray(camids)
+    features, pids, camids = as_array(features), np.asarray(pids), np.asarray(camids)
     cameras = pd.Series(camids).groupby(pids).transform("nunique").to_numpy()
     features, pids, camids = features[cameras > 1], pids[cameras > 1], camids[cameras > 1]
     known, pids = np.unique(pids, return_inverse=True)
@@ -165,8 +159,6 @@ def probe_table(
     rows: np.ndarray,
     *,
     factors: Sequence[str] | None = None,
-    folds: int = 5,
-    seed: int = 0,
 ) -> pd.DataFrame:
     """Probe every branch for every factor.
 
@@ -199,10 +191,10 @@ def probe_table(
         for factor in factors:
             try:
                 if factor == IDENTITY:
-                    result = probe_identity(values, pids, camids, seed=seed)
+                    result = probe_identity(values, pids, camids)
                 else:
                     kind = "circular" if factor.endswith("_hue") else None
-                    result = probe(values, known[factor], pids, kind=kind, folds=folds, seed=seed)
+                    result = probe(values, known[factor], pids, kind=kind)
             except TooFewIdentities:
                 result = ProbeResult("too few identities", np.nan, np.nan, np.nan, np.nan, 0, 0, 0)
             lines.append({"branch": branch, "factor": factor, **asdict(result)})
@@ -210,15 +202,15 @@ def probe_table(
 
 
 def _cross_validated(
-    features: np.ndarray, values: np.ndarray, pids: np.ndarray, classes: int, *, folds: int, penalty: float, seed: int
+    features: np.ndarray, values: np.ndarray, pids: np.ndarray, classes: int, seed: int
 ) -> tuple[float, float]:
     """Score of all held-out predictions together, and its standard deviation over folds."""
-    strength = penalty * features.shape[1]
+    strength = PENALTY * features.shape[1]
     if classes:
         reader = LogisticRegression(C=1 / strength, class_weight="balanced", max_iter=1000)
-        folder = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+        folder = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
     else:
-        reader, folder = Ridge(alpha=4 * strength), GroupKFold(folds)
+        reader, folder = Ridge(alpha=4 * strength), GroupKFold(FOLDS)
     splits = list(folder.split(features, values, pids))
     predicted = cross_val_predict(make_pipeline(StandardScaler(), reader), features, values, cv=splits)
     if classes:
@@ -233,10 +225,7 @@ def _cross_validated(
 
 def _balanced_accuracy(truth: np.ndarray, predicted: np.ndarray) -> float:
     """Mean recall of the classes that occur in ``truth`` (whole numbers from 0)."""
-    totals = np.bincount(truth)
-    return float(
-        (np.bincount(truth[truth == predicted], minlength=len(totals))[totals > 0] / totals[totals > 0]).mean()
-    )
+    return float(recall_score(truth, predicted, labels=np.unique(truth), average="macro"))
 
 
 def _shuffled(values: np.ndarray, pids: np.ndarray, seed: int) -> np.ndarray:
@@ -245,7 +234,3 @@ def _shuffled(values: np.ndarray, pids: np.ndarray, seed: int) -> np.ndarray:
     if (values == values[first][person]).all():  # of the person: exchanged between people
         return values[first][random.permutation(len(first))][person]
     return values[random.permutation(len(values))]
-
-
-def _array(features: np.ndarray | Tensor) -> np.ndarray:
-    return np.asarray(features.detach().cpu() if isinstance(features, Tensor) else features, np.float64)

@@ -16,7 +16,9 @@ from reidlib.data.registry import renderer
 from reidlib.evaluation.retrieval import Retrieval
 from reidlib.explain.occlusion import HiddenImages
 from reidlib.explain.truth import masks
+from reidlib.losses._common import check_one_of
 from reidlib.networks import ReIDModel
+from reidlib.networks.base import device_of
 
 REGIONS = {
     "head": ("head", "hair", "hat"),
@@ -28,7 +30,6 @@ REGIONS = {
     "background": ("background",),
 }
 """Region → the parts of `reidlib.twins.PARTS` that it is made of. Each part is in one region."""
-SIDES = ("query", "gallery", "both")
 SMALLEST = 0.005
 
 
@@ -59,7 +60,6 @@ def region_drops(
     gallery_rows: np.ndarray,
     *,
     branch: str | None = None,
-    batch_size: int = 256,
 ) -> pd.DataFrame:
     """How far the cosine of each pair of images falls when a region is hidden in one of them, or in both.
 
@@ -81,8 +81,7 @@ def region_drops(
         raise ValueError(f"give one gallery row a query row: got {len(query_rows)} and {len(gallery_rows)}")
     rows, places = np.unique(np.concatenate([query_rows, gallery_rows]), return_inverse=True)
     query, gallery = torch.from_numpy(places).chunk(2)
-    device = next(model.parameters(), torch.empty(0)).device
-    embed = HiddenImages(model, dataset, rows, branch, device, batch_size)
+    embed = HiddenImages(model, dataset, rows, branch, device_of(model))
     where = _regions(dataset, rows)
     whole = embed(torch.zeros(1, 1, *model.image_size, dtype=torch.bool)).cpu()
     cosine = (whole[query] * whole[gallery]).sum(dim=1)
@@ -116,8 +115,7 @@ def region_maps(drops: pd.DataFrame, dataset: ReIDDataset, side: str) -> np.ndar
     Returns:
         (P, H, W) float32 at the size of the twin's images, from 0; 0 also where hiding brings the pair together.
     """
-    if side not in SIDES[:2]:
-        raise ValueError(f"unknown side {side!r}; choose one of: {', '.join(SIDES[:2])}")
+    check_one_of("side", side, ("query", "gallery"))
     wide = drops.pivot(index="pair", columns="region", values=f"{side} hidden")
     rows = drops.drop_duplicates("pair").set_index("pair").loc[wide.index, side].to_numpy()
     where = _regions(dataset, rows)

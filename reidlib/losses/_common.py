@@ -1,7 +1,15 @@
-"""What the losses share: checks of their arguments, full precision, and the mean over usable anchors."""
+"""What the losses share: checks of arguments, full precision, and the mean over usable anchors."""
+
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
+
+
+def check_one_of(what: str, value: object, known: Iterable[object]) -> None:
+    """Raise ``ValueError``, with what there is, for a name that is not ``known``."""
+    if value not in (names := tuple(known)):
+        raise ValueError(f"unknown {what} {value!r}; choose one of: {', '.join(map(str, names))}")
 
 
 def check_rows(name: str, rows: Tensor) -> Tensor:
@@ -41,6 +49,22 @@ def pairs(pids: Tensor) -> tuple[Tensor, Tensor]:
     """Masks (N, N) of positive pairs (same identity, without self pairs) and of negative pairs."""
     same = pids[:, None] == pids
     return same & ~torch.eye(len(pids), dtype=torch.bool, device=pids.device), ~same
+
+
+def distances(rows: Tensor, others: Tensor | None = None) -> Tensor:
+    """Euclidean distances (N, M), by default among ``rows`` (N, D) themselves.
+
+    From differences: exact for near duplicates, with gradient 0, not NaN, at distance 0.
+    """
+    others = rows if others is None else others
+    return torch.cdist(rows, others, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+def check_range(name: str, labels: Tensor, count: int, what: str) -> None:
+    """Raise ``ValueError`` for labels outside 0 to ``count - 1``; ``what`` they number, for the message."""
+    # On a GPU the values would have to be waited for, and torch stops at a wrong one by itself.
+    if labels.device.type == "cpu" and (labels.min() < 0 or labels.max() >= count):
+        raise ValueError(f"{name} must be 0 to {count - 1}, {what}, not {labels.min()} to {labels.max()}")
 
 
 def mean_over(values: Tensor, usable: Tensor) -> Tensor:

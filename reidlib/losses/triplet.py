@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reidlib.losses._common import check_labels, check_rows, full_precision, mean_over, pairs
+from reidlib.losses._common import check_labels, check_rows, distances, full_precision, mean_over, pairs
 
 
 def batch_hard_triplet(features: Tensor, pids: Tensor, *, margin: float = 0.3) -> Tensor:
@@ -29,9 +29,9 @@ def batch_hard_triplet(features: Tensor, pids: Tensor, *, margin: float = 0.3) -
     positive, negative = pairs(pids)
     with full_precision(features):
         with torch.no_grad():
-            distances = _distances(features)
-            hardest_positive = distances.masked_fill(~positive, -torch.inf).argmax(dim=1)
-            hardest_negative = distances.masked_fill(~negative, torch.inf).argmin(dim=1)
+            apart = distances(features)
+            hardest_positive = apart.masked_fill(~positive, -torch.inf).argmax(dim=1)
+            hardest_negative = apart.masked_fill(~negative, torch.inf).argmin(dim=1)
         # Only the mined pairs need a gradient: N differences instead of N * N. The gradient of the norm at 0 is 0.
         to_positive = torch.linalg.vector_norm(features - features[hardest_positive], dim=1)
         to_negative = torch.linalg.vector_norm(features - features[hardest_negative], dim=1)
@@ -63,19 +63,14 @@ def weighted_regularised_triplet(features: Tensor, pids: Tensor, *, self_pairs: 
     if self_pairs:
         positive = ~negative
     with full_precision(features):
-        distances = _distances(features)
-        far_positive = (_softmax(distances, positive) * distances).sum(dim=1)
-        near_negative = (_softmax(-distances, negative) * distances).sum(dim=1)
+        apart = distances(features)
+        far_positive = (_softmax(apart, positive) * apart).sum(dim=1)
+        near_negative = (_softmax(-apart, negative) * apart).sum(dim=1)
         return mean_over(F.softplus(far_positive - near_negative), positive.any(dim=1) & negative.any(dim=1))
 
 
 TRIPLETS = {"batch-hard": batch_hard_triplet, "weighted": weighted_regularised_triplet}
 """The triplet losses by the names that models and recipes know them by."""
-
-
-def _distances(features: Tensor) -> Tensor:
-    """Euclidean distances (N, N), from differences: exact for near duplicates, with gradient 0 at distance 0."""
-    return torch.cdist(features, features, compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def _softmax(values: Tensor, mask: Tensor) -> Tensor:

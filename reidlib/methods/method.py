@@ -34,6 +34,7 @@ class Method:
         plans: its part of the grid of ablations, :class:`reidlib.experiments.planned.Plans`.
         plots: the module whose import registers its figures.
         comparison: the study that compares it with others in the benchmark; ``None``: the recipe alone.
+        lengths: the study that trains it and the reference as long as others, and three times as long.
         colour: in every figure, as ``"#RRGGBB"``; ``None``: one that is left over.
         lesson: the notebook about it; methods are listed in the order of their lessons, then in that of registration.
         controls: methods that exist for comparisons with this one, registered with it.
@@ -53,6 +54,7 @@ class Method:
     plans: Any | str | None = None
     plots: str | None = None
     comparison: str | None = None
+    lengths: str | None = None
     colour: str | None = None
     lesson: str | None = None
     controls: "tuple[Method, ...]" = ()

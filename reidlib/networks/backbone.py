@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
+from reidlib.losses._common import check_one_of
 from reidlib.networks.imagenet import imagenet_state
 
 STAGES = 5  # stage 0 is conv1, bn1, relu and maxpool; stages 1 to 4 are layer1 to layer4
@@ -40,8 +41,7 @@ def design(name: str) -> Design:
     Raises:
         ValueError: an unknown name; the message lists the known.
     """
-    if name not in DESIGNS:
-        raise ValueError(f"unknown backbone {name!r}; choose one of: {', '.join(DESIGNS)}")
+    check_one_of("backbone", name, DESIGNS)
     return DESIGNS[name]
 
 
@@ -126,13 +126,7 @@ class Backbone(Stages):
     """
 
     def __init__(
-        self,
-        name: str,
-        *,
-        shared_from: int = 1,
-        modalities: int = 2,
-        last_stride: int = 1,
-        weights: str | None = None,
+        self, name: str, *, shared_from: int = 1, modalities: int = 2, last_stride: int = 1, weights: str | None = None
     ):
         if shared_from not in range(STAGES + 1):
             raise ValueError(f"shared_from must be 0 to {STAGES}, not {shared_from!r}")

@@ -1,8 +1,11 @@
 """What every method offers to training, evaluation and explanation."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -77,10 +80,37 @@ class ReIDModel(nn.Module, ABC):
         """The test feature: (B, D), of unit length. Call ``eval()`` first: in training mode it depends on the batch."""
         return self.branch_embedding(images, modality, self.branches[0])
 
-    def check_branch(self, branch: str) -> None:
-        """Raise ``ValueError`` for a branch the model does not have; for the methods above."""
+    def check_branch(self, branch: str | None) -> str:
+        """The branch asked for, by default the test feature; ``ValueError`` for one the model does not have."""
+        branch = self.branches[0] if branch is None else branch
         if branch not in self.branches:
             raise ValueError(f"no branch {branch!r}; choose one of: {', '.join(self.branches)}")
+        return branch
+
+
+@contextmanager
+def evaluating(model: nn.Module, *, learning: bool = True) -> Iterator[None]:
+    """Evaluation mode inside; afterwards every module is in its own mode again.
+
+    ``learning=False``: no parameter takes a gradient meanwhile; gradients still pass through.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    learned = [] if learning else [parameter for parameter in model.parameters() if parameter.requires_grad]
+    try:
+        model.eval()
+        for parameter in learned:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+        for parameter in learned:
+            parameter.requires_grad_(True)
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where the parameters of a model are; the CPU for a model without any."""
+    return next(model.parameters(), torch.empty(0)).device
 
 
 def check_labels(pids: Tensor, num_ids: int) -> None:

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reidlib.losses import TRIPLETS
+from reidlib.losses._common import check_one_of
 from reidlib.networks.backbone import Backbone
 from reidlib.networks.base import Outputs, ReIDModel, check_labels, unit
 from reidlib.networks.heads import bn_neck, classifier, pooling
@@ -50,8 +51,7 @@ class TwoStream(ReIDModel):
         label_smoothing: float = 0.1,
     ):
         super().__init__()
-        if triplet not in TRIPLETS:
-            raise ValueError(f"unknown triplet {triplet!r}; choose one of: {', '.join(TRIPLETS)}")
+        check_one_of("triplet", triplet, TRIPLETS)
         if not 0 <= label_smoothing <= 1:
             raise ValueError(f"label_smoothing must be between 0 and 1, not {label_smoothing!r}")
         self.backbone = Backbone(backbone, shared_from=shared_from, last_stride=last_stride, weights=weights)

@@ -6,6 +6,7 @@
 `reidlib.app.figures.redraw` draws it again from those files.
 """
 
+# ruff: noqa: F401 (all that is imported here is handed on)
 from reidlib.plots import tables
 from reidlib.plots.ablations import comparison, ladder, sensitivity, weight_map
 from reidlib.plots.across import ladder_steps, ladders, scores_by_seed, seed_agreement, two_seeds, weight_curves
@@ -39,53 +40,4 @@ from reidlib.plots.style import (
 )
 from reidlib.plots.training import training_curves
 
-__all__ = [
-    "BRANCH_COLOURS",
-    "MODALITY_COLOURS",
-    "accuracy_cost",
-    "affinity",
-    "against_chance",
-    "boxes_and_arrows",
-    "branches_diagram",
-    "cam_panel",
-    "camera_coverage",
-    "caption",
-    "claims",
-    "cmc_curves",
-    "colour",
-    "comparison",
-    "contact_sheet",
-    "counterfactuals",
-    "cues",
-    "distance_histograms",
-    "drawings",
-    "embedding_map",
-    "failure_conditions",
-    "focus_scores",
-    "label",
-    "ladder",
-    "ladder_steps",
-    "ladders",
-    "ledger_caption",
-    "ledger_captions",
-    "localisation",
-    "matcher_bars",
-    "part_tones",
-    "probe_scores",
-    "ranked_strip",
-    "region_drops",
-    "save",
-    "scores_by_seed",
-    "seed_agreement",
-    "seeds",
-    "sensitivity",
-    "sheet",
-    "tables",
-    "training_batch",
-    "training_curves",
-    "truth_panel",
-    "two_seeds",
-    "use_style",
-    "weight_curves",
-    "weight_map",
-]
+__all__ = ["tables", *(name for name, value in globals().items() if callable(value) or name.isupper())]

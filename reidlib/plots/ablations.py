@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from reidlib.experiments.uncertainty import half_width
-from reidlib.plots import style
+from reidlib.plots import panels, style
 from reidlib.plots.drawing import drawing
 
 METRICS = ("rank-1", "mAP")
@@ -41,21 +41,19 @@ def sensitivity(
     """
     style.require(table, [x, "seed", *metrics, *([series] if series else [])])
     table = table.assign(curve=table[series].astype("str") if series else "")
-    looks, has_bars = style.looks(table["curve"]), style.has_bars(table, ["curve", x])
-    size = 3.9 * len(metrics) + 0.4, 3.5
-    figure, axes = plt.subplots(1, len(metrics), figsize=size, layout="constrained", squeeze=False)
+    looks, interval = style.looks(table["curve"]), style.interval(table, ["curve", x])
+    figure, axes = panels.grid(1, len(metrics), (3.9 * len(metrics) + 0.4, 3.5))
     for axis, metric in zip(axes[0], metrics, strict=True):
         for name, (colour, marker) in looks.items():
             part = table[table["curve"] == name]
-            runs = part.groupby(x)[metric]
-            mean, width = 100 * runs.mean(), 100 * runs.agg(half_width)
-            axis.scatter(part[x], 100 * part[metric], color=colour, s=11, alpha=0.45, linewidth=0, zorder=2)
-            axis.errorbar(
-                mean.index, mean, width if has_bars else None, color=colour, marker=marker, markersize=5.5, capsize=3,
-                elinewidth=1.2, linewidth=1.6, label=style.label(name),
+            place, runs = part[x], 100 * part[metric]
+            axis.scatter(place, runs, color=colour, s=11, alpha=0.45, linewidth=0, zorder=2)
+            panels.means(
+                axis, runs, place, interval, upright=True, color=colour, marker=marker,
+                markersize=5.5, capsize=3, elinewidth=1.2, linewidth=1.6, label=style.label(name),
             )  # fmt: skip
         if default is not None:
-            axis.axvline(default, color=style.NEUTRAL, linestyle="--", linewidth=1.2, zorder=1)
+            panels.dashed(axis, default)
         axis.set(xlabel=x.replace("_", " "), ylabel=f"{metric} in per cent", xscale=scale)
         values = sorted(table[x].unique())
         if scale == "log" or len(values) <= 8:
@@ -64,18 +62,12 @@ def sensitivity(
     if series:
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=min(len(looks), 5))
     dashed = "" if default is None else "dashed: the recipe's value"
-    style.caption(figure, caption, style.explained(table, has_bars, "lines"), dashed)
-    return figure
+    return style.caption(figure, caption, style.explained(table, interval, "lines"), dashed)
 
 
 @drawing
 def weight_map(
-    table: pd.DataFrame,
-    caption: str,
-    x: str,
-    y: str,
-    metric: str = "mAP",
-    default: Sequence[float] | None = None,
+    table: pd.DataFrame, caption: str, x: str, y: str, metric: str = "mAP", default: Sequence[float] | None = None
 ) -> Figure:
     """Mean score over the seeds for each pair of values of two weights, as a map with its numbers in per cent.
 
@@ -85,16 +77,11 @@ def weight_map(
     grid = 100 * table.pivot_table(index=y, columns=x, values=metric, aggfunc="mean").sort_index(ascending=False)
     size = 0.78 * grid.shape[1] + 1.9, 0.5 * grid.shape[0] + 1.3
     figure, axis = plt.subplots(figsize=size, layout="constrained")
-    image = axis.imshow(grid, cmap="cividis", aspect="auto")
     middle = np.nanmean([np.nanmin(grid), np.nanmax(grid)])
-    for (row, column), value in np.ndenumerate(grid.to_numpy()):
-        if np.isfinite(value):
-            colour = "black" if value > middle else "white"
-            axis.text(column, row, f"{value:.1f}", ha="center", va="center", fontsize=9, color=colour)
+    image = panels.numbers(axis, grid.to_numpy(), ".1f", lambda value: value <= middle, cmap="cividis")
     axis.set_xticks(range(grid.shape[1]), [f"{value:g}" for value in grid.columns])
     axis.set_yticks(range(grid.shape[0]), [f"{value:g}" for value in grid.index])
     axis.set(xlabel=x, ylabel=y)
-    axis.grid(False)
     figure.colorbar(image, ax=axis, label=f"{metric} in per cent")
     framed = default is not None and default[0] in grid.columns and default[1] in grid.index
     if framed:
@@ -103,8 +90,7 @@ def weight_map(
     runs = table.groupby([x, y]).size().max()
     cells = "means over seeds" if runs > 1 else "one value a cell"
     white = "white: not run" if grid.isna().any(axis=None) else ""
-    style.caption(figure, caption, cells, "framed: the recipe" if framed else "", white)
-    return figure
+    return style.caption(figure, caption, cells, "framed: the recipe" if framed else "", white)
 
 
 @drawing
@@ -129,28 +115,23 @@ def ladder(
     reference = variants[0] if reference is None else reference
     if reference not in variants:
         raise ValueError(f"no variant is called {reference!r}; the table has {variants}")
-    rows, dots, has_bars = np.arange(len(variants)), len(components), style.has_bars(table, ["variant"])
+    dots, interval = len(components), style.interval(table, ["variant"])
     ratios = [max(0.34 * dots, 0.01), *[3.6] * len(metrics)]
     size = 2.3 + sum(ratios), 0.4 * len(variants) + (1.2 if not dots else 1.9)
-    figure, axes = plt.subplots(
-        1, 1 + len(metrics), figsize=size, sharey=True, layout="constrained", gridspec_kw={"width_ratios": ratios}
-    )
-    _switches(axes[0], table.drop_duplicates("variant"), components)
-    axes[0].set_yticks(rows, [style.label(variant) for variant in variants])
-    for axis, metric in zip(axes[1:], metrics, strict=True):
-        scores = (100 * table.set_index("variant")[metric]).groupby(level=0, sort=False)
-        mean, width = scores.mean().reindex(variants), scores.agg(half_width).reindex(variants)
-        axis.axvline(mean[reference], color=style.NEUTRAL, linestyle="--", linewidth=1.2, zorder=1)
-        axis.errorbar(
-            mean, rows, xerr=width if has_bars else None, linestyle="", marker="o", markersize=7, linewidth=2.2,
-            color=style.MODALITY_COLOURS[1],
-        )  # fmt: skip
-        below = table["variant"].map(variants.index) + 0.28
-        axis.scatter(100 * table[metric], below, s=13, color="black", alpha=0.6, linewidth=0)
-        axis.set(xlabel=f"{metric} in per cent", ylim=(len(variants) - 0.5, -0.5))
+    figure, ((switches, *axes),) = panels.grid(1, 1 + len(metrics), size, sharey=True, width_ratios=ratios)
+    _switches(switches, table.drop_duplicates("variant"), components)
+    panels.name_rows(switches, variants)
+    rows = table["variant"].map(variants.index)
+    look = {"marker": "o", "markersize": 7, "linewidth": 2.2, "color": style.MODALITY_COLOURS[1]}
+    for axis, metric in zip(axes, metrics, strict=True):
+        runs = 100 * table[metric]
+        panels.dashed(axis, runs[table["variant"] == reference].mean())
+        panels.means(axis, runs, rows, interval, **look)
+        axis.scatter(runs, rows + 0.28, s=13, color="black", alpha=0.6, linewidth=0)
+        axis.set_xlabel(f"{metric} in per cent")
         axis.tick_params(axis="y", length=0, labelleft=False)
-    style.caption(figure, caption, style.explained(table, has_bars, "circles"), f"dashed: {style.label(reference)}")
-    return figure
+    dashed = f"dashed: {style.label(reference)}"
+    return style.caption(figure, caption, style.explained(table, interval, "circles"), dashed)
 
 
 def _switches(axis: plt.Axes, variants: pd.DataFrame, components: Sequence[str]) -> None:
@@ -187,21 +168,17 @@ def comparison(table: pd.DataFrame, caption: str, margin: float | None = None, m
         axis.axvspan(-100 * margin, 100 * margin, color=style.NEUTRAL, alpha=0.18, linewidth=0)
     for row, name in enumerate(names):
         part = table[table["comparison"] == name]
-        mean = part["difference"].mean()
-        width = half_width(part["difference"])
+        mean, width = part["difference"].mean(), half_width(part["difference"])
         ends = part[["low", "high"]].iloc[0].to_list() if given else [mean - width, mean + width]
         axis.plot(100 * np.array(ends), [row, row], color=style.MODALITY_COLOURS[1], linewidth=2.2)
         axis.plot(100 * mean, row, "o", markersize=8, color=style.MODALITY_COLOURS[1])
-        axis.scatter(
-            100 * part["difference"], np.full(len(part), row + 0.24), s=16, color="black", alpha=0.6, linewidth=0
-        )
+        below = np.full(len(part), row + 0.24)
+        axis.scatter(100 * part["difference"], below, s=16, color="black", alpha=0.6, linewidth=0)
         if "verdict" in part:
             edge = axis.get_yaxis_transform()  # x as a share of the axis, y in data
             axis.text(1.02, row, part["verdict"].iloc[0], transform=edge, va="center", fontsize=9)
-    axis.set_yticks(range(len(names)), names)
-    axis.set(ylim=(len(names) - 0.45, -0.55), xlabel=f"difference in {metric}, points")
+    panels.name_rows(axis, names, 0.55, xlabel=f"difference in {metric}, points")
     axis.grid(axis="y", visible=False)
     around = "95 % interval" + (" (bootstrap)" if given else " of the mean (Student t)")
     band = "" if margin is None else f"grey: ±{100 * margin:g}, the noise of the null control"
-    style.caption(figure, caption, "points: pairs of runs with the same seed", f"bars: {around}", band)
-    return figure
+    return style.caption(figure, caption, "points: pairs of runs with the same seed", f"bars: {around}", band)

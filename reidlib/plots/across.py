@@ -13,12 +13,14 @@ from matplotlib.figure import Figure
 
 from reidlib.experiments import uncertainty
 from reidlib.experiments.uncertainty import half_width
-from reidlib.plots import style
+from reidlib.plots import panels, style
 from reidlib.plots.drawing import drawing
 
 PLACE = ["split", "seed"]
 CURVE_COLUMNS = ["curve", "weight", "value", "usual", *PLACE]
 RECIPE = "as in the recipe"
+_EDGE = {"markeredgecolor": "black", "markeredgewidth": 0.5}
+_MEAN = {"marker": "o", "ecolor": "#333333", "linewidth": 1.6, **_EDGE}
 
 
 @drawing
@@ -36,32 +38,27 @@ def ladders(table: pd.DataFrame, caption: str, metric: str = "mAP") -> Figure:
     means = {name: part.groupby("variant", sort=False)["gain"].mean() for name, part in parts.items()}
     above = [part.loc[part["variant"] != part["variant"].iloc[0], "gain"] for part in parts.values()]
     edge = _edge(np.concatenate(above), least=10)
-    has_bars = all(part.groupby("variant")["gain"].size().min() >= 3 for part in parts.values())
-    rungs = max(map(len, means.values()))
-    rows = -(-len(parts) // 2)
-    figure, axes = plt.subplots(
-        rows, min(len(parts), 2), figsize=(5.2 * min(len(parts), 2), (0.34 * rungs + 0.55) * rows + 0.7),
-        sharex=True, layout="constrained", squeeze=False,
-    )  # fmt: skip
-    for axis in axes.flat[len(parts) :]:
-        axis.set_visible(False)
+    several = all(part.groupby("variant")["gain"].size().min() >= 3 for part in parts.values())
+    interval = half_width if several else None
+    rungs, rows, columns = max(map(len, means.values())), -(-len(parts) // 2), min(len(parts), 2)
+    size = 5.2 * columns, (0.34 * rungs + 0.55) * rows + 0.7
+    figure, axes = panels.grid(rows, columns, size, len(parts), sharex=True)
     for axis, (name, part) in zip(axes.flat, parts.items(), strict=False):
         variants = means[name].index.tolist()
         for row, variant in enumerate(variants):
-            _rung(axis, row, part.loc[part["variant"] == variant, "gain"], style.colour(name), edge, has_bars)
-        axis.axvline(0, color=style.NEUTRAL, linestyle="--", linewidth=1.2, zorder=1)
-        axis.set_yticks(range(len(variants)), [style.label(variant) for variant in variants])
-        axis.set(ylim=(rungs - 0.4, -0.6), xlim=(-1.08 * edge, 1.08 * edge), title=style.label(name))
+            _rung(axis, row, part.loc[part["variant"] == variant, "gain"], style.colour(name), edge, interval)
+        panels.dashed(axis, 0)
+        panels.name_rows(axis, variants, xlim=(-1.08 * edge, 1.08 * edge), title=style.label(name))
+        axis.set_ylim(rungs - 0.4, -0.6)
         axis.grid(axis="y", visible=False)
     for column in axes.T:
-        lowest = [axis for axis in column if axis.get_visible()][-1]
+        lowest = [axis for axis in column if axis.axison][-1]
         lowest.set_xlabel(f"difference in {metric} to the first rung, points")
         lowest.tick_params(labelbottom=True)
-    bars = " · bars: 95 % interval of the mean difference (Student t)" if has_bars else ""
+    bars = " · bars: 95 % interval of the mean difference (Student t)" if several else ""
     beyond = "arrow: beyond the scale" if any((mean.abs() > edge).any() for mean in means.values()) else ""
     pairs = "points within the scale: pairs of runs with the same seed and split"
-    style.caption(figure, caption, f"{pairs}{bars}", beyond)
-    return figure
+    return style.caption(figure, caption, f"{pairs}{bars}", beyond)
 
 
 @drawing
@@ -77,24 +74,24 @@ def weight_curves(table: pd.DataFrame, caption: str, metric: str = "mAP") -> Fig
             ``seed`` and the metric; the values of a curve have the same seeds.
     """
     style.require(table, [*CURVE_COLUMNS, metric])
-    spreads = {method: _spread(scores) for method, scores in scores_by_seed(table, metric).items()}
+    scores = scores_by_seed(table, metric)
+    spreads = {name: uncertainty.pooled([each]) if min(each.shape) > 1 else None for name, each in scores.items()}
     widest = int(table.groupby("curve")["weight"].nunique().max())
-    figure, axes = plt.subplots(
-        len(spreads), widest, figsize=(2.35 * widest + 0.5, 1.95 * len(spreads) + 0.6), sharey="row",
-        layout="constrained", squeeze=False,
-    )  # fmt: skip
+    size = 2.35 * widest + 0.5, 1.95 * len(spreads) + 0.6
+    figure, axes = panels.grid(len(spreads), widest, size, sharey="row")
     for row, (method, spread) in zip(axes, spreads.items(), strict=True):
         of_method = table[table["curve"] == method]
-        weights = of_method["weight"].drop_duplicates().tolist()
-        for axis, weight in zip(row, weights, strict=False):
-            _curve(axis, of_method[of_method["weight"] == weight], metric, style.colour(method), spread)
+        interval = spread and (lambda scores, spread=spread: spread.half_width(len(scores)))
+        curves = list(of_method.groupby("weight", sort=False))
+        for axis, (weight, part) in zip(row, curves, strict=False):
+            look = {"color": style.colour(method), "markersize": 5.5, "elinewidth": 1.2, "zorder": 4, **_MEAN}
+            panels.curve(axis, 100 * part[metric], part["value"], part["usual"].iloc[0], interval, **look)
             axis.set_xlabel(weight)
-        for axis in row[len(weights) :]:
+        for axis in row[len(curves) :]:
             axis.set_visible(False)
         row[0].set_ylabel(f"{style.label(method)}\n{metric} in per cent")
     bars = "bars: 95 % interval, spread of all points of a method taken together" if any(spreads.values()) else ""
-    style.caption(figure, caption, "points: runs · lines: their means", bars, "dashed: the recipe's value")
-    return figure
+    return style.caption(figure, caption, "points: runs · lines: their means", bars, "dashed: the recipe's value")
 
 
 @drawing
@@ -127,8 +124,7 @@ def seed_agreement(table: pd.DataFrame, caption: str, metric: str = "mAP") -> Fi
     axis.set(xlabel=f"gain in {metric} with one seed, points", ylabel="with another seed, points")
     figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=2)
     points = "each point: a change against the recipe; those at the edge lie beyond it"
-    style.caption(figure, caption, points, "grey: the seeds differ about the sign")
-    return figure
+    return style.caption(figure, caption, points, "grey: the seeds differ about the sign")
 
 
 def scores_by_seed(table: pd.DataFrame, metric: str = "mAP") -> dict[str, pd.DataFrame]:
@@ -191,10 +187,12 @@ def ladder_steps(table: pd.DataFrame, metric: str = "mAP") -> pd.DataFrame:
     return pd.DataFrame(found, columns=["ladder", "step", "mean", "half", "pairs", "word"])
 
 
-def _rung(axis: plt.Axes, row: int, gains: pd.Series, colour: str, edge: float, has_bars: bool) -> None:
+def _rung(
+    axis: plt.Axes, row: int, gains: pd.Series, colour: str, edge: float, interval: style.Interval | None
+) -> None:
     mean = gains.mean()
     if abs(mean) > edge:
-        half = f" ± {half_width(gains):.1f}" if has_bars else ""
+        half = f" ± {interval(gains):.1f}" if interval else ""
         side, number = np.sign(mean), f"{mean:+.1f}{half}".replace("-", "−")
         axis.annotate(
             number, (side * 1.06 * edge, row), (side * 0.5 * edge, row), va="center", ha="center", fontsize=9,
@@ -202,31 +200,10 @@ def _rung(axis: plt.Axes, row: int, gains: pd.Series, colour: str, edge: float, 
         )  # fmt: skip
         return
     if row == 0:  # the reference differs from itself by nothing, which needs neither points nor bars
-        axis.plot(0, 0, "o", color=colour, markersize=7, markeredgecolor="black", markeredgewidth=0.5)
+        axis.plot(0, 0, "o", color=colour, markersize=7, **_EDGE)
         return
-    width = [half_width(gains)] if has_bars else None
-    axis.errorbar(
-        [mean], [row], xerr=width, linestyle="", marker="o", color=colour, ecolor="#333333", markersize=7,
-        markeredgecolor="black", markeredgewidth=0.5, linewidth=1.6,
-    )  # fmt: skip
+    panels.means(axis, gains, row, interval, color=colour, markersize=7, **_MEAN)
     axis.scatter(gains, np.full(len(gains), row + 0.26), s=10, color="black", alpha=0.6, linewidth=0)
-
-
-def _curve(axis: plt.Axes, part: pd.DataFrame, metric: str, colour: str, spread: uncertainty.Spread | None) -> None:
-    values = sorted(part["value"].unique())
-    place = part["value"].map(values.index)
-    scores = (100 * part[metric]).groupby(place)
-    mean = scores.mean()
-    width = None if spread is None else [spread.half_width(number) for number in scores.size()]
-    if (usual := part["usual"].iloc[0]) in values:
-        axis.axvline(values.index(usual), color=style.NEUTRAL, linestyle="--", linewidth=1.2, zorder=1)
-    axis.scatter(place, 100 * part[metric], color="black", s=11, alpha=0.5, linewidth=0, zorder=4)
-    axis.errorbar(
-        mean.index, mean, width, color=colour, ecolor="#333333", marker="o", markersize=5.5, markeredgecolor="black",
-        markeredgewidth=0.5, capsize=3, elinewidth=1.2, linewidth=1.6,
-    )  # fmt: skip
-    axis.set_xticks(range(len(values)), [f"{value:g}" for value in values])
-    axis.set_xlim(-0.4, len(values) - 0.6)
 
 
 def _gains(part: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -240,11 +217,6 @@ def _by_place(part: pd.DataFrame, metric: str) -> pd.DataFrame:
     part = part.assign(split=part["split"].astype("float").fillna(0))
     scores = 100 * part.pivot(index="variant", columns=PLACE, values=metric)
     return scores.reindex(part["variant"].drop_duplicates())
-
-
-def _spread(scores: pd.DataFrame) -> uncertainty.Spread | None:
-    """Of all points of a method together; ``None`` for single runs."""
-    return uncertainty.pooled([scores]) if min(scores.shape) > 1 else None
 
 
 def _edge(gains: np.ndarray, least: float) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from reidlib.plots import style
+from reidlib.plots import panels, style
 from reidlib.plots.drawing import drawing
 
 MARKERS = "os^Dv"
@@ -30,7 +30,7 @@ def accuracy_cost(table: pd.DataFrame, caption: str, metric: str = "mAP") -> Fig
             that was trained on another machine than the baseline (NaN) is missing on the right.
     """
     style.require(table, ["model", "method", metric, f"{metric} std", "parameters", "time_ratio"])
-    figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.7), sharey=True, layout="constrained")
+    figure, (axes,) = panels.grid(1, 2, (8.4, 3.7), sharey=True)
     for method, of_method in table.groupby("method", sort=False):
         for record, marker in zip(of_method.to_dict("records"), itertools.cycle(MARKERS), strict=False):
             for axis, x in zip(axes, (record["parameters"] / 1e6, record["time_ratio"]), strict=True):
@@ -42,8 +42,7 @@ def accuracy_cost(table: pd.DataFrame, caption: str, metric: str = "mAP") -> Fig
     axes[1].set(xlabel="time of the training ÷ that of the baseline")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
     several = table[f"{metric} std"].notna().any()
-    style.caption(figure, caption, "bars: standard deviation over runs" if several else "one run each")
-    return figure
+    return style.caption(figure, caption, "bars: standard deviation over runs" if several else "one run each")
 
 
 @drawing
@@ -65,7 +64,9 @@ def claims(table: pd.DataFrame, caption: str) -> Figure:
     for row, name in enumerate(names):
         part = table[(table["claim"] == name) & table["decides"].astype(bool)]
         found = part[part["difference"].notna()]
-        for place, record in zip(_spread(len(found)), found.to_dict("records"), strict=True):
+        gap = min(0.18, 0.7 / max(len(found), 1))
+        places = panels.offsets(len(found), gap * (len(found) - 1) / 2)
+        for place, record in zip(places, found.to_dict("records"), strict=True):
             strength, (colour, marker) = _strength(record), WORDS[record["word"]]
             marker = marker if abs(strength) <= LIMIT else ">" if strength > 0 else "<"
             axis.plot(np.clip(strength, -LIMIT, LIMIT), row + place, marker, color=colour, markersize=7)
@@ -73,11 +74,9 @@ def claims(table: pd.DataFrame, caption: str) -> Figure:
         edge = axis.get_yaxis_transform()  # x as a share of the axis, y in data
         axis.text(1.02, row, word, transform=edge, va="center", fontsize=10, color=WORDS[word][0])
     papers = table.groupby("claim")["paper"].first()
-    axis.set_yticks(range(len(names)), [f"{papers[name]}  {name}" for name in names])
-    axis.set(xlim=(-1.08 * LIMIT, 1.08 * LIMIT), ylim=(len(names) - 0.4, -0.6))
-    axis.set(xlabel="against the claim ←  difference ÷ half of its 95 % interval  → for the claim")
-    style.caption(figure, caption, "grey: the interval holds 0", "arrows: farther out", "one run: drawn at 0")
-    return figure
+    panels.name_rows(axis, [f"{papers[name]}  {name}" for name in names], 0.6, xlim=(-1.08 * LIMIT, 1.08 * LIMIT))
+    axis.set_xlabel("against the claim ←  difference ÷ half of its 95 % interval  → for the claim")
+    return style.caption(figure, caption, "grey: the interval holds 0", "arrows: farther out", "one run: drawn at 0")
 
 
 def _strength(record: dict) -> float:
@@ -88,8 +87,3 @@ def _strength(record: dict) -> float:
     low, high = min(low, high), max(low, high)
     towards_zero = mean - low if mean > 0 else high - mean
     return float(np.inf * np.sign(mean)) if towards_zero == 0 and mean else mean / (towards_zero or 1.0)
-
-
-def _spread(number: int) -> np.ndarray:
-    """Offsets of several points in one line."""
-    return (np.arange(number) - (number - 1) / 2) * min(0.18, 0.7 / max(number, 1))

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from reidlib.experiments.uncertainty import half_width
-from reidlib.plots import style
+from reidlib.plots import panels, style
 from reidlib.plots.diagrams import boxes_and_arrows
 from reidlib.plots.drawing import drawing
 
@@ -26,9 +25,8 @@ def branches_diagram(labels: Sequence[str]) -> Figure:
             auxiliary modality.
     """
     trunk = style.NEUTRAL
-    shared, specific, purified, auxiliary = (
-        style.BRANCH_COLOURS[name] for name in ("shared", "specific", "purified", "auxiliary")
-    )
+    branches = "shared", "specific", "purified", "auxiliary"
+    shared, specific, purified, auxiliary = map(style.BRANCH_COLOURS.get, branches)
     top, middle, low, lowest = 3.5, 2.35, 1.5, 0.45
     boxes = {
         "stems": ("visible stem,\ninfrared stem", 2.4, top, trunk),
@@ -44,9 +42,8 @@ def branches_diagram(labels: Sequence[str]) -> Figure:
         "auxiliary": ("shared (images),\nauxiliary (drawn)", 7.4, lowest, auxiliary),
     }
     arrows = [
-        ("stems", "specific stem"), ("stems", "trunk"), ("trunk", "shared"), ("front", "specific back"),
-        ("specific back", "purifier"), ("front", "shared back"), ("generator", "trunk of all"),
-        ("trunk of all", "auxiliary"),
+        ("stems", "specific stem"), ("stems", "trunk", "shared"), ("front", "specific back", "purifier"),
+        ("front", "shared back"), ("generator", "trunk of all", "auxiliary"),
     ]  # fmt: skip
     figure = boxes_and_arrows(boxes, arrows, (8.5, 4.4), width=1.75)
     axis = figure.axes[0]
@@ -73,32 +70,19 @@ def cues(table: pd.DataFrame, caption: str) -> Figure:
     values = 100 * means.reindex(index=rows, columns=pd.MultiIndex.from_tuples(columns)).to_numpy()
     size = 0.62 * len(columns) + 2.6, 0.36 * len(rows) + 1.9
     figure, axis = plt.subplots(figsize=size, layout="constrained")
-    image = axis.imshow(values, cmap="Blues", vmin=0, vmax=100, aspect="auto")
-    for row, column in np.argwhere(np.isfinite(values)):
-        value = values[row, column]
-        colour = "white" if value > 60 else "black"
-        axis.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=9, color=colour)
+    image = panels.numbers(axis, values, ".0f", lambda value: value > 60, cmap="Blues", vmin=0, vmax=100)
     axis.set_yticks(range(len(rows)), rows)
     axis.set_xticks(range(len(columns)), [branch for _, branch in columns], rotation=40, ha="right")
-    axis.grid(False)
     for method in methods:
         places = [number for number, (name, _) in enumerate(columns) if name == method]
-        middle, last = np.mean(places), places[-1]
-        text = {
-            "ha": "center",
-            "va": "bottom",
-            "fontsize": 10,
-            "color": style.colour(method),
-        }
-        axis.text(middle, -0.62, style.label(method), weight="bold", **text)
-        if last + 1 < len(columns):
-            axis.axvline(last + 0.5, color="white", linewidth=5)
+        look = {"ha": "center", "va": "bottom", "fontsize": 10, "color": style.colour(method), "weight": "bold"}
+        axis.text(np.mean(places), -0.62, style.label(method), **look)
+        if places[-1] + 1 < len(columns):
+            axis.axvline(places[-1] + 0.5, color="white", linewidth=5)
     bar = figure.colorbar(image, ax=axis, shrink=0.8, pad=0.02)
     bar.set_label("per cent of the way from chance to perfect", fontsize=8)
-    style.caption(
-        figure, caption, "linear probes" if table["seed"].nunique() == 1 else "linear probes, mean over seeds"
-    )
-    return figure
+    over = ", mean over seeds" if style.several(table, "seed") else ""
+    return style.caption(figure, caption, f"linear probes{over}")
 
 
 @drawing
@@ -111,27 +95,20 @@ def region_drops(table: pd.DataFrame, caption: str) -> Figure:
     style.require(table, ["kind", "pid", "region", "query area", *_SIDES])
     regions, kinds = table["region"].drop_duplicates().tolist(), table["kind"].drop_duplicates().tolist()
     size = 2.75 * len(_SIDES) + 1.6, 0.42 * len(regions) + 1.5
-    figure, axes = plt.subplots(1, len(_SIDES), figsize=size, sharex=True, sharey=True, layout="constrained")
-    shifts = np.linspace(-0.15, 0.15, len(kinds)) if len(kinds) > 1 else [0.0]
+    figure, (axes,) = panels.grid(1, len(_SIDES), size, sharex=True, sharey=True)
     for axis, (column, title) in zip(axes, _SIDES.items(), strict=True):
         axis.axvline(0, color=style.NEUTRAL, linewidth=1)
-        for kind, shift in zip(kinds, shifts, strict=True):
-            part = table[(table["kind"] == kind) & table[column].notna()]
-            people = part.groupby(["region", "pid"])[column].mean().groupby(level=0)
-            mean, width = people.mean().reindex(regions), people.agg(half_width).reindex(regions).fillna(0)
+        for kind, offset in zip(kinds, panels.offsets(len(kinds), 0.15), strict=True):
+            drops = table[table["kind"] == kind].groupby(["region", "pid"])[column].mean()
+            rows = drops.index.get_level_values(0).map(regions.index) + offset
             colour, marker = _PAIRS.get(kind, ("#0072B2", "s"))
-            axis.errorbar(
-                mean, np.arange(len(regions)) + shift, xerr=width, linestyle="", marker=marker, color=colour,
-                markersize=6.5, capsize=2, label=kind,
-            )  # fmt: skip
+            panels.means(axis, drops, rows, marker=marker, color=colour, markersize=6.5, capsize=2, label=kind)
         axis.set(title=title, xlabel="cosine lost")
     areas = 100 * table.groupby("region")["query area"].mean().reindex(regions)
-    axes[0].set_yticks(range(len(regions)), [f"{name} ({area:.0f} %)" for name, area in areas.items()])
-    axes[0].set_ylim(len(regions) - 0.5, -0.5)
+    panels.name_rows(axes[0], [f"{name} ({area:.0f} %)" for name, area in areas.items()])
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=len(kinds))
-    bars = "bars: 95 % interval over people (Student t)" if table["pid"].nunique() > 1 else ""
-    style.caption(figure, caption, "in brackets: share of the query's pixels", bars)
-    return figure
+    bars = style.bars(table, "people", "pid")
+    return style.caption(figure, caption, "in brackets: share of the query's pixels", bars)
 
 
 @drawing
@@ -141,26 +118,22 @@ def failure_conditions(table: pd.DataFrame, caption: str) -> Figure:
     ``table``: as `reidlib.explain.failure_table` gives it. Levels of too few people are not drawn.
     """
     style.require(table, ["model", "condition", "level", "people", "difference", "low", "high"])
-    table = table[table["difference"].notna()]
-    style.require(table, [])
+    table = style.require(table[table["difference"].notna()])
     kinds = list(table[["condition", "level"]].drop_duplicates().itertuples(index=False, name=None))
-    looks = style.looks(table["model"])
     figure, axis = plt.subplots(figsize=(7.6, 0.24 * len(kinds) + 1.5), layout="constrained")
-    shifts = np.linspace(-0.16, 0.16, len(looks)) if len(looks) > 1 else [0.0]
     axis.axvline(0, color=style.NEUTRAL, linewidth=1)
-    for (model, (colour, marker)), shift in zip(looks.items(), shifts, strict=True):
+    for model, offset, look in panels.side_by_side(table["model"], 0.16):
         part = table[table["model"] == model].set_index(["condition", "level"]).reindex(kinds)
         middle, low, high = (100 * part[name].to_numpy() for name in ("difference", "low", "high"))
         axis.errorbar(
-            middle, np.arange(len(kinds)) + shift, xerr=np.maximum([middle - low, high - middle], 0), linestyle="",
-            marker=marker, color=colour, markersize=5.5, linewidth=1.3, label=style.label(model),
+            middle, np.arange(len(kinds)) + offset, xerr=np.maximum([middle - low, high - middle], 0), linestyle="",
+            markersize=5.5, linewidth=1.3, label=style.label(model), **look,
         )  # fmt: skip
-    axis.set_yticks(range(len(kinds)), [f"{condition}: {level}" for condition, level in kinds])
+    names = [f"{condition}: {level}" for condition, level in kinds]
+    panels.name_rows(axis, names, xlabel="missed more often than all other queries, percentage points")
     for number, (one, other) in enumerate(pairwise(kinds)):
         if one[0] != other[0]:
             axis.axhline(number + 0.5, color="#CCCCCC", linewidth=0.8)
-    axis.set(ylim=(len(kinds) - 0.5, -0.5), xlabel="missed more often than all other queries, percentage points")
     axis.grid(axis="y", visible=False)
-    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper right", ncols=len(looks))
-    style.caption(figure, caption, "bars: 95 % interval, bootstrap over people")
-    return figure
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper right", ncols=table["model"].nunique())
+    return style.caption(figure, caption, "bars: 95 % interval, bootstrap over people")

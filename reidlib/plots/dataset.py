@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from PIL import Image
 
 from reidlib.data.registry import renderer
-from reidlib.plots import style, tables
+from reidlib.plots import panels, style, tables
 from reidlib.plots.drawing import drawing
 from reidlib.plots.photos import Photos, photo, truth
 
@@ -47,30 +47,21 @@ def sheet(table: pd.DataFrame, dataset: "ReIDDataset | Photos", caption: str) ->
     shape = np.array([int(table["place"].max()) + 1, len(pids)])
     rows, columns = shape if across else shape[::-1]
     size = 0.95 * columns + (0.9 if across else 0.7), 0.97 * aspect * rows + 0.55
-    figure, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
-    style.blank(axes.flat)
+    figure, axes = panels.images(rows, columns, size)
     axes = axes if across else axes.T
     same_view = table.groupby("place")["view"].transform("nunique") == 1
+    beside = {"rotation": 0, "ha": "right", "va": "center"}
     for record, image, named in zip(table.itertuples(), images, same_view, strict=True):
-        axis = axes[record.place, pids.index(record.pid)]
+        axis, first = axes[record.place, pids.index(record.pid)], axes[record.place, 0]
         axis.imshow(image, aspect="auto")
         if not named:
             axis.set_xlabel(record.view, fontsize=8, labelpad=2)
-    for record, named in zip(table.itertuples(), same_view, strict=True):
-        view = f"{record.view}\n" if named and record.view else ""
-        heading = {"color": style.MODALITY_COLOURS[record.modality], "fontsize": 9}
-        first = axes[record.place, 0]
-        if across:
-            first.set_ylabel(view + names[record.modality], rotation=0, ha="right", va="center", **heading)
-        else:
-            first.set_title(view + names[record.modality], **heading)
-    for position, pid in enumerate(pids):
-        if across:
-            axes[0, position].set_title(f"id {pid}", fontsize=9)
-        else:
-            axes[0, position].set_ylabel(f"id {pid}", rotation=0, ha="right", va="center")
-    style.caption(figure, caption)
-    return figure
+        text = (f"{record.view}\n" if named and record.view else "") + names[record.modality]
+        look = {"color": style.MODALITY_COLOURS[record.modality], "fontsize": 9}
+        first.set_ylabel(text, **look, **beside) if across else first.set_title(text, **look)
+    for axis, pid in zip(axes[0], pids, strict=True):
+        axis.set_title(f"id {pid}", fontsize=9) if across else axis.set_ylabel(f"id {pid}", **beside)
+    return style.caption(figure, caption)
 
 
 @drawing
@@ -80,8 +71,7 @@ def truth_panel(table: pd.DataFrame, dataset: "ReIDDataset | Photos", caption: s
     names = renderer().PARTS
     titles = ("image", "person", "parts", "surface direction", "nearness")
     size = 1.15 * len(titles) + 2.2, 2.1 * len(table) + 0.4
-    figure, axes = plt.subplots(len(table), len(titles), figsize=size, layout="constrained", squeeze=False)
-    style.blank(axes.flat)
+    figure, axes = panels.images(len(table), len(titles), size, titles)
     for axis_row, record in zip(axes, table.itertuples(), strict=True):
         known = truth(dataset, record.path)
         buffer = known.rendering.gbuffer
@@ -92,14 +82,10 @@ def truth_panel(table: pd.DataFrame, dataset: "ReIDDataset | Photos", caption: s
         axis_row[2].imshow(known.part_mask, cmap=PART_COLOURS, **options)
         axis_row[3].imshow(np.where(hit[..., None], 0.5 + 0.5 * buffer.normal, 1.0), aspect="auto")
         axis_row[4].imshow(np.where(hit, buffer.depth, np.nan), cmap="cividis", aspect="auto")
-        text = f"id {record.pid}\ncamera {record.camid}"
-        axis_row[0].set_ylabel(text, rotation=0, ha="right", va="center")
-    for axis, title in zip(axes[0], titles, strict=True):
-        axis.set_title(title, fontsize=9)
+        axis_row[0].set_ylabel(f"id {record.pid}\ncamera {record.camid}", rotation=0, ha="right", va="center")
     patches = [Patch(facecolor=PART_COLOURS(i), edgecolor="#999999", label=names[i]) for i in range(1, len(names))]
     figure.legend(handles=patches, loc="outside right center")
-    style.caption(figure, caption, "known because the people are rendered")
-    return figure
+    return style.caption(figure, caption, "known because the people are rendered")
 
 
 @drawing
@@ -123,10 +109,7 @@ def counterfactuals(
     person = _changed(twins.sample_identity(pid), changes[titles[0]])
     people = [person, *(_changed(person, changes[title]) for title in titles[1:])]
     images = [[twins.render(who, scene, 256, 128).image for who in people] for scene in scenes]
-    figure, axes = plt.subplots(
-        2, len(titles), figsize=(1.25 * len(titles) + 0.8, 5.0), layout="constrained", squeeze=False
-    )
-    style.blank(axes.flat)
+    figure, axes = panels.images(2, len(titles), (1.25 * len(titles) + 0.8, 5.0), titles)
     for modality, (axis_row, seen) in enumerate(zip(axes, images, strict=True)):
         axis_row[0].set_ylabel(("visible", "infrared")[modality], color=style.MODALITY_COLOURS[modality])
         for axis, image in zip(axis_row, seen, strict=True):
@@ -134,10 +117,7 @@ def counterfactuals(
             if image is not seen[0]:
                 change = np.abs(image.astype(int) - seen[0]).mean()
                 axis.set_xlabel(f"{change:.1f} levels" if change else "no change", fontsize=8)
-    for axis, title in zip(axes[0], titles, strict=True):
-        axis.set_title(title, fontsize=9)
-    style.caption(figure, "synthetic person", "same pose, light and noise in every column")
-    return figure
+    return style.caption(figure, "synthetic person", "same pose, light and noise in every column")
 
 
 def _changed(record: Any, changes: Mapping[str, Any]) -> Any:
@@ -155,7 +135,7 @@ def camera_coverage(table: pd.DataFrame, caption: str, modalities: Sequence[str]
     style.require(table, ["split", "modality", "camid", "identities"])
     order = table.sort_values(["modality", "camid"])["camid"].drop_duplicates()
     modality = table.groupby("camid")["modality"].first()
-    figure, axes = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained")
+    figure, (axes,) = panels.grid(1, 2, (8, 2.8))
     for axis, split in zip(axes, ("train", "test"), strict=True):
         part = table[table["split"] == split].groupby("camid")["identities"].sum().reindex(order, fill_value=0)
         colours = [style.MODALITY_COLOURS[modality[camid]] for camid in order]
@@ -166,8 +146,7 @@ def camera_coverage(table: pd.DataFrame, caption: str, modalities: Sequence[str]
         axis.grid(axis="x", visible=False)
     handles = [Patch(color=style.MODALITY_COLOURS[m], label=name) for m, name in enumerate(modalities)]
     figure.legend(handles=handles, loc="outside upper right", ncols=2)
-    style.caption(figure, caption)
-    return figure
+    return style.caption(figure, caption)
 
 
 @drawing
@@ -175,19 +154,15 @@ def part_tones(table: pd.DataFrame, caption: str) -> Figure:
     """Grey levels of body parts in visible and infrared images, one point a person: `tables.part_tones`."""
     style.require(table, ["pid", "part", "visible", "infrared"])
     parts = table["part"].unique()
-    size = 2.5 * len(parts), 2.9
-    figure, axes = plt.subplots(
-        1, len(parts), figsize=size, sharex=True, sharey=True, layout="constrained", squeeze=False
-    )
-    for axis, part in zip(axes[0], parts, strict=True):
+    figure, (axes,) = panels.grid(1, len(parts), (2.5 * len(parts), 2.9), sharex=True, sharey=True)
+    look = {"s": 16, "alpha": 0.7, "color": style.MODALITY_COLOURS[1], "linewidth": 0}
+    for axis, part in zip(axes, parts, strict=True):
         points = table[table["part"] == part]
-        options = {"s": 16, "alpha": 0.7, "color": style.MODALITY_COLOURS[1], "linewidth": 0}
-        axis.scatter(points["visible"], points["infrared"], **options)
+        axis.scatter(points["visible"], points["infrared"], **look)
         correlation = np.corrcoef(points["visible"], points["infrared"])[0, 1]
         axis.set(title=f"{part} (r = {correlation:.2f})", xlabel="visible, grey level")
-    axes[0, 0].set_ylabel("infrared, grey level")
-    style.caption(figure, caption, "test identities", "mean over the part's pixels")
-    return figure
+    axes[0].set_ylabel("infrared, grey level")
+    return style.caption(figure, caption, "test identities", "mean over the part's pixels")
 
 
 @drawing
@@ -216,17 +191,13 @@ def training_batch(
     augmented = Augmentation(**augmentation)(batch, modality, torch.Generator().manual_seed(seed))
     shown = augmented.permute(0, 2, 3, 1) * torch.tensor(IMAGENET_STD) + torch.tensor(IMAGENET_MEAN)
     rows = -(-len(table) // per_row)
-    figure, axes = plt.subplots(
-        rows, per_row, figsize=(0.72 * per_row + 1.0, 1.4 * rows + 0.3), layout="constrained", squeeze=False
-    )
-    style.blank(axes.flat)
+    figure, axes = panels.images(rows, per_row, (0.72 * per_row + 1.0, 1.4 * rows + 0.3))
     for axis, image in zip(axes.flat, shown.clip(0, 1).numpy(), strict=False):
         axis.imshow(image, aspect="auto")
     for modality, position in zip(*np.unique(table["modality"], return_index=True), strict=True):
         text = {"color": style.MODALITY_COLOURS[modality], "rotation": 0, "ha": "right", "va": "center", "fontsize": 9}
         axes[position // per_row, 0].set_ylabel(dataset.reader.modalities[modality], **text)
-    style.caption(figure, caption)
-    return figure
+    return style.caption(figure, caption)
 
 
 @drawing
@@ -243,5 +214,4 @@ def matcher_bars(table: pd.DataFrame, caption: str) -> Figure:
     axis.set(xlabel="rank-1 in per cent", xlim=(0, max(100 * table["rank-1"].max() * 1.25, 5)))
     axis.invert_yaxis()
     axis.grid(axis="y", visible=False)
-    style.caption(figure, caption)
-    return figure
+    return style.caption(figure, caption)

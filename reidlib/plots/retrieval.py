@@ -9,7 +9,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from reidlib.plots import style, tables
+from reidlib.plots import panels, style, tables
 from reidlib.plots.drawing import drawing
 from reidlib.plots.photos import Photos, photo
 from reidlib.plots.style import RIGHT, WRONG
@@ -29,15 +29,9 @@ def ranked_strip(table: pd.DataFrame, dataset: "ReIDDataset | Photos", caption: 
     queries, depth = table["query"].nunique(), int(table["rank"].max())
     images = [photo(dataset, path) for path in table["path"]]
     aspect = np.median([image.shape[0] / image.shape[1] for image in images])
-    figure, axes = plt.subplots(
-        queries,
-        depth + 2,  # one column to set the query apart
-        figsize=(0.85 * depth + 2.2, (0.8 * aspect + 0.2) * queries + 0.5),
-        layout="constrained",
-        squeeze=False,
-        gridspec_kw={"width_ratios": [1, 0.12] + [1] * depth},
-    )
-    style.blank(axes.flat)
+    size = 0.85 * depth + 2.2, (0.8 * aspect + 0.2) * queries + 0.5
+    titles, ratios = ["query", "", *range(1, depth + 1)], [1, 0.12] + [1] * depth  # a column sets the query apart
+    figure, axes = panels.images(queries, depth + 2, size, titles, width_ratios=ratios)
     for record, image in zip(table.itertuples(), images, strict=True):
         axis = axes[record.query, record.rank + (record.rank > 0)]
         axis.imshow(image, aspect="auto")
@@ -52,11 +46,7 @@ def ranked_strip(table: pd.DataFrame, dataset: "ReIDDataset | Photos", caption: 
             spine.set(visible=True, color=colour, linewidth=3, capstyle="butt")
             spine.set_linestyle(line)
         axis.set_xlabel(f"id {record.pid}", fontsize=8, color=colour, labelpad=3)
-    axes[0, 0].set_title("query", fontsize=9)
-    for rank in range(1, depth + 1):
-        axes[0, rank + 1].set_title(str(rank), fontsize=9)
-    style.caption(figure, caption)
-    return figure
+    return style.caption(figure, caption)
 
 
 @drawing
@@ -70,9 +60,7 @@ def cmc_curves(table: pd.DataFrame, caption: str) -> Figure:
         axis.plot(curve.index, curve["mean"], color=colour, marker=marker, label=style.label(name))
     axis.set(xlabel="rank", ylabel="found, per cent of queries", ylim=(0, 100), xticks=sorted(table["rank"].unique()))
     figure.legend(loc="outside right upper")
-    band = "band: range over the trials" if table["trial"].nunique() > 1 else ""
-    style.caption(figure, caption, band)
-    return figure
+    return style.caption(figure, caption, "band: range over the trials" if style.several(table, "trial") else "")
 
 
 @drawing
@@ -83,12 +71,11 @@ def distance_histograms(table: pd.DataFrame, caption: str, xlabel: str = "cosine
     (0: perfectly apart, 1: the same).
     """
     style.require(table, ["panel", "pair", "left", "right", "share", "median"])
-    panels, kinds = table["panel"].unique(), table["pair"].unique()
+    shown, kinds = table["panel"].unique(), table["pair"].unique()
     if len(kinds) != 2:
         raise ValueError(f"histograms show pairs of two kinds, not of {list(kinds)}")
-    size = 7.5, 1.7 * len(panels) + 0.8
-    figure, axes = plt.subplots(len(panels), 1, figsize=size, sharex=True, layout="constrained", squeeze=False)
-    for axis, panel in zip(axes[:, 0], panels, strict=True):
+    figure, axes = panels.grid(len(shown), 1, (7.5, 1.7 * len(shown) + 0.8), sharex=True)
+    for axis, panel in zip(axes[:, 0], shown, strict=True):
         shares = []
         for pair, colour in zip(kinds, (RIGHT, style.NEUTRAL), strict=True):
             part = table[(table["panel"] == panel) & (table["pair"] == pair)]
@@ -102,8 +89,7 @@ def distance_histograms(table: pd.DataFrame, caption: str, xlabel: str = "cosine
         axis.set_ylim(0, 1.15 * np.max(shares))
     axes[-1, 0].set_xlabel(xlabel)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
-    style.caption(figure, caption, "ticks above: medians")
-    return figure
+    return style.caption(figure, caption, "ticks above: medians")
 
 
 @drawing
@@ -114,14 +100,11 @@ def affinity(table: pd.DataFrame, caption: str, modalities: Sequence[str] = ("vi
     block within a modality again in the blocks across.
     """
     style.require(table, ["panel", "pid", "modality", "0"])
-    panels = table["panel"].unique()
-    columns = min(3, len(panels))
-    lines = -(-len(panels) // columns)
-    size = 3.4 * columns + 1.0, 3.7 * lines + 0.4
-    figure, axes = plt.subplots(lines, columns, figsize=size, layout="constrained", squeeze=False)
-    for axis in axes.flat[len(panels) :]:
-        axis.set_axis_off()
-    for axis, panel in zip(axes.flat, panels, strict=False):
+    shown = table["panel"].unique()
+    columns = min(3, len(shown))
+    lines = -(-len(shown) // columns)
+    figure, axes = panels.grid(lines, columns, (3.4 * columns + 1.0, 3.7 * lines + 0.4), len(shown))
+    for axis, panel in zip(axes.flat, shown, strict=False):
         part = table[table["panel"] == panel]
         number = len(part)
         similarities = part[[str(column) for column in range(number)]].to_numpy()
@@ -138,21 +121,15 @@ def affinity(table: pd.DataFrame, caption: str, modalities: Sequence[str] = ("vi
                 axis.axvline(first, color="white", linewidth=1.5)
             # bars and names on the edges, in units of the axis: they stay clear of the matrix
             begin, end = (first + 0.5) / number, (last + 0.5) / number
-            bar = {
-                "color": colour,
-                "linewidth": 4,
-                "solid_capstyle": "butt",
-                "clip_on": False,
-                "transform": axis.transAxes,
-            }
+            look = {"color": colour, "transform": axis.transAxes}
+            bar = {"linewidth": 4, "solid_capstyle": "butt", "clip_on": False, **look}
             axis.plot([begin, end], [-0.02, -0.02], **bar)
             axis.plot([-0.02, -0.02], [1 - begin, 1 - end], **bar)
-            text = {"color": colour, "fontsize": 9, "ha": "center", "va": "center", "transform": axis.transAxes}
+            text = {"fontsize": 9, "ha": "center", "va": "center", **look}
             axis.text((begin + end) / 2, -0.07, name, **text)
             axis.text(-0.07, 1 - (begin + end) / 2, name, rotation=90, **text)
     figure.colorbar(image, ax=axes, shrink=0.8 / lines, pad=0.02, extend="min", label="cosine similarity")
-    style.caption(figure, caption, "rows and columns ordered by identity")
-    return figure
+    return style.caption(figure, caption, "rows and columns ordered by identity")
 
 
 @drawing
@@ -172,22 +149,16 @@ def embedding_map(
     columns = 2 if len(names) == 4 else min(len(names), 3)
     rows = -(-len(names) // columns)
     edge = {1: 5.2, 2: 4.4, 3: 3.5}[columns]
-    size = edge * columns + 0.4, edge * rows + 0.5
-    figure, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
+    figure, axes = panels.grid(rows, columns, (edge * columns + 0.4, edge * rows + 0.5), len(names))
     pids = np.unique(table["pid"])
     colours = dict(zip(pids, sns.color_palette("husl", len(pids)), strict=True))
-    for axis in axes.flat[len(names) :]:
-        axis.set_visible(False)
     for axis, name in zip(axes.flat, names, strict=False):
         for m, marker in zip(range(len(modalities)), style.MODALITY_MARKERS.values(), strict=False):
             part = table[(table[panel] == name) & (table["modality"] == m)]
-            edges = {"edgecolor": "black" if m else "white", "linewidth": 0.5, "s": 34 if m else 26}
-            axis.scatter(
-                part["x"], part["y"], c=[colours[pid] for pid in part["pid"]], marker=marker, alpha=0.9, **edges
-            )
+            edges = {"edgecolor": "black" if m else "white", "linewidth": 0.5, "s": 34 if m else 26, "alpha": 0.9}
+            axis.scatter(part["x"], part["y"], c=part["pid"].map(colours).tolist(), marker=marker, **edges)
         axis.set(title=style.label(name), xticks=[], yticks=[])
         axis.grid(False)
     style.modality_legend(figure, modalities, color=style.NEUTRAL, markeredgecolor="black")
-    splits = " and ".join(table["split"].unique()) if "split" in table else ""
-    style.caption(figure, caption, f"{splits} identities" if splits else "", "one colour an identity", "PCA, then UMAP")
-    return figure
+    splits = " and ".join(table["split"].unique()) + " identities" if "split" in table else ""
+    return style.caption(figure, caption, splits, "one colour an identity", "PCA, then UMAP")

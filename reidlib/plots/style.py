@@ -1,15 +1,18 @@
 """One look for every figure: theme, colours, captions."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import cycle
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from reidlib import methods
 from reidlib.data.registry import READERS
+from reidlib.experiments.uncertainty import half_width
 
 MODALITY_COLOURS = {0: "#D55E00", 1: "#0072B2", 2: "#56B4E9"}
 """Okabe and Ito's vermilion, blue and sky blue: told apart by readers with any colour vision, and in grey print. The
@@ -46,10 +49,10 @@ def use_style() -> None:
     )
 
 
-def caption(figure: Figure, *parts: str) -> None:
+def caption(figure: Figure, *parts: str) -> Figure:
     """Write under the figure what it was drawn from: data set (`synthetic twin` where it is one), split, protocol.
 
-    What is too long for one line goes on in the next, if possible between two parts (``·``).
+    What is too long for one line goes on in the next, if possible between two parts (``·``). Returns the figure.
     """
     limit = figure.get_figwidth() / _INCHES_PER_LETTER
     lines = [""]
@@ -57,6 +60,7 @@ def caption(figure: Figure, *parts: str) -> None:
         longer = f"{lines[-1]} · {part}" if lines[-1] else part
         lines = [*lines[:-1], longer] if len(longer) <= limit or not lines[-1] else [*lines, part]
     figure.supxlabel("\n".join(lines), fontsize=8, color=NEUTRAL)
+    return figure
 
 
 def ledger_caption(rows: pd.DataFrame) -> str:
@@ -127,37 +131,52 @@ def colour(name: str) -> str:
     return (known[name].colour if name in known else None) or NEUTRAL
 
 
-def has_bars(table: pd.DataFrame, by: Sequence[str]) -> bool:
-    """Whether everything has three seeds or more: the interval of two would say nothing, and hide what there is."""
-    return bool(table.groupby(list(by))["seed"].nunique().min() >= 3)
+def several(table: pd.DataFrame, *columns: str) -> bool:
+    """Whether a table holds more than one value in these columns together, as far as it has them."""
+    return len(table[[name for name in columns if name in table]].drop_duplicates()) > 1
 
 
-def explained(table: pd.DataFrame, bars: bool, means: str) -> str:
+def bars(table: pd.DataFrame, over: str, *columns: str) -> str:
+    """What a caption says about bars, if there are several seeds, people, … (other values of ``columns``)."""
+    return f"bars: 95 % interval over {over} (Student t)" if several(table, *columns) else ""
+
+
+Interval = Callable[[pd.Series], float]
+"""Half the length of a bar around the mean of some values."""
+
+
+def interval(table: pd.DataFrame, by: Sequence[str]) -> Interval | None:
+    """The bar around means, if everything has three seeds: that of two would say nothing, and hide what there is."""
+    return half_width if table.groupby(list(by))["seed"].nunique().min() >= 3 else None
+
+
+def explained(table: pd.DataFrame, interval: Interval | None, means: str) -> str:
     """What a caption says about points and bars, if there is more than one run (seed and split) to speak of."""
-    if bars:
+    if interval:
         return "points: runs · bars: 95 % interval of the mean (Student t)"
-    runs = table[[name for name in ("split", "seed") if name in table]].drop_duplicates()
-    return f"points: runs · {means}: their means" if len(runs) > 1 else ""
+    return f"points: runs · {means}: their means" if several(table, "split", "seed") else ""
 
 
-def modality_legend(figure: Figure, modalities: Sequence[str], **options: object) -> None:
-    """A legend of the two modalities above the figure; ``options`` as those of a marker."""
-    from matplotlib.lines import Line2D
-
-    handles = [
-        Line2D([], [], linestyle="", marker=MODALITY_MARKERS[m], label=name, markersize=8,
-               **({"color": MODALITY_COLOURS[m]} | options))
-        for m, name in enumerate(modalities)
-    ]  # fmt: skip
-    figure.legend(handles=handles, loc="outside upper right", ncols=2)
+def legend(figure: Figure, looks: Mapping[str, dict], loc: str = "outside upper right", **options: Any) -> None:
+    """A legend of markers by name, each with its ``looks``; ``options`` as those of ``figure.legend``."""
+    handles = [Line2D([], [], linestyle="", label=name, **look) for name, look in looks.items()]
+    figure.legend(handles=handles, loc=loc, **options)
 
 
-def require(table: pd.DataFrame, columns: Iterable[str]) -> None:
-    """Refuse a table without the columns that a figure draws."""
+def modality_legend(figure: Figure, modalities: Sequence[str], **look: Any) -> None:
+    """A legend of the two modalities above the figure; ``look`` as that of a marker."""
+    marks = zip(modalities, MODALITY_COLOURS.values(), MODALITY_MARKERS.values(), strict=False)
+    looks = {name: {"color": colour, "marker": marker, "markersize": 8, **look} for name, colour, marker in marks}
+    legend(figure, looks, ncols=2)
+
+
+def require(table: pd.DataFrame, columns: Iterable[str] = ()) -> pd.DataFrame:
+    """Give a table back; refuse one without the columns that a figure draws, or without rows."""
     if missing := [name for name in columns if name not in table.columns]:
         raise ValueError(f"the table lacks the column(s) {missing}; it has {list(table.columns)}")
     if table.empty:
         raise ValueError("there is nothing to draw: the table has no rows")
+    return table
 
 
 def blank(axes: Iterable[plt.Axes]) -> None:

@@ -161,23 +161,15 @@ def against_chance(
         ValueError: no result, results or rows of several protocols or data sets, or rows without scores by identity.
     """
     from reidlib.data.registry import READERS
-    from reidlib.experiments.ledger import KEY
+    from reidlib.experiments import ledger
 
     protocols = {(result.dataset, result.protocol.name) for result in results.values()}
     protocols |= set(rows[["dataset", "protocol"]].itertuples(index=False, name=None))
     if not results or len(protocols) != 1:
         raise ValueError(f"give one result or more, and all of one data set and protocol, not of {sorted(protocols)}")
-    scores = []
-    for name, result in results.items():
-        for trial in result.trials:
-            right = trial.ranking.first_match_rank == 1
-            columns = {"model": name, "run": 0, "pid": trial.query_pids, "queries": 1, "rank-1": right}
-            scores.append(pd.DataFrame(columns)[trial.ranking.valid])
-    labelled = rows.reset_index(drop=True).reset_index(names="run")[[*KEY, "run", "variant"]]
-    recorded = labelled.rename(columns={"variant": "model"}).merge(identities, on=KEY)
-    if missing := sorted(set(labelled["run"]) - set(recorded["run"])):
-        raise ValueError(f"the scores by identity of {len(missing)} runs are not known: evaluate their folders again")
-    scores.append(recorded.sort_values("run", kind="stable")[["model", "run", "pid", "queries", "rank-1"]])
+    scores = [ledger.by_identity(result).assign(model=name, run=-1) for name, result in results.items()]
+    recorded = ledger.by_run(rows, identities)
+    scores.append(recorded.assign(model=rows["variant"].to_numpy()[recorded["run"]]))
     lines = [(model, *_mean_and_interval(part)) for model, part in pd.concat(scores).groupby("model", sort=False)]
     table = pd.DataFrame(lines, columns=["model", "rank-1", "low", "high", "runs"])
     trials = next(iter(results.values())).trials
@@ -190,10 +182,8 @@ def _mean_and_interval(scores: pd.DataFrame) -> tuple[float, float, float, int]:
     """Rank-1 of all queries of all runs, the ends of its interval, the number of runs."""
     from reidlib.experiments.uncertainty import interval
 
-    scores = scores.assign(right=scores["rank-1"] * scores["queries"])
-    sums = scores.groupby(["run", "pid"])[["right", "queries"]].sum().unstack(fill_value=0)
-    right, queries = sums["right"].to_numpy(np.float64), sums["queries"].to_numpy(np.float64)
-    values = np.divide(right, queries, out=np.zeros_like(right), where=queries > 0)
+    by_run = scores.pivot(index="run", columns="pid", values=["rank-1", "queries"]).fillna(0)
+    values, queries = by_run["rank-1"].to_numpy(), by_run["queries"].to_numpy()
     weights = queries / queries.sum(axis=1, keepdims=True)
     return float((values * weights).sum(axis=1).mean()), *interval(values, weights), len(values)
 
@@ -261,7 +251,6 @@ def part_tones(dataset: "ReIDDataset", parts: Sequence[str] = ("head", "torso", 
     from reidlib.data.registry import renderer
 
     known = renderer().PARTS
-
     test = dataset.frame.loc[dataset.rows("test")]
     records = []
     for pid, images in test.groupby("pid"):

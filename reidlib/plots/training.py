@@ -1,10 +1,9 @@
 """Figures of how a model was trained."""
 
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from reidlib.plots import style
+from reidlib.plots import panels, style
 from reidlib.plots.drawing import drawing
 
 FEW = 5  # terms that share a linear axis, and whose names share a line
@@ -20,7 +19,7 @@ def training_curves(table: pd.DataFrame, caption: str) -> Figure:
     """
     terms = [name for name in table if name.startswith("loss.")]
     scores = [name for name in table if name in ("validation.rank-1", "validation.mAP")]
-    figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.0), layout="constrained")
+    figure, (axes,) = panels.grid(1, 3, (10.5, 3.0))
     for name in terms:
         axes[0].plot(table["step"], table[name], label=name.removeprefix("loss."))
     axes[0].set(title="losses, unweighted", ylabel="mean since the point before")
@@ -40,5 +39,4 @@ def training_curves(table: pd.DataFrame, caption: str) -> Figure:
     axes[2].ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
     for axis in axes:
         axis.set_xlabel("step")
-    style.caption(figure, caption)
-    return figure
+    return style.caption(figure, caption)

@@ -31,7 +31,7 @@ def write(tmp_path):
     ids=["no newline", "CRLF", "blank lines", "more blanks", "byte-order mark"],
 )
 def test_lists_as_people_save_them(write, text):
-    assert read_images(write(text), PATTERN, EXAMPLE) == TWO
+    assert read_images(write(text), PATTERN, EXAMPLE, "the tree") == TWO
 
 
 @pytest.mark.parametrize(
@@ -41,29 +41,29 @@ def test_lists_as_people_save_them(write, text):
 )  # fmt: skip
 def test_other_paths_are_refused_with_file_and_line(write, path):
     with pytest.raises(ValueError, match=r"list\.txt, line 2: '.*' is no path of an image .*like 'a/1/x\.png'"):
-        read_images(write(f"a/1/x.png 0\n{path} 0\n"), PATTERN, EXAMPLE)
+        read_images(write(f"a/1/x.png 0\n{path} 0\n"), PATTERN, EXAMPLE, "the tree")
 
 
 @pytest.mark.parametrize("rest", ["", " -1", " 1.5", " one", " 0 0", " 9999999", " ٣"])
 def test_other_labels_are_refused(write, rest):
     with pytest.raises(ValueError, match=r"line 1: the path must be followed by one label"):
-        read_images(write(f"a/7/x.png{rest}\n"), PATTERN, EXAMPLE)
+        read_images(write(f"a/7/x.png{rest}\n"), PATTERN, EXAMPLE, "the tree")
 
 
 def test_repeated_paths_are_refused(write):
     with pytest.raises(ValueError, match=r"line 3: a/7/x\.png is listed twice"):
-        read_images(write("a/7/x.png 0\na/12/y.png 1\na/7/x.png 0\n"), PATTERN, EXAMPLE)
+        read_images(write("a/7/x.png 0\na/12/y.png 1\na/7/x.png 0\n"), PATTERN, EXAMPLE, "the tree")
 
 
 @pytest.mark.parametrize(("content", "message"), [("\n \n", "is empty"), (b"\xff\xfea\x00", "not plain text")])
 def test_what_is_no_list_is_refused(write, content, message):
     with pytest.raises(ValueError, match=rf"list\.txt {message}|list\.txt is {message}"):
-        read_images(write(content), PATTERN, EXAMPLE)
+        read_images(write(content), PATTERN, EXAMPLE, "the tree")
 
 
 def test_missing_list(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"list\.txt is missing"):
-        read_images(tmp_path / "list.txt", PATTERN, EXAMPLE)
+        read_images(tmp_path / "list.txt", PATTERN, EXAMPLE, "the tree")
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
-"""Reading QMUL trees in both layouts: whole, odd, damaged, malicious."""
+"""Reading QMUL trees in both layouts: whole and odd."""
 
-import os
 import pickle
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -174,43 +174,71 @@ def test_a_chair_tree_in_the_published_numbers_is_accepted(tmp_path):
 # --- odd trees -------------------------------------------------------------------------------------------------------
 
 
+def lose(path: str) -> Callable[[Path], object]:
+    return lambda root: (root / path).rename(root.parent / "elsewhere")
+
+
+def empty(root: Path) -> None:
+    for folder in ("trainA", "testA", "trainB", "testB"):
+        shutil.rmtree(root / folder)
+        (root / folder).mkdir()
+
+
+def link_out(root: Path) -> None:
+    (root.parent / "secret.png").write_bytes(b"x")
+    (root / "photo" / "secret.png").symlink_to(root.parent / "secret.png")
+
+
+@pytest.mark.parametrize(
+    ("layout", "change", "name", "message"),
+    [
+        ("strokes", lose("photo"), "chair", r"lacks photo; expected tree:\nQMUL-ChairV2/"),
+        ("strokes", lose("ChairV2_Coordinate"), "chair", r"lacks ChairV2_Coordinate; expected tree:\nQMUL-ChairV2/"),
+        ("images", lose("trainA"), "shoe", "lacks trainA; expected tree"),
+        ("images", lose("testB"), "shoe", "lacks testB; expected tree"),
+        ("strokes", lambda root: None, "shoe", "ChairV2_Coordinate is there: this is the tree of 'chair'"),
+        ("strokes", lose("photo/plain.png"), "chair", "the sketch ChairV2_Coordinate/train/plain_1 has no photo"),
+        (
+            *("images", lose("testB/2429245009.png"), "shoe"),
+            r"the sketch testA/2429245009_1\.png has no photo \(and 11 more\)",
+        ),
+        (
+            *("strokes", lambda root: dump(root, dict.fromkeys([*keys(), "/test/plain_2"], STROKES)), "chair"),
+            "sketches of 'plain' are in train and in test",
+        ),
+        (
+            *("images", lambda root: save_photo(root / "testB" / "plain.png", 9), "shoe"),
+            r"two photos are called 'plain', trainB/plain\.png and testB/plain\.png",
+        ),
+        (
+            *("strokes", lambda root: Image.new("RGB", (4, 4)).save(root / "photo" / "plain.JPG"), "chair"),
+            r"two photos are called 'plain', photo/plain\.JPG and photo/plain\.png",
+        ),
+        (
+            *("images", lambda root: (root / "trainA/plain_1.png").rename(root / "testA/plain_9.png"), "shoe"),
+            r"testA/plain_9\.png: its photo is in trainB, not in testB",
+        ),
+        ("strokes", link_out, "chair", "is a link that leaves"),
+        ("images", empty, "shoe", "no sketch of any photo was found"),
+    ],
+)
+def test_odd_trees_are_refused(request, layout, change, name, message):
+    root = request.getfixturevalue(layout)
+    change(root)
+    error = FileNotFoundError if "lacks" in message or "is there" in message else ValueError
+    with pytest.raises(error, match=message):
+        reidlib.data.open(name, root=root)
+
+
 def test_both_layouts_at_once_are_explained(strokes, images):
     shutil.copytree(images, strokes, dirs_exist_ok=True)
     with pytest.raises(ValueError, match=r"(?s)holds two layouts, photo, ChairV2_Coordinate and trainB.*move one of"):
         reidlib.data.open("chair", root=strokes)
 
 
-@pytest.mark.parametrize("missing", ["photo", "ChairV2_Coordinate"])
-def test_half_a_layout_names_the_other_half(strokes, missing):
-    (strokes / missing).rename(strokes / "elsewhere")
-    with pytest.raises(FileNotFoundError, match=rf"(?s)lacks {missing}; expected tree:\nQMUL-ChairV2/"):
-        reidlib.data.open("chair", root=strokes)
-
-
-@pytest.mark.parametrize("missing", ["trainA", "testB"])
-def test_a_missing_folder_is_named(images, missing):
-    shutil.rmtree(images / missing)
-    with pytest.raises(FileNotFoundError, match=rf"lacks {missing}; expected tree"):
-        reidlib.data.open("shoe", root=images)
-
-
-def test_the_tree_of_the_other_set_is_recognised(strokes):
-    with pytest.raises(FileNotFoundError, match="ChairV2_Coordinate is there: this is the tree of 'chair'"):
-        reidlib.data.open("shoe", root=strokes)
-
-
 def test_a_root_one_level_too_high_gets_a_hint(strokes):
     with pytest.raises(FileNotFoundError, match=r"did you mean root='.*ChairV2'"):
         reidlib.data.open("chair", root=strokes.parent)
-
-
-def test_a_sketch_without_photo_is_refused(strokes, images):
-    (strokes / "photo" / "plain.png").unlink()
-    with pytest.raises(ValueError, match=r"the sketch ChairV2_Coordinate/train/plain_1 has no photo"):
-        reidlib.data.open("chair", root=strokes)
-    (images / "testB" / "2429245009.png").unlink()
-    with pytest.raises(ValueError, match=r"the sketch testA/2429245009_1\.png has no photo \(and 11 more\)"):
-        reidlib.data.open("shoe", root=images)
 
 
 def test_a_photo_without_sketch_is_reported(strokes, images):
@@ -233,27 +261,6 @@ def test_pids_do_not_depend_on_which_photos_have_sketches(strokes):
     assert fewer.items() < pids.items()
 
 
-def test_a_photo_in_train_and_test_is_refused(strokes, images):
-    dump(strokes, dict.fromkeys([*keys(), "/test/plain_2"], STROKES))
-    with pytest.raises(ValueError, match="sketches of 'plain' are in train and in test"):
-        reidlib.data.open("chair", root=strokes)
-    save_photo(images / "testB" / "plain.png", 9)
-    with pytest.raises(ValueError, match=r"two photos are called 'plain', trainB/plain\.png and testB/plain\.png"):
-        reidlib.data.open("shoe", root=images)
-
-
-def test_a_sketch_in_the_wrong_folder_is_refused(images):
-    (images / "trainA" / "plain_1.png").rename(images / "testA" / "plain_9.png")
-    with pytest.raises(ValueError, match=r"testA/plain_9\.png: its photo is in trainB, not in testB"):
-        reidlib.data.open("shoe", root=images)
-
-
-def test_two_photos_of_one_name_are_refused(strokes):
-    Image.new("RGB", (4, 4)).save(strokes / "photo" / "plain.JPG")
-    with pytest.raises(ValueError, match=r"two photos are called 'plain', photo/plain\.JPG and photo/plain\.png"):
-        reidlib.data.open("chair", root=strokes)
-
-
 def test_strays_are_left_out_and_reported_and_junk_is_ignored(images):
     for path in ("trainA/notes.txt", "trainA/nounderscore.png", "testB/thumb.gif"):
         (images / path).write_bytes(b"x")
@@ -262,84 +269,3 @@ def test_strays_are_left_out_and_reported_and_junk_is_ignored(images):
     assert len(dataset) == 25
     found = {p.where for p in problems(dataset, message="left out")}
     assert found == {"trainA/notes.txt", "trainA/nounderscore.png", "testB/thumb.gif"}
-
-
-def test_a_link_out_of_the_tree_is_refused(strokes, tmp_path):
-    (tmp_path / "secret.png").write_bytes(b"x")
-    (strokes / "photo" / "secret.png").symlink_to(tmp_path / "secret.png")
-    with pytest.raises(ValueError, match="is a link that leaves"):
-        reidlib.data.open("chair", root=strokes)
-
-
-def test_a_tree_without_sketches_is_refused(images):
-    for folder in ("trainA", "testA", "trainB", "testB"):
-        shutil.rmtree(images / folder)
-        (images / folder).mkdir()
-    with pytest.raises(ValueError, match="no sketch of any photo was found"):
-        reidlib.data.open("shoe", root=images)
-
-
-# --- untrusted strokes -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "key",
-    [
-        "plain_1", "train/plain_1", "/val/plain_1", "/train/plain", "/train/plain_x", "/train/_1", "/train/a/b_1",
-        "/train/../../etc/passwd_1", "/train/a\\b_1", "/train//plain_1", "/train/plain_1\n", "/train/pl\x00ain_1",
-        "//train/plain_1", "/train/plain_1/", "/train/plain_1234567", "",
-    ],
-)  # fmt: skip
-def test_other_keys_are_refused(strokes, key):
-    dump(strokes, {"/train/plain_1": STROKES, key: STROKES})
-    with pytest.raises(ValueError, match=r"ChairV2_Coordinate: key '.* is not like '/train/<name>_<k>'"):
-        reidlib.data.open("chair", root=strokes)
-
-
-@pytest.mark.parametrize(
-    ("points", "message"),
-    [
-        (np.zeros((4, 2)), r"expected \(N, 3\) numbers"),
-        (np.zeros((4, 5)), r"expected \(N, 3\) numbers"),
-        (np.zeros(3), r"expected \(N, 3\) numbers"),
-        (np.zeros((0, 3)), r"expected \(N, 3\) numbers"),
-        (np.zeros((2, 3), bool), r"expected \(N, 3\) numbers"),
-        (np.array([[1.0, np.nan, 0.0]]), "not on the canvas"),
-        (np.array([[1.0, np.inf, 0.0]]), "not on the canvas"),
-        (np.array([[1e9, 1.0, 0.0]]), "not on the canvas"),
-        (np.array([[1, 2, None]], dtype=object), "not of numbers"),
-    ],
-)
-def test_other_arrays_are_refused_with_their_key(strokes, points, message):
-    dump(strokes, {"/train/plain_1": STROKES, "/test/plain_1_1": points})
-    with pytest.raises(ValueError, match=rf"ChairV2_Coordinate: key '/test/plain_1_1'.*{message}"):
-        reidlib.data.open("chair", root=strokes)
-
-
-def test_whole_numbers_and_single_precision_are_taken(strokes):
-    dump(strokes, {key: STROKES.astype(kind) for key in keys() for kind in [np.int16]})
-    whole = qmul.load_sketches(strokes / "ChairV2_Coordinate")[keys()[0]]
-    assert whole.dtype == np.float64
-    np.testing.assert_array_equal(whole, STROKES)
-
-
-class Command:
-    def __init__(self, canary):
-        self.canary = canary
-
-    def __reduce__(self):
-        return os.system, (f"touch {self.canary}",)
-
-
-def test_opening_a_malicious_tree_executes_nothing(strokes, tmp_path):
-    canary = tmp_path / "canary"
-    dataset = reidlib.data.open("chair", root=strokes)
-    dump(strokes, {"/train/plain_1": Command(canary)})
-    with pytest.raises(
-        ValueError, match=r"key '/train/plain_1': the pickle asks for \w+\.system; nothing was executed"
-    ):
-        reidlib.data.open("chair", root=strokes)
-    assert not dataset.check().ok, "nor does looking at one that was changed after it was opened"
-    with pytest.raises(OSError, match="nothing was executed"):
-        dataset.image(int(dataset.rows(modality=1)[0]))
-    assert not canary.exists()

@@ -9,22 +9,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
-from reidlib import data, evaluation, explain, methods, training
+from reidlib import evaluation, explain, methods
 from reidlib.data import ReIDDataset
 from reidlib.experiments import ledger, measures
-from reidlib.methods import Recipe, maum
+from reidlib.methods import Recipe
 from reidlib.training import runs
 
 PROTOCOL = evaluation.protocols.get("sysu", gallery="agw", num_trials=2)
 
 pytestmark = pytest.mark.usefixtures("own_ledger")
-
-
-@pytest.fixture
-def recipe() -> Recipe:
-    return methods.recipe("baseline", dataset="sysu", profile="screen")
 
 
 @pytest.fixture
@@ -52,16 +46,19 @@ def record(finished: Callable, imageless: ReIDDataset, recipe: Recipe, sizes: No
 # ---- taking
 
 
-def test_measures_are_taken_in_the_order_asked_for(finished, imageless, recipe: Recipe, sizes) -> None:
-    run, _ = finished(recipe, imageless, PROTOCOL)
+@pytest.fixture
+def run(finished: Callable, imageless: ReIDDataset, recipe: Recipe) -> runs.Run:
+    return finished(recipe, imageless, PROTOCOL)[0]
+
+
+def test_measures_are_taken_in_the_order_asked_for(run, imageless, sizes) -> None:
     taken = measures.take(run, imageless, ["length", "sizes"])
     assert list(taken) == ["length", "sizes"] and list(taken["sizes"]) == ["epochs, seed", "images", "nothing"]
     assert taken["length"] == {"images": len(imageless)}
     assert measures.take(run, imageless, []) == {} and not measures.local().exists()
 
 
-def test_what_cannot_be_measured_is_said(finished, imageless: ReIDDataset, recipe: Recipe, record, tmp_path) -> None:
-    run, _ = finished(recipe, imageless, PROTOCOL)
+def test_what_cannot_be_measured_is_said(run, imageless: ReIDDataset, record) -> None:
     for arguments, message in [
         ((run, imageless, ["sizes", "beauty"]), "unknown measure 'beauty'; choose from: cameras, "),
         ((replace(run, epoch=1), imageless, ["sizes"]), "has not finished"),
@@ -76,60 +73,22 @@ def test_what_cannot_be_measured_is_said(finished, imageless: ReIDDataset, recip
 
 
 @pytest.mark.parametrize(
-    ("weights", "shared"),
-    [({"identity": 1.0}, False), ({"proxy": 1.0, "shared": 1.0}, False), ({"proxy": 0.0, "shared": 1.0}, True)],
+    ("name", "table", "values"),
+    [("cameras", "camera", "knowledge"), ("focus", "focus", "focus"), ("probes", "knowledge", "knowledge")],
 )
-def test_relay_asks_for_the_proxies_that_are_learned(finished, imageless, recipe, monkeypatch, weights, shared) -> None:
-    asked = {}
-
-    def relay_table(*arguments, **options) -> str:
-        asked["arguments"], asked["options"] = arguments, options
-        return "table"
-
-    monkeypatch.setattr(maum.explain, "relay_table", relay_table)
-    monkeypatch.setattr(maum.explain, "relay_values", lambda table: {"gap": float(len(table))})
-    run, _ = finished(recipe, imageless, PROTOCOL)
-    run = replace(run, recipe=Recipe.from_dict(run.recipe.to_dict() | {"loss_weights": weights}))
-    assert measures.take(run, imageless, ["relay"]) == {"relay": {"gap": 5.0}}
-    assert asked["arguments"] == (run.model, imageless, run.pids) and asked["options"] == {"shared": shared}
+def test_shared_measures_are_the_values_of_a_table(run, imageless, monkeypatch, name, table, values) -> None:
+    monkeypatch.setattr(explain, f"{table}_table", lambda model, dataset: (model, dataset))
+    monkeypatch.setattr(explain, f"{values}_values", lambda table: {"same": float(table == (run.model, imageless))})
+    assert measures.take(run, imageless, [name]) == {name: {"same": 1.0}}
 
 
-def test_focus_is_that_of_the_model(finished, imageless, recipe, monkeypatch) -> None:
-    run, _ = finished(recipe, imageless, PROTOCOL)
-    monkeypatch.setattr(explain, "focus_table", lambda model, dataset: (model, dataset))
-    monkeypatch.setattr(explain, "focus_values", lambda table: {"same": float(table == (run.model, imageless))})
-    assert measures.take(run, imageless, ["focus"]) == {"focus": {"same": 1.0}}
-
-
-def test_hinges_are_those_of_a_purifier(finished, imageless, recipe: Recipe) -> None:
-    run, _ = finished(recipe, imageless, PROTOCOL)
-    model = methods.build("idkl", num_ids=2, backbone="tiny")
-    model.hinges += torch.tensor([[3, 4], [0, 2]])
-    assert measures.take(replace(run, model=model), imageless, ["hinges"]) == {
-        "hinges": {"entropy": 0.75, "centroid": 0.0}
-    }
-    for other in (run.model, methods.build("idkl", num_ids=2, backbone="tiny", purifier=False)):
-        values = measures.take(replace(run, model=other), imageless, ["hinges"])["hinges"]
-        assert list(values) == ["entropy", "centroid"] and all(map(math.isnan, values.values()))
-
-
-def test_cameras_are_named_as_probes_are(finished, imageless, recipe: Recipe, monkeypatch) -> None:
+def test_cameras_are_named_as_probes_are(run, imageless, monkeypatch) -> None:
     lines = [("shared", "camera, visible images", 0.5, 0.25)]
     table = pd.DataFrame(lines, columns=["branch", "factor", "score", "chance"])
-    asked = []
-    monkeypatch.setattr(explain, "camera_table", lambda *arguments: asked.append(arguments) or table)
-    run, _ = finished(recipe, imageless, PROTOCOL)
+    monkeypatch.setattr(explain, "camera_table", lambda *_: table)
     assert measures.take(run, imageless, ["cameras"]) == {
         "cameras": {"shared: camera, visible images": 0.5, "chance: camera, visible images": 0.25}
     }
-    assert asked == [(run.model, imageless)]
-
-
-def test_probes_are_the_values_of_a_table(finished, imageless, recipe: Recipe, monkeypatch) -> None:
-    monkeypatch.setattr(explain, "knowledge_table", lambda model, dataset: (model, dataset))
-    monkeypatch.setattr(explain, "knowledge_values", lambda table: {"asked": float(table == (run.model, imageless))})
-    run, _ = finished(recipe, imageless, PROTOCOL)
-    assert measures.take(run, imageless, ["probes"]) == {"probes": {"asked": 1.0}}
 
 
 # ---- rows
@@ -241,11 +200,11 @@ def test_publish_takes_measures_along(record: Callable, finished, imageless, own
     assert measures.table(other.with_name("mine-measures.csv"))["seed"].tolist() == 3 * [5]
 
 
-def test_published_rows_are_in_the_order_of_their_dates(record: Callable) -> None:
+def test_published_rows_are_in_the_order_of_their_dates(record: Callable, dated: Callable) -> None:
     record(seed=0), record(seed=1)
     header, *lines = measures.local().read_text().splitlines()
     dates = ("2026-03-01", "2026-03-01", "2026-03-01", "2026-01-01", "2026-01-01", "2026-02-01")
-    lines = [f"{date}{line[10:]}" for date, line in zip(dates, lines, strict=True)]
+    lines = dated(lines, dates)
     published = ledger.PUBLISHED.with_name("measures.csv")
     published.write_text("\n".join([header, *lines[:2], header, *lines[:2]]) + "\n")  # as git merges it
     measures.local().write_text("\n".join([header, *lines[2:]]) + "\n")
@@ -264,7 +223,7 @@ def test_another_file_is_refused_and_left_alone(record: Callable, content: str, 
     assert measures.local().read_text() == content and not ledger.PUBLISHED.with_name("measures.csv").exists()
 
 
-COMMITTED = ledger.measure_file(ledger.PUBLISHED)
+COMMITTED = ledger.MEASUREMENTS.beside(ledger.PUBLISHED)
 
 
 def test_committed_measures_are_in_order(repository: Path) -> None:
@@ -273,39 +232,3 @@ def test_committed_measures_are_in_order(repository: Path) -> None:
         rows = measures.table(COMMITTED)
         assert len(rows) == len(COMMITTED.read_text(encoding="utf-8").splitlines()) - 1, "a row twice: make publish"
         assert rows["date"].is_monotonic_increasing and (rows["profile"] != "ci").all()
-
-
-# ---- with a twin
-
-
-@pytest.mark.integration
-@pytest.mark.parametrize("method", ["baseline", "maum"])
-def test_relay_of_a_trained_run(ci_twin: Path, method: str, tmp_path_factory, monkeypatch) -> None:
-    monkeypatch.setenv("REIDLIB_CACHE", str(tmp_path_factory.getbasetemp() / "measures-cache"))
-    dataset = data.open("sysu", root=ci_twin)
-    recipe = methods.recipe(method, dataset="sysu", profile="ci").replace(epochs=1, warmup=0)
-    run = training.fit(recipe, dataset, progress=False)
-    measures.record(run, dataset, ["relay"], variant=method)
-    values = measures.table(measure="relay").set_index("name")["value"]
-    expected = maum.explain.relay_values(maum.explain.relay_table(run.model, dataset, run.pids))
-    pd.testing.assert_series_equal(values, pd.Series(expected), check_names=False, check_index_type=False, rtol=1e-4)
-    assert values["people"] == len(run.pids) < len(dataset.train_labels()[1]), "those held out do not take part"
-    assert values.drop(["people", "unseen people", "relay gap"]).between(-1, 1).all()
-    assert values["visible–infrared centres"] > values["visible–infrared centres, different people"]
-
-
-@pytest.mark.integration
-@pytest.mark.parametrize("method", ["baseline", "dalnet"])
-def test_auxiliary_of_a_trained_run(twin, method: str, tmp_path_factory, monkeypatch) -> None:
-    monkeypatch.setenv("REIDLIB_CACHE", str(tmp_path_factory.getbasetemp() / "measures-cache"))
-    dataset = data.open("pku-sketch", root=twin("pku-sketch"), split=1)
-    recipe = methods.recipe(method, dataset="pku-sketch", profile="ci").replace(epochs=1, warmup=0)
-    run = training.fit(recipe, dataset, progress=False)
-    values = measures.take(run, dataset, ["auxiliary"])["auxiliary"]
-    assert values == measures.take(run, dataset, ["auxiliary"])["auxiliary"], "nothing is drawn at random"
-    images = ["photo", "fixed XDoG", *(["auxiliary"] if method == "dalnet" else []), "chance"]
-    assert [name for name in values if name.startswith("gradient")] == [f"gradient inside, {name}" for name in images]
-    assert all(0 <= values[f"gradient inside, {name}"] <= 1 for name in images)
-    assert ("between" in values) == (method == "dalnet")
-    assert values["photos"] == min(100, len(dataset.rows("test", modality=0)))
-    assert 0 <= values["sketch–photo"] <= 2 and 0 <= values["sketch–photo, different identities"] <= 2

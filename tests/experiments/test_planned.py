@@ -104,9 +104,12 @@ def test_runs_and_missing_compare_the_plan_with_the_ledger(control: Plan) -> Non
     assert row == {"study": "null-control", "runs": 4, "missing": 3, "command": command}
 
 
-def test_nothing_is_missing_where_all_is_recorded(control: Plan) -> None:
+def test_nothing_is_missing_where_all_is_recorded(control: Plan, finished, imageless) -> None:
     only = Plan("null-control", seeds=(3,))
-    assert planned.missing([control, only])["study"].tolist() == ["null-control"] * 2
+    assert planned.missing([control, only])["missing"].tolist() == [3, 1]
+    recipe, rules = list(only.variants().values())[1], evaluation.protocols.get("sysu", gallery="agw", num_trials=2)
+    ledger.record(*finished(recipe.replace(seed=3), imageless, rules))
+    assert planned.missing([control, only])["missing"].tolist() == [2]
     recorded = planned.runs([only]).iloc[0]
     assert recorded["variant"] == "baseline" and recorded["is_recorded"]
 

@@ -1,56 +1,19 @@
-"""Sweeps: every run once, failures recorded, and nothing lost to a kill."""
+"""Sweeps: every run once, with its measures, and failures recorded."""
 
-import json
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
 
-from reidlib import data, evaluation, methods, training
-from reidlib.data import ReIDDataset
+from reidlib import evaluation, methods, training
 from reidlib.experiments import ledger, measures, studies, sweep
-from reidlib.methods import Recipe
 from reidlib.training import runs
 
 PROTOCOL = evaluation.protocols.get("sysu", gallery="agw", num_trials=2)
 
 pytestmark = pytest.mark.usefixtures("own_ledger")
-
-
-@pytest.fixture
-def grid() -> dict[str, Recipe]:
-    full = methods.recipe("baseline", dataset="sysu", profile="ci").replace(epochs=1, warmup=0)
-    return {"full": full, "no neck": full.replace(model={"neck": False})}
-
-
-@pytest.fixture
-def trained(finished: Callable, monkeypatch: pytest.MonkeyPatch) -> list:
-    """In place of training: chance results, and a list of what was asked for; a learning rate of 666 fails."""
-    asked, made_with = [], {}
-
-    def fit(recipe: Recipe, dataset: ReIDDataset, folder: Path, progress: bool) -> runs.Run:
-        asked.append((recipe.model.get("neck", True), recipe.seed, folder, torch.get_num_threads()))
-        if recipe.learning_rate == 666:
-            raise FloatingPointError("loss is nan")
-        run, _ = finished(recipe, dataset, PROTOCOL)
-        made_with[run.model] = recipe
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "environment.json").write_text(json.dumps(run.environment))
-        return run
-
-    monkeypatch.setattr(training, "fit", fit)
-    monkeypatch.setattr(evaluation, "evaluate", lambda model, *scored_on: finished(made_with[model], *scored_on)[1])
-    return asked
 
 
 def order(trained: list) -> list[tuple[bool, int]]:
@@ -133,6 +96,18 @@ def test_what_does_not_fit_is_said_before_anything_is_trained(grid, imageless, t
     assert not trained
 
 
+@pytest.mark.parametrize("text", ["class Fifth(Above): ...", "class Fifth(Above): ...\nclass Sixth(Fifth): ..."])
+def test_a_class_without_a_file_is_refused_before_anything_is_trained(text, imageless, trained, new_method) -> None:
+    scope = {"Above": methods.get("baseline").model, "__name__": "__main__"}
+    exec(text, scope)  # as the cell of a notebook does
+    new_method("fifth", model=scope.get("Sixth", scope["Fifth"]))
+    recipes = {"full": methods.recipe("baseline", profile="ci"), "fifth": methods.recipe("fifth", profile="ci")}
+    message = r"method 'fifth' has a class without a source file, {} \(a notebook's cell, for example\): .* a \.py file"
+    with pytest.raises(ValueError, match=message.format("Sixth" if "Sixth" in text else "Fifth")):
+        sweep.run(recipes, imageless, PROTOCOL)
+    assert not trained
+
+
 def test_several_data_sets_splits_and_protocols_in_one_sweep(grid, imageless, trained) -> None:
     splits = [replace(imageless, split=split) for split in (1, 2)]
     indoor = evaluation.protocols.get("sysu", search="indoor", gallery="agw", num_trials=2)
@@ -163,25 +138,6 @@ def test_recipes_meet_the_data_set_they_are_for(grid, imageless, monkeypatch) ->
 
 
 # ---- measures
-
-
-@pytest.fixture
-def measured(new_measure) -> list:
-    """Two measures, epochs and seed, of which seed 7 makes one fail; a list of what was measured, by seed."""
-    asked = []
-
-    def of(name: str) -> Callable:
-        def measure(run: runs.Run, dataset: ReIDDataset) -> dict[str, float]:
-            asked.append((name, run.recipe.seed))
-            if (name, run.recipe.seed) == ("seed", 7):
-                raise ZeroDivisionError("no such seed")
-            return {name: float(run.epoch if name == "epochs" else run.recipe.seed)}
-
-        return measure
-
-    for name in ("epochs", "seed"):
-        new_measure(name, of(name))
-    return asked
 
 
 def test_measures_are_taken_once_the_row_is_there(grid, imageless, trained, measured) -> None:
@@ -248,177 +204,3 @@ def test_an_unknown_measure_is_said_before_anything_is_trained(grid, imageless, 
     with pytest.raises(ValueError, match="unknown measure 'beauty'; choose from: cameras, "):
         sweep.run(grid, imageless, PROTOCOL, measures=["beauty"])
     assert not trained
-
-
-# ---- clusters
-
-
-def test_a_cluster_takes_measures_along(grid, imageless, trained, measured, tmp_path) -> None:
-    sweep.run(grid, imageless, PROTOCOL, seeds=[0])
-    jobs = sweep.plan(grid, imageless, PROTOCOL, [0], ["epochs"])
-    assert [job.result() for job in sweep.submit(jobs, cluster="debug", folder=tmp_path)] == [None, None]
-    assert len(studies.measures(grid, measure="epochs")) == 2 and sweep.submit(jobs, cluster="debug") == []
-
-
-def test_debug_cluster_performs_what_the_ledger_lacks(grid, imageless, trained, tmp_path, own_ledger) -> None:
-    sweep.run(grid, imageless, PROTOCOL, seeds=[0])
-    jobs = sweep.plan(grid, imageless, PROTOCOL, [0, 1])
-    handed_in = sweep.submit(jobs, cluster="debug", folder=tmp_path / "logs", threads=1)
-    assert len(handed_in) == 2 and len(trained) == 2, "only what is asked for is done"
-    assert [job.result() for job in handed_in] == [None, None]
-    assert order(trained) == [(True, 0), (False, 0), (True, 1), (False, 1)] and trained[-1][-1] == 1
-    assert sweep.rows(jobs)["seed"].tolist() == [0, 0, 1, 1]
-    assert sweep.submit(jobs, cluster="debug", folder=tmp_path / "logs") == []
-
-
-def test_a_job_that_runs_out_of_time_is_queued_again_as_it_is(grid, imageless, trained, tmp_path) -> None:
-    (handed_in,) = sweep.submit(sweep.plan(grid, imageless, PROTOCOL, [0])[:1], cluster="debug", folder=tmp_path)
-    element = handed_in.submission().function
-    assert element.checkpoint().function is element
-
-
-def test_slurm_gets_one_array(grid, imageless, trained, tmp_path, monkeypatch) -> None:
-    programs = {"srun": "", "sbatch": f'cp "$1" "{tmp_path}/batch.sh"; echo "Submitted batch job 4711"'}
-    for name, lines in programs.items():
-        (tmp_path / name).write_text(f"#!/bin/sh\n{lines}\n")
-        (tmp_path / name).chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    jobs = sweep.plan(grid, imageless, PROTOCOL, [0, 1])
-    options = {"timeout_min": 30, "slurm_array_parallelism": 2, "slurm_partition": "short"}
-    handed_in = sweep.submit(jobs, folder=tmp_path / "logs", **options)
-    assert [job.job_id for job in handed_in] == [f"4711_{number}" for number in range(4)]
-    script = (tmp_path / "batch.sh").read_text()
-    for line in ("--array=0-3%2", "--time=30", "--partition=short", "--job-name=reidlib"):
-        assert f"#SBATCH {line}\n" in script
-    assert [job.submission().function.job.variant for job in handed_in] == [job.variant for job in jobs]
-    assert not trained
-
-
-def test_what_a_cluster_cannot_do_is_said(grid, imageless, trained, tmp_path, monkeypatch) -> None:
-    jobs = sweep.plan(grid, imageless, PROTOCOL, [0])
-    with pytest.raises(ValueError, match="unknown cluster 'lsf'; choose one of: slurm, local, debug"):
-        sweep.submit(jobs, cluster="lsf")
-    for options, message in [({"slurm_partitoin": "x"}, "slurm_partitoin"), ({"timeout_min": "long"}, "timeout_min")]:
-        with pytest.raises(ValueError, match=f"submitit does not take these parameters.*{message}"):
-            sweep.submit(jobs, cluster="debug", folder=tmp_path, **options)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(OSError, match="this machine cannot submit to slurm"):
-        sweep.submit(jobs, folder=tmp_path)
-    monkeypatch.setitem(sys.modules, "submitit", None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'reidlib\[cluster\]'"):
-        sweep.submit(jobs, cluster="debug")
-
-
-# ---- with a twin
-
-
-@pytest.fixture
-def small_twin(ci_twin: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> ReIDDataset:
-    monkeypatch.setenv("REIDLIB_CACHE", str(tmp_path_factory.getbasetemp() / "sweep-cache"))
-    return data.open("sysu", root=ci_twin)
-
-
-@pytest.mark.integration
-def test_sweep_trains_evaluates_skips_and_survives_failures(small_twin: ReIDDataset, grid: dict[str, Recipe]) -> None:
-    protocol = evaluation.protocols.get("sysu", num_trials=2)
-    grid = {"full": grid["full"], "fails": grid["full"].replace(loss_weights={"triplet": None})}
-    rows = sweep.run(grid, small_twin, protocol, seeds=[0], threads=1)
-    assert rows["error"].isna().tolist() == [True, False] and "loss_weights do not fit" in rows["error"][1]
-    run = runs.load(runs.default_folder(grid["full"], small_twin))
-    result = evaluation.evaluate(run.model, small_twin, protocol)
-    assert rows["mAP"][0] == pytest.approx(result.mean["mAP"], abs=1e-5)
-    assert rows["parameters"][0] == sum(parameter.numel() for parameter in run.model.parameters())
-    weights = run.folder / "weights.safetensors"
-    before = weights.stat().st_mtime_ns
-    again = sweep.run(grid, small_twin, protocol, seeds=[0], threads=1)
-    assert again[:1].equals(rows[:1]) and weights.stat().st_mtime_ns == before
-    assert len(ledger.local().read_text().splitlines()) == 1 + 3, "one success, two failures"
-
-
-SCRIPT = """
-import sys
-from reidlib import data, evaluation, methods
-from reidlib.experiments import sweep
-
-if __name__ == "__main__":
-    full = methods.recipe("baseline", profile="ci").replace(epochs=1, warmup=0)
-    grid = {"full": full, "no neck": full.replace(model={"neck": False}),
-            "fails": full.replace(loss_weights={"triplet": None})}
-    protocol = evaluation.protocols.get("sysu", num_trials=1)
-    dataset = data.open("sysu", root=sys.argv[1])
-    rows = sweep.run(grid, dataset, protocol, seeds=[0, 1], workers=2, threads=1)
-    print(rows["error"].isna().tolist())
-"""
-
-
-@pytest.fixture
-def start(small_twin: ReIDDataset, tmp_path: Path) -> Callable:
-    """``start()`` begins the sweep of ``SCRIPT`` in a process of its own; returns it."""
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT)
-    environment = {**os.environ, "PYTHONPATH": str(Path(sweep.__file__).parent.parent.parent), "TQDM_DISABLE": "1"}
-    options = {"env": environment, "start_new_session": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return lambda: subprocess.Popen([sys.executable, str(script), str(small_twin.root)], text=True, **options)
-
-
-def require_every_run_once(own_ledger: Path) -> None:
-    """Four runs in the ledger, each with its two failures at most, and the identities of each."""
-    good = [line for line in own_ledger.read_text().splitlines()[1:] if "ValueError" not in line]
-    assert len(good) == 4 == len(ledger.table(error=None)), "no run lost, none repeated"
-    scores = ledger.identities(ledger.table())
-    assert len(scores) == len(own_ledger.with_name("identities.csv").read_text().splitlines()) - 1
-    rows = ledger.table(error=None).set_index(ledger.KEY)["mAP"]
-    for key, run in scores.groupby(ledger.KEY):
-        assert np.average(run["mAP"], weights=run["queries"]) == pytest.approx(rows[key], abs=1e-5)
-    assert scores.groupby(ledger.KEY).ngroups == 4
-
-
-@pytest.mark.slow
-@pytest.mark.integration
-def test_killed_sweep_leaves_no_process_and_goes_on(start: Callable, own_ledger: Path) -> None:
-    with start() as first:
-        try:
-            while not own_ledger.exists():
-                assert first.poll() is None
-                time.sleep(0.02)
-            first.kill()
-            first.communicate(timeout=60)  # the pipes stay open for as long as a worker lives
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(first.pid, signal.SIGKILL)
-    before = own_ledger.read_text()
-    assert 1 <= len(ledger.table()) < 6
-
-    with start() as second:
-        output, errors = second.communicate()
-    assert output == "[True, True, False, True, True, False]\n", errors
-    assert own_ledger.read_text().startswith(before), "what was recorded stays"
-    require_every_run_once(own_ledger)
-    assert ledger.table(error=None)["threads"].tolist() == [1] * 4
-
-
-@pytest.mark.slow
-@pytest.mark.integration
-def test_two_sweeps_at_once_share_the_work(start: Callable, own_ledger: Path) -> None:
-    with start() as first, start() as second:
-        for output, errors in (first.communicate(), second.communicate()):
-            assert output == "[True, True, False, True, True, False]\n", errors
-    require_every_run_once(own_ledger)
-
-
-@pytest.mark.slow
-@pytest.mark.integration
-def test_local_cluster_performs_jobs_in_processes_of_their_own(
-    small_twin: ReIDDataset, grid: dict[str, Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(Path(sweep.__file__).parent.parent))
-    grid["fails"] = grid["full"].replace(loss_weights={"triplet": None})
-    jobs = sweep.plan(grid, small_twin, evaluation.protocols.get("sysu", num_trials=1), [0])
-    handed_in = sweep.submit(jobs, cluster="local", folder=tmp_path / "logs", threads=1)
-    assert [job.result() for job in handed_in] == [None] * 3
-    rows = sweep.rows(jobs)
-    assert rows["variant"].tolist() == ["full", "no neck", "fails"]
-    assert rows["error"].isna().tolist() == [True, True, False] and rows["threads"].tolist() == [1] * 3
-    again = sweep.submit(jobs, cluster="local", folder=tmp_path / "logs", threads=1)
-    assert len(again) == 1, "what failed is tried again"
-    assert again[0].result() is None and sweep.rows(jobs)[:2].equals(rows[:2])

@@ -27,9 +27,12 @@ def test_flat_maps_say_nothing() -> None:
 
 @pytest.mark.integration
 @pytest.mark.parametrize("batch_size", [3, 256])
-def test_common_is_the_length_of_the_mean_map(dataset: ReIDDataset, trained: ReIDModel, batch_size: int) -> None:
+def test_common_is_the_length_of_the_mean_map(
+    dataset: ReIDDataset, trained: ReIDModel, batch_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explain.common, "BATCH", batch_size)
     rows = explain.sample_rows(dataset, identities=3, per_modality=2)
-    table = explain.common_table(trained, dataset, rows, batch_size=batch_size).set_index(["branch", "modality"])
+    table = explain.common_table(trained, dataset, rows).set_index(["branch", "modality"])
     assert list(table.index) == [(branch, number) for branch in ("shared", "specific") for number in (0, 1)]
     modality = torch.from_numpy(dataset.frame["modality"].to_numpy()[rows])
     images = normalise(dataset.images(64, 32, progress=False).tensor(rows))

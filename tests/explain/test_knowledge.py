@@ -72,8 +72,8 @@ def test_a_known_code_is_read_where_it_is(dataset: ReIDDataset, monkeypatch: pyt
 
 def test_photographs_are_asked_for_what_is_known_of_them(dataset: ReIDDataset, trained: ReIDModel) -> None:
     real = replace(dataset, is_twin=False)
-    table = explain.knowledge_table(trained, real, branches=["shared"])
-    assert table["factor"].tolist() == [
+    table = explain.knowledge_table(trained, real)
+    assert table.loc[table["branch"] == "shared", "factor"].tolist() == [
         *("modality", "identity across cameras", "identity across cameras, visible images"),
         *("identity across cameras, infrared images", "identity across modalities"),
     ]
@@ -99,5 +99,6 @@ def test_measures_are_a_table_again() -> None:
 def test_a_purified_branch_is_asked_too(dataset: ReIDDataset) -> None:
     torch.manual_seed(0)
     model = methods.build("idkl", num_ids=3, backbone="tiny").eval()
-    table = explain.knowledge_table(model, dataset, height=64, width=32)
+    model.image_size = (64, 32)
+    table = explain.knowledge_table(model, dataset)
     assert table["branch"].unique().tolist() == ["shared", "specific", "purified", "shared + specific"]

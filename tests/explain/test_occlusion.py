@@ -14,8 +14,9 @@ class UpperHalf(torch.nn.Module):
 
     branches, image_size = ("shared",), (64, 32)
 
-    def check_branch(self, branch: str) -> None:
-        assert branch == "shared"
+    def check_branch(self, branch: str | None) -> str:
+        assert branch in (None, "shared")
+        return "shared"
 
     def branch_map(self, images: torch.Tensor, modality: torch.Tensor, branch: str) -> torch.Tensor:
         return images
@@ -38,9 +39,12 @@ def pixels(dataset: ReIDDataset, rows: np.ndarray) -> torch.Tensor:
 
 @pytest.mark.integration
 @pytest.mark.parametrize("batch_size", [3, 256])
-def test_drops_are_those_of_a_loop(dataset: ReIDDataset, rows: np.ndarray, batch_size: int) -> None:
+def test_drops_are_those_of_a_loop(
+    dataset: ReIDDataset, rows: np.ndarray, batch_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explain.common, "BATCH", batch_size)
     model = UpperHalf()
-    maps = explain.occlusion_maps(model, dataset, rows, cells=(4, 2), batch_size=batch_size)
+    maps = explain.occlusion_maps(model, dataset, rows, cells=(4, 2))
     targets = explain.retrieval_targets(model, dataset, rows).embeddings
     expected = torch.zeros(len(rows), 4, 2)
     for number, image in enumerate(pixels(dataset, rows)):
@@ -66,11 +70,12 @@ def test_cells_cover_an_image_that_they_do_not_divide(dataset: ReIDDataset, rows
 
 
 @pytest.mark.integration
-def test_hidden_is_what_the_mask_says(dataset: ReIDDataset, rows: np.ndarray) -> None:
+def test_hidden_is_what_the_mask_says(dataset: ReIDDataset, rows: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     model = UpperHalf()
     person = explain.masks(dataset, rows)[0]
     found = explain.hidden_cosines(model, dataset, rows)
-    again = explain.hidden_cosines(model, dataset, rows, person=person, batch_size=3)
+    monkeypatch.setattr(explain.common, "BATCH", 3)
+    again = explain.hidden_cosines(model, dataset, rows, person=person)
     targets = explain.retrieval_targets(model, dataset, rows).embeddings
     images, where = pixels(dataset, rows), torch.from_numpy(person)[:, None]
     assert where.shape[2:] == images.shape[2:], "the twin's images have the size of the model's"

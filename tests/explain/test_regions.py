@@ -21,9 +21,10 @@ class UpperHalf(torch.nn.Module):
 
     branches, image_size = ("shared",), (64, 32)
 
-    def check_branch(self, branch: str) -> None:
-        if branch != "shared":
+    def check_branch(self, branch: str | None) -> str:
+        if branch not in (None, "shared"):
             raise ValueError(f"no branch {branch!r}")
+        return "shared"
 
     def branch_embedding(self, images: torch.Tensor, modality: torch.Tensor, branch: str) -> torch.Tensor:
         return F.normalize(images[:, :, :32].flatten(1), dim=1)
@@ -121,7 +122,7 @@ def test_maps_have_the_drop_of_their_region(dataset: ReIDDataset, drops: pd.Data
         explain.region_maps(drops, dataset, "both")
 
 
-def test_a_network_stays_as_it_is(dataset: ReIDDataset, pairs: tuple, trained) -> None:
+def test_a_network_stays_as_it_is(dataset: ReIDDataset, pairs: tuple, trained, monkeypatch: pytest.MonkeyPatch) -> None:
     trained.train()
     before = {name: tensor.clone() for name, tensor in trained.state_dict().items()}
     try:
@@ -129,9 +130,8 @@ def test_a_network_stays_as_it_is(dataset: ReIDDataset, pairs: tuple, trained) -
         assert trained.training
     finally:
         trained.eval()
-    pd.testing.assert_frame_equal(
-        first, explain.region_drops(trained, dataset, *pairs, branch="specific", batch_size=3)
-    )
+    monkeypatch.setattr(explain.common, "BATCH", 3)
+    pd.testing.assert_frame_equal(first, explain.region_drops(trained, dataset, *pairs, branch="specific"))
     assert all(torch.equal(before[name], tensor) for name, tensor in trained.state_dict().items())
 
 

@@ -71,7 +71,7 @@ def test_embedding_map_keeps_every_point(number):
     table[["x", "y"]] = np.random.default_rng(0).random((10, 2))
     table = pd.concat([table.assign(branch=f"b{n}") for n in range(number)])
     figure = plots.embedding_map(table, "caption")
-    visible = [axis for axis in figure.axes if axis.get_visible()]
+    visible = [axis for axis in figure.axes if axis.axison]
     assert [axis.get_title() for axis in visible] == [f"b{n}" for n in range(number)]
     assert [sum(len(c.get_offsets()) for c in axis.collections) for axis in visible] == [10] * number
     assert "test identities" in figure.get_supxlabel().replace("\n", " ")

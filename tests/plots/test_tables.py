@@ -191,9 +191,10 @@ def half_right(photos: int) -> tuple[ReIDDataset, object]:
 def ledger_rows(result, seeds: int, right: float) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Rows of a ledger, and of identities: in each run all are right in a share of their two queries."""
     key = {"code": "c", "data": "d", "protocol": result.protocol.name, "reranking": "none"}
-    rows = pd.DataFrame([{"recipe": f"r{seed}", **key} for seed in range(seeds)])
+    rows = pd.DataFrame([{"recipe": f"r{seed}", "seed": seed, **key} for seed in range(seeds)])
     pids = pd.DataFrame({"pid": np.unique(result.trials[0].query_pids), "queries": 2, "rank-1": right, "mAP": right})
-    return rows.assign(variant="DALNet", dataset="shoe"), rows.merge(pids, how="cross")
+    people = rows.drop(columns="seed").merge(pids, how="cross")
+    return rows.assign(variant="DALNet", method="dalnet", dataset="shoe"), people
 
 
 def test_scores_against_chance_have_intervals_over_identities_and_runs():
@@ -215,5 +216,5 @@ def test_scores_against_chance_are_of_one_protocol_and_complete():
         tables.against_chance({"pixels": result}, rows.assign(dataset="chair"), identities)
     with pytest.raises(ValueError, match="one result or more"):
         tables.against_chance({}, rows, identities)
-    with pytest.raises(ValueError, match="of 1 runs are not known"):
+    with pytest.raises(ValueError, match=r"of 1 runs the scores .* are not known \(first: .*variant DALNet, seed 1\)"):
         tables.against_chance({"pixels": result}, rows, identities[identities["recipe"] == "r0"])

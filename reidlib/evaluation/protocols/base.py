@@ -2,6 +2,7 @@
 
 import dataclasses
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sized
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, ClassVar
@@ -152,3 +153,41 @@ class Protocol(ABC):
     def _require_dataset(self, dataset: Any) -> None:
         if dataset.name != self.dataset:
             raise ValueError(f"protocol {self.name!r} is for data set {self.dataset!r}, not for {dataset.name!r}")
+
+    def _require_images(self, dataset: Any, found: Mapping[str, Sized]) -> None:
+        """``found``: role → its test images."""
+        for role, images in found.items():
+            if len(images) == 0:
+                raise ValueError(f"{dataset.root}: no {role} of a test identity for {self.name}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnceProtocol(Protocol):
+    """All test images of one modality against all of the other, once; CMC over images, no camera rule."""
+
+    roles_of: ClassVar[tuple[str, str]] = ("query image", "gallery image")
+    """What queries and gallery are called in messages."""
+
+    camera_rule: str = rule(default="none")
+    cmc_rule: str = rule(default=IMAGES)
+    num_trials: int = rule(default=1)
+
+    @property
+    @abstractmethod
+    def modalities(self) -> tuple[int, int]:
+        """Of the queries, of the gallery."""
+
+    def trials(self, dataset: Any) -> list[Trial]:
+        """One trial, both parts in the order of the frame; gallery images that nobody asks for stay.
+
+        Raises:
+            ValueError: the data set is another one, or a modality has no test image.
+        """
+        self._require_dataset(dataset)
+        rows = [dataset.rows("test", modality) for modality in self.modalities]
+        self._require_images(dataset, dict(zip(self.roles_of, rows, strict=True)))
+        return [Trial(*rows)]
+
+    def exclude(self, query: pd.DataFrame, gallery: pd.DataFrame) -> None:
+        """Nothing is ignored."""
+        return None

@@ -65,9 +65,8 @@ class LlcmProtocol(Protocol):
                 "llcm protocol: preset='deen-transposed' differs from 'deen' for direction='visible-infrared' only; "
                 "use preset='deen' for 'infrared-visible'"
             )
-        draws = 1 if self.preset == "idkl" else TRIALS
-        object.__setattr__(self, "num_trials", draws if self.num_trials is None else self.num_trials)
-        self._require("num_trials", tuple(range(1, draws + 1)))
+        object.__setattr__(self, "num_trials", self._draws if self.num_trials is None else self.num_trials)
+        self._require("num_trials", tuple(range(1, self._draws + 1)))
         query, gallery = (_WORDS[modality] for modality in DIRECTIONS[self.direction])
         roles, rule = {
             "deen": (f"every {query} image queries one {gallery} image per identity and camera", True),
@@ -79,9 +78,12 @@ class LlcmProtocol(Protocol):
         object.__setattr__(self, "camera_rule", ignored if rule else "none")
 
     @property
+    def _draws(self) -> int:
+        return 1 if self.preset == "idkl" else TRIALS
+
+    @property
     def stem(self) -> str:
-        draws = 1 if self.preset == "idkl" else TRIALS
-        first = f"-first{self.num_trials}" if self.num_trials != draws else ""
+        first = f"-first{self.num_trials}" if self.num_trials != self._draws else ""
         return f"llcm-{self.preset}-{self.direction}{first}"
 
     def trials(self, dataset: Any) -> list[Trial]:
@@ -94,10 +96,9 @@ class LlcmProtocol(Protocol):
         test = dataset.frame[dataset.frame["split"] == "test"].sort_values(["pid", "camid", "path"])
         if self.preset != "idkl":
             test = test[(test["modality"] == 0) | test["camid"].isin(NIGHT_CAMERAS)]
-        whole, sampled = (test[test["modality"] == modality] for modality in DIRECTIONS[self.direction])
-        for part, modality in zip((whole, sampled), DIRECTIONS[self.direction], strict=True):
-            if part.empty:
-                raise ValueError(f"{dataset.root}: no {_WORDS[modality]} image of a test identity for {self.name}")
+        found = {modality: test[test["modality"] == modality] for modality in DIRECTIONS[self.direction]}
+        self._require_images(dataset, {f"{_WORDS[modality]} image": part for modality, part in found.items()})
+        whole, sampled = found.values()
         rows = whole.index.to_numpy()
         if self.preset == "idkl":
             return [Trial(rows, sampled.index.to_numpy())]

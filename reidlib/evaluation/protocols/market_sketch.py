@@ -62,9 +62,7 @@ class MarketSketchProtocol(SketchProtocol):
         sketches = dataset.frame.iloc[dataset.rows("test", SKETCH)]
         sketches = sketches[sketches["artist"].isin(list(self.artists))]
         gallery = dataset.rows("test", PHOTO)
-        for role, rows in ((f"sketch by {self.artists}", sketches), ("photo", gallery)):
-            if len(rows) == 0:
-                raise ValueError(f"{dataset.root}: no {role} of a test identity for {self.name}")
+        self._require_images(dataset, {f"sketch by {self.artists}": sketches, "photo": gallery})
         if self.queries == "single":
             return [Trial(np.array(sketches.index), gallery)]
         parts = tuple(np.array(group.index) for _, group in sketches.groupby("pid"))

@@ -11,18 +11,15 @@ numbers are not those of this protocol.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
-import pandas as pd
-
-from reidlib.evaluation.protocols.base import IMAGES, Protocol, Trial, rule
+from reidlib.evaluation.protocols.base import OnceProtocol, rule
 
 DIRECTIONS = {"visible-infrared": (0, 1), "infrared-visible": (1, 0)}
 """Direction → modality of the queries, modality of the gallery."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegdbProtocol(Protocol):
+class RegdbProtocol(OnceProtocol):
     """The protocol of RegDB.
 
     Args:
@@ -35,9 +32,6 @@ class RegdbProtocol(Protocol):
 
     direction: str = "visible-infrared"
     dataset: str = rule(default="regdb")
-    camera_rule: str = rule(default="none")
-    cmc_rule: str = rule(default=IMAGES)
-    num_trials: int = rule(default=1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -47,19 +41,6 @@ class RegdbProtocol(Protocol):
     def stem(self) -> str:
         return f"regdb-{self.direction}"
 
-    def trials(self, dataset: Any) -> list[Trial]:
-        """One trial: every test image of the two modalities, in the order of the frame.
-
-        Raises:
-            ValueError: the data set is another one, or a modality has no test image.
-        """
-        self._require_dataset(dataset)
-        query_rows, gallery_rows = (dataset.rows("test", modality) for modality in DIRECTIONS[self.direction])
-        for role, rows in (("query", query_rows), ("gallery", gallery_rows)):
-            if len(rows) == 0:
-                raise ValueError(f"{dataset.root}: no {role} image among the test identities for {self.name}")
-        return [Trial(query_rows, gallery_rows)]
-
-    def exclude(self, query: pd.DataFrame, gallery: pd.DataFrame) -> None:
-        """Nothing is ignored: there is one camera a modality."""
-        return None
+    @property
+    def modalities(self) -> tuple[int, int]:
+        return DIRECTIONS[self.direction]

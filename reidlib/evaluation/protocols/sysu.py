@@ -81,9 +81,7 @@ class SysuProtocol(Protocol):
         test = dataset.frame[dataset.frame["split"] == "test"].sort_values(["pid", "camid", "path"])
         query_rows = test.index[test["camid"].isin(sysu.INFRARED_CAMERAS)].to_numpy()
         candidates = test[test["camid"].isin(GALLERY_CAMERAS[self.search])]
-        for role, count in (("query (cameras 3, 6)", len(query_rows)), ("gallery", len(candidates))):
-            if count == 0:
-                raise ValueError(f"{dataset.root}: no {role} image among the test identities for {self.name}")
+        self._require_images(dataset, {"query image (cameras 3, 6)": query_rows, "gallery image": candidates})
         folders = dict(list(candidates.groupby(["pid", "camid"])["path"]))
         if self.gallery == "agw":
             galleries = [draw_agw(folders, trial) for trial in range(self.num_trials)]

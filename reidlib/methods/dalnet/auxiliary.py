@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reidlib.losses._common import check_one_of
 from reidlib.methods.dalnet.foreground import MaskNetwork
 from reidlib.methods.dalnet.losses import EPSILON, channel_statistics
 
@@ -248,8 +249,7 @@ def generator(kind: str, width: int, *, clean: bool = True, refine: bool = True)
     Raises:
         ValueError: another kind.
     """
-    if kind not in KINDS:
-        raise ValueError(f"unknown auxiliary {kind!r}; choose one of: {', '.join(KINDS)}")
+    check_one_of("auxiliary", kind, KINDS)
     if kind == "dag":
         return DAG(width, clean=clean, refine=refine)
     return ConvGenerator() if kind == "conv" else FixedGenerator(kind)

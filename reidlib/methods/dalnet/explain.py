@@ -10,8 +10,8 @@ only; they judge, and no model has seen them.
 and the truth of a twin.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from itertools import repeat
 
 import numpy as np
 import pandas as pd
@@ -20,14 +20,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reidlib.data import ReIDDataset, normalise
-from reidlib.data.cache import ImageCache
-from reidlib.explain.embedding import branch_embeddings
+from reidlib.explain.common import BATCH, sized_images
+from reidlib.explain.embedding import branch_embeddings, sums_by_person
 from reidlib.explain.localisation import energy_inside
 from reidlib.explain.truth import masks
 from reidlib.methods.dalnet.auxiliary import XDoG, luminance
 from reidlib.methods.dalnet.foreground import pseudo_mask
 from reidlib.methods.dalnet.model import DALNet
 from reidlib.networks import ReIDModel
+from reidlib.networks.base import device_of, evaluating
 
 PAIRS = {
     "sketch–photo": ("sketch", "photo"),
@@ -36,7 +37,6 @@ PAIRS = {
 }
 """Names of pairs of modalities, and the two."""
 DIFFERENT = ", different identities"
-BATCH = 64
 
 
 def drawings(
@@ -57,18 +57,14 @@ def drawings(
     """
     if not hasattr(model, "panel"):
         raise ValueError(f"{type(model).__name__} has no auxiliary modality: it draws nothing")
-    modality = dataset.frame["modality"].to_numpy()
-    for name, chosen, wanted in (("rows", rows, 0), ("donors", donors, 1)):
-        if chosen is not None and (modality[chosen] != wanted).any():
-            raise ValueError(f"{name} must be rows of {dataset.reader.modalities[wanted]} images")
-    images, parts = _images(model, dataset), []
-    device = next(model.parameters()).device
-    with _evaluating(model):
-        for start in range(0, len(rows), BATCH):
-            batch = slice(start, start + BATCH)
-            given = [rows[batch]] if donors is None else [rows[batch], donors[batch]]
-            panel = model.panel(*(normalise(images.tensor(each, device)) for each in given))
-            parts.append({name: step.cpu() for name, step in panel.items()})
+    _require_modality(dataset, "rows", rows, 0)
+    if donors is not None:
+        _require_modality(dataset, "donors", donors, 1)
+    images, given, parts = sized_images(model, dataset), (BATCH, device_of(model)), []
+    styles = repeat(None) if donors is None else images.batches(donors, *given)
+    with evaluating(model):
+        for photos, style in zip(images.batches(rows, *given), styles, strict=False):
+            parts.append({name: step.cpu() for name, step in model.panel(photos, style).items()})
     steps = {name: torch.cat([part[name] for part in parts]).float() for name in parts[0]}
     return {name: (s[:, 0] if s.shape[1] == 1 else s.permute(0, 2, 3, 1)).numpy() for name, s in steps.items()}
 
@@ -93,10 +89,9 @@ def gradient_table(model: ReIDModel, dataset: ReIDDataset, rows: np.ndarray) -> 
         ValueError: not a twin, or a row holds a sketch.
     """
     rows = np.asarray(rows)
-    if (dataset.frame["modality"].to_numpy()[rows] != 0).any():
-        raise ValueError(f"rows must be rows of {dataset.reader.modalities[0]} images")
+    _require_modality(dataset, "rows", rows, 0)
     person, _ = masks(dataset, rows)
-    photos = _images(model, dataset).tensor(rows).float().cpu() / 255
+    photos = sized_images(model, dataset).tensor(rows).float().cpu() / 255
     true = F.interpolate(torch.from_numpy(person)[:, None].float(), photos.shape[2:], mode="area")[:, 0].numpy() > 0.5
     with torch.inference_mode():
         shown = {"photo": photos, "fixed XDoG": XDoG(learned=False)(photos)}
@@ -108,14 +103,11 @@ def gradient_table(model: ReIDModel, dataset: ReIDDataset, rows: np.ndarray) -> 
     return pd.concat(tables, ignore_index=True)[["row", "pid", "image", "inside", "area"]]
 
 
-def distance_table(model: ReIDModel, dataset: ReIDDataset, *, split: str = "test", **options: object) -> pd.DataFrame:
+def distance_table(model: ReIDModel, dataset: ReIDDataset, *, split: str = "test") -> pd.DataFrame:
     """Mean cosine distances (0–2) between modalities in the space of the test feature, identity by identity.
 
     Auxiliary images are made of the photos, in the average style of the training sketches. An auxiliary image and a
     photo of one identity are compared also where one was made of the other.
-
-    Args:
-        options: ``height``, ``width``, ``batch_size``, ``device``, as in `reidlib.evaluation.embed`.
 
     Returns:
         One line per identity with images of both modalities and pair of modalities: ``pid``, ``pair`` (of ``PAIRS``;
@@ -132,18 +124,14 @@ def distance_table(model: ReIDModel, dataset: ReIDDataset, *, split: str = "test
     if len(rows) == 0:
         raise ValueError(f"no identity has images of both modalities in {split} of {dataset.title}")
     pids, modality = (dataset.frame[name].to_numpy()[rows] for name in ("pid", "modality"))
-    people, owner = np.unique(pids, return_inverse=True)
     branches = [model.branches[0], *(["auxiliary"] if "auxiliary" in model.branches else [])]
-    embeddings = branch_embeddings(model, dataset, rows, branches, **options)
+    embeddings = branch_embeddings(model, dataset, rows, branches)
     features = {"sketch": (branches[0], 1), "photo": (branches[0], 0), "auxiliary": ("auxiliary", 0)}
     sums, counts = {}, {}
     for name, (branch, wanted) in features.items():
         if branch in embeddings:
-            chosen = torch.from_numpy(np.flatnonzero(modality == wanted))
-            of = embeddings[branch].cpu().double()[chosen]
-            place = torch.from_numpy(owner)[chosen]
-            sums[name] = torch.zeros(len(people), of.shape[1], dtype=of.dtype).index_add_(0, place, of)
-            counts[name] = torch.bincount(place, minlength=len(people)).double()
+            people, added, number = sums_by_person(embeddings[branch].cpu().double(), pids, modality)
+            sums[name], counts[name] = added[wanted], number[wanted].double()
     tables = []
     for pair, (one, other) in PAIRS.items():
         if one in sums and other in sums:
@@ -182,9 +170,7 @@ def auxiliary_values(distances: pd.DataFrame, gradients: pd.DataFrame | None = N
     return {name: float(value) for name, value in values.items()}
 
 
-def embedded_modalities(
-    model: ReIDModel, dataset: ReIDDataset, rows: np.ndarray, **options: object
-) -> tuple[pd.DataFrame, np.ndarray]:
+def embedded_modalities(model: ReIDModel, dataset: ReIDDataset, rows: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
     """Test features of photos, sketches and, of a model that draws, auxiliary images, to be projected together.
 
     Returns:
@@ -195,7 +181,7 @@ def embedded_modalities(
     about = dataset.frame.iloc[rows][["pid", "camid", "modality"]].reset_index(drop=True)
     about.insert(0, "row", rows)
     branches = [model.branches[0], *(["auxiliary"] if "auxiliary" in model.branches else [])]
-    found = branch_embeddings(model, dataset, rows, branches, **options)
+    found = branch_embeddings(model, dataset, rows, branches)
     values = found[branches[0]].cpu().numpy()
     if "auxiliary" in found:
         photos = about["modality"].to_numpy() == 0
@@ -204,20 +190,10 @@ def embedded_modalities(
     return about, values
 
 
-def _images(model: ReIDModel, dataset: ReIDDataset) -> ImageCache:
-    if model.image_size is None:
-        raise ValueError("the model does not know the size it was trained at: set model.image_size = (height, width)")
-    return dataset.images(*model.image_size)
-
-
-@contextmanager
-def _evaluating(model: ReIDModel) -> Iterator[None]:
-    was_training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(was_training)
+def _require_modality(dataset: ReIDDataset, name: str, rows: np.ndarray, modality: int) -> None:
+    if (dataset.frame["modality"].iloc[rows] != modality).any():
+        kind = dataset.reader.modalities[modality]
+        raise ValueError(f"{name} must be rows of {kind} images: every row must be one (modality {modality})")
 
 
 TRUTH = "truth"
@@ -241,8 +217,7 @@ def foreground_maps(
         ValueError: not a twin, a row that is no photo, or a model without a mask network.
     """
     rows = np.asarray(rows)
-    if (dataset.frame["modality"].iloc[rows] != 0).any():
-        raise ValueError("a foreground is looked for in photos: every row must be one (modality 0)")
+    _require_modality(dataset, "rows", rows, 0)
     person = torch.from_numpy(masks(dataset, rows)[0]).float()[:, None]
     images = dataset.images(height, width, progress=False).tensor(rows)
     photos = images.float() / 255
@@ -272,16 +247,11 @@ def overlaps(maps: Mapping[str, np.ndarray]) -> pd.DataFrame:
     tables = []
     for name, values in maps.items():
         chosen = values > 0.5
-        union, mass = (chosen | true).sum((1, 2)), values.sum((1, 2), dtype=np.float64)
-        on = np.where(true, values, 0).sum((1, 2), dtype=np.float64)
+        both, union = (chosen & true).sum((1, 2)), (chosen | true).sum((1, 2))
         columns = {
-            "overlap": _share((chosen & true).sum((1, 2)), union, empty=1.0),
-            "found": _share(on, true.sum((1, 2))),
-            "inside": _share(on, mass),
+            "overlap": np.divide(both, union, out=np.ones(len(values)), where=union > 0),
+            "found": energy_inside(true, values),
+            "inside": energy_inside(values, true),
         }
         tables.append(pd.DataFrame({"image": np.arange(len(values)), "map": name, **columns}))
     return pd.concat(tables[1:], ignore_index=True)
-
-
-def _share(part: np.ndarray, whole: np.ndarray, empty: float = np.nan) -> np.ndarray:
-    return np.divide(part, whole, out=np.full(len(part), empty), where=whole > 0)

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+LEVELS = 12  # of each colour channel in the histograms of `pseudo_mask`
+
 
 class MaskNetwork(nn.Module):
     """Where the foreground is: four convolutions of stride 2, back up by interpolation with skips to half the size.
@@ -39,7 +41,7 @@ def _block(entering: int, leaving: int, stride: int = 1) -> nn.Sequential:
 
 
 @torch.no_grad()
-def pseudo_mask(photos: Tensor, *, levels: int = 12, rounds: int = 2) -> Tensor:
+def pseudo_mask(photos: Tensor, *, rounds: int = 2) -> Tensor:
     """Guess where the person, or the thing, is: a centred ellipse, and the colours inside it against those outside.
 
     The idea of GrabCut (Rother et al., SIGGRAPH 2004) with colour histograms in the place of Gaussian mixtures and of
@@ -57,7 +59,6 @@ def pseudo_mask(photos: Tensor, *, levels: int = 12, rounds: int = 2) -> Tensor:
 
     Args:
         photos: (B, 3, H, W) in 0-1.
-        levels: of each colour channel in the histograms.
         rounds: at least 0; 0 gives the ellipse.
 
     Returns:
@@ -68,13 +69,13 @@ def pseudo_mask(photos: Tensor, *, levels: int = 12, rounds: int = 2) -> Tensor:
     y, x = (torch.linspace(-1, 1, size, device=photos.device) for size in (height, width))
     ellipse = torch.sigmoid(2 * (1 - (x / 0.5).square() - (y[:, None] / 0.9).square())).flatten()
     prior = 0.05 + 0.55 * ellipse  # never so sure that colour could not tell otherwise
-    digits = (small * levels).long().clamp(0, levels - 1).flatten(2)
-    colours = (digits[:, 0] * levels + digits[:, 1]) * levels + digits[:, 2]
+    digits = (small * LEVELS).long().clamp(0, LEVELS - 1).flatten(2)
+    colours = (digits[:, 0] * LEVELS + digits[:, 1]) * LEVELS + digits[:, 2]
     foreground = ellipse.expand(batch, -1)
     for _ in range(rounds):
         likelihoods = []
         for weights in (foreground, (1 - foreground) ** 3):
-            histogram = weights.new_zeros(batch, levels**3).scatter_add_(1, colours, weights)
+            histogram = weights.new_zeros(batch, LEVELS**3).scatter_add_(1, colours, weights)
             likelihoods.append(histogram.div_(histogram.sum(dim=1, keepdim=True).clamp(min=1e-12)).gather(1, colours))
         inside, outside = prior * likelihoods[0], (1 - prior) * likelihoods[1]
         foreground = inside / (inside + outside).clamp(min=1e-12)

@@ -12,15 +12,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reidlib.losses import TRIPLETS
+from reidlib.losses._common import check_one_of
 from reidlib.losses.circle import circle
 from reidlib.methods.dalnet.auxiliary import Drawing, choose_donors, generator
 from reidlib.methods.dalnet.foreground import pseudo_mask
 from reidlib.methods.dalnet.interaction import Interaction, partners
 from reidlib.methods.dalnet.losses import mask_cross_entropy, structure_drift, style_distance
-from reidlib.methods.dalnet.statistics import add_auxiliary_statistics, auxiliary_statistics, held_still
+from reidlib.methods.dalnet.statistics import add_auxiliary_statistics, auxiliary_statistics
 from reidlib.networks.backbone import Backbone
-from reidlib.networks.base import Outputs, ReIDModel, check_labels, unit
-from reidlib.networks.heads import bn_neck, classifier, pooling
+from reidlib.networks.base import Outputs, ReIDModel, check_labels, evaluating, unit
+from reidlib.networks.heads import GeM, bn_neck, classifier
 
 PHOTO, SKETCH, AUXILIARY = range(3)
 # What images were normalised with before they came here: the ImageNet statistics, see ReIDModel.
@@ -55,14 +56,11 @@ class DALNet(ReIDModel):
     cannot be a branch: a partner of the same identity would leak its label.
 
     Args:
-        num_ids: training identities.
-        backbone: ``tiny``, ``small``, ``resnet18`` or ``resnet50``.
-        weights: ``None`` or ``"imagenet"``.
+        num_ids, backbone, weights: as of :class:`reidlib.networks.TwoStream`.
         shared_from: first stage that all three modalities share: 0, one stem for all, to 5.
-        pool: ``"gem"`` or ``"average"``.
         auxiliary: ``"dag"``, or cheaper: ``"conv"``, ``"xdog"``, ``"sobel"``, ``"grey"``.
-        clean, refine: ``False`` leaves out the DAG's mask network, or its refiner.
-        width: channels of the DAG; default: a 64th of the backbone's, at least 4; 32 for ResNet-50.
+        clean, refine: ``False`` leaves out the DAG's mask network, or its refiner. Its width is a 64th of the
+            backbone's channels, at least 4; 32 for ResNet-50.
         attention: ``False`` leaves MIA out: there is no h.
         intra_metric: ``"circle"``, ``"batch-hard"`` or ``"weighted"``, what ``intra`` uses.
         after_neck: ``False`` compares g and h before the BNNeck in ``intra`` and ``cross``. Both reconstructed.
@@ -71,8 +69,7 @@ class DALNet(ReIDModel):
         label_smoothing: of the cross-entropy, 0 to 1.
 
     Raises:
-        ValueError: an unknown name or a number out of range.
-        FileNotFoundError: ImageNet weights cannot be had; see :func:`reidlib.networks.imagenet.imagenet_state`.
+        ValueError, FileNotFoundError: as :class:`reidlib.networks.TwoStream`.
     """
 
     branches = ("shared", "auxiliary")
@@ -84,11 +81,9 @@ class DALNet(ReIDModel):
         *,
         weights: str | None = None,
         shared_from: int = 1,
-        pool: str = "gem",
         auxiliary: str = "dag",
         clean: bool = True,
         refine: bool = True,
-        width: int | None = None,
         attention: bool = True,
         intra_metric: str = "circle",
         after_neck: bool = True,
@@ -98,20 +93,16 @@ class DALNet(ReIDModel):
         label_smoothing: float = 0.1,
     ):
         super().__init__()
-        known = ("intra_metric", intra_metric, ("circle", *TRIPLETS)), ("triplet", triplet, (None, *TRIPLETS))
-        for name, value, values in known:
-            if value not in values:
-                raise ValueError(f"unknown {name} {value!r}; choose one of: {', '.join(map(str, values))}")
-        if width is not None and (type(width) is not int or width < 1):
-            raise ValueError(f"width must be a whole number from 1, not {width!r}")
+        check_one_of("intra_metric", intra_metric, ("circle", *TRIPLETS))
+        check_one_of("triplet", triplet, (None, *TRIPLETS))
         if not 0 <= label_smoothing <= 1:
             raise ValueError(f"label_smoothing must be between 0 and 1, not {label_smoothing!r}")
         self.backbone = Backbone(backbone, shared_from=shared_from, modalities=3, weights=weights)
         channels = self.backbone.channels[-1]
-        self.pool = pooling(pool)
+        self.pool = GeM()
         self.neck = bn_neck(channels)
         self.classifier = classifier(channels, num_ids)
-        self.generator = generator(auxiliary, width or max(4, channels // 64), clean=clean, refine=refine)
+        self.generator = generator(auxiliary, max(4, channels // 64), clean=clean, refine=refine)
         self.attention = Interaction(channels) if attention else None
         add_auxiliary_statistics(self.backbone)
         for name, values in (("image_mean", MEAN), ("image_deviation", DEVIATION)):
@@ -265,7 +256,7 @@ class DALNet(ReIDModel):
             return 0 * drawn.sum()
         chosen = torch.randperm(len(drawn), device=drawn.device)[: -(-len(drawn) // 4)]
         donors = donors[chosen]
-        with held_still(self.backbone):
+        with evaluating(self.backbone, learning=False):
             maps = self._style_maps(drawn[chosen])
             with torch.no_grad():
                 donor_maps = self._style_maps(sketches[donors.clamp(min=0)])

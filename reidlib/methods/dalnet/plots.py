@@ -9,12 +9,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from PIL import Image
 
-from reidlib.experiments.uncertainty import half_width
-from reidlib.plots import style, tables
-from reidlib.plots.diagrams import boxes_and_arrows
+from reidlib.plots import panels, style, tables
+from reidlib.plots.diagrams import LOSS, SHARED, boxes_and_arrows, note
 from reidlib.plots.drawing import drawing
 from reidlib.plots.photos import Photos, photo
 
@@ -22,12 +20,13 @@ if TYPE_CHECKING:
     from reidlib.data.dataset import ReIDDataset
 
 _INSIDE, _DIFFERENT = "gradient inside, ", ", different identities"
+_MEAN = {"markersize": 7, "linewidth": 2}
 
 
 @drawing
 def dalnet_diagram() -> Figure:
     """From a photo to its auxiliary image, three stems, the attention between modalities, and the losses."""
-    real, sketch, drawn, shared, loss = *(style.MODALITY_COLOURS[m] for m in range(3)), "#009E73", style.NEUTRAL
+    real, sketch, drawn = style.MODALITY_COLOURS.values()
     boxes = {
         "photo": ("photo", 0.95, 3.7, real),
         "donor": ("sketch of\nanother identity", 0.95, 2.3, sketch),
@@ -36,22 +35,20 @@ def dalnet_diagram() -> Figure:
         "stem P": ("photo stem", 4.95, 3.7, real),
         "stem A": ("auxiliary stem", 4.95, 2.3, drawn),
         "stem S": ("sketch stem", 4.95, 0.9, sketch),
-        "trunk": ("shared trunk,\nGeM", 6.95, 2.3, shared),
-        "g": ("global g of\n3 modalities", 8.95, 3.2, shared),
-        "h": ("MIA: shared h of\n3 modalities", 8.95, 1.4, shared),
-        "test": ("real images: triplet,\ntest feature", 11.0, 4.1, loss),
-        "identity": ("identity loss", 11.0, 2.3, loss),
-        "cross": ("circle loss across\nmodalities", 11.0, 3.2, loss),
-        "intra": ("circle loss within\neach modality", 11.0, 1.4, loss),
+        "trunk": ("shared trunk,\nGeM", 6.95, 2.3, SHARED),
+        "g": ("global g of\n3 modalities", 8.95, 3.2, SHARED),
+        "h": ("MIA: shared h of\n3 modalities", 8.95, 1.4, SHARED),
+        "test": ("real images: triplet,\ntest feature", 11.0, 4.1, LOSS),
+        "identity": ("identity loss", 11.0, 2.3, LOSS),
+        "cross": ("circle loss across\nmodalities", 11.0, 3.2, LOSS),
+        "intra": ("circle loss within\neach modality", 11.0, 1.4, LOSS),
     }
     arrows = [
-        ("photo", "DAG"), ("donor", "DAG"), ("photo", "stem P"), ("DAG", "stem A"), ("sketch", "stem S"),
-        ("stem P", "trunk"), ("stem A", "trunk"), ("stem S", "trunk"), ("trunk", "g"), ("trunk", "h"), ("g", "test"),
-        ("g", "identity"), ("g", "cross"), ("g", "intra"), ("h", "intra"), ("h", "identity"),
+        ("photo", "DAG", "stem A", "trunk", "h", "intra"), ("photo", "stem P", "trunk", "g", "test"), ("donor", "DAG"),
+        ("sketch", "stem S", "trunk"), ("g", "identity"), ("g", "cross"), ("g", "intra"), ("h", "identity"),
     ]  # fmt: skip
     figure = boxes_and_arrows(boxes, arrows, (12.0, 4.7), width=1.7)
-    note = "MIA: the auxiliary image asks, the real image answers.\nIn training only, like the DAG."
-    figure.axes[0].text(8.95, 0.5, note, ha="center", va="center", fontsize=8.5, color=style.NEUTRAL)
+    note(figure, "MIA: the auxiliary image asks, the real image answers.\nIn training only, like the DAG.", 8.95, 0.5)
     return figure
 
 
@@ -107,8 +104,7 @@ def generation(table: pd.DataFrame, dataset: "ReIDDataset | Photos", caption: st
     images = [_image(record, dataset) for record in table.itertuples()]
     aspect = np.median([image.shape[0] / image.shape[1] for image in images])
     size = 0.84 * len(columns) + 0.3, 0.84 * aspect * len(places) + 0.9
-    figure, axes = plt.subplots(len(places), len(columns), figsize=size, layout="constrained", squeeze=False)
-    style.blank(axes.flat)
+    figure, axes = panels.images(len(places), len(columns), size)
     for record, image in zip(table.itertuples(), images, strict=True):
         column = columns.index((record.stage, record.step))
         axis = axes[places.index(record.place), column]
@@ -119,8 +115,7 @@ def generation(table: pd.DataFrame, dataset: "ReIDDataset | Photos", caption: st
             axis.set_title(f"{record.stage if is_first else ''}\n{record.step}", fontsize=9, color=colour, loc="left")
         if not isinstance(record.picture, str):
             axis.set_xlabel(f"id {record.pid}", fontsize=8, labelpad=2)
-    style.caption(figure, caption, "drawn in the style of the donor, a sketch of another identity")
-    return figure
+    return style.caption(figure, caption, "drawn in the style of the donor, a sketch of another identity")
 
 
 def _image(record: Any, dataset: "ReIDDataset | Photos") -> np.ndarray:
@@ -143,8 +138,7 @@ def gradient_shares(table: pd.DataFrame, caption: str) -> Figure:
         table: a line a number and run: ``seed``, ``name`` and ``value`` of the measure ``auxiliary``.
     """
     style.require(table, ["seed", "name", "value"])
-    table = table[table["name"].str.startswith(_INSIDE) & table["value"].notna()]
-    style.require(table, [])
+    table = style.require(table[table["name"].str.startswith(_INSIDE) & table["value"].notna()])
     table = table.assign(row=table["name"].str.removeprefix(_INSIDE))
     chance, table = table.loc[table["row"] == "chance", "value"], table[table["row"] != "chance"]
     names = table["row"].drop_duplicates().tolist()
@@ -154,13 +148,11 @@ def gradient_shares(table: pd.DataFrame, caption: str) -> Figure:
     for row, name in enumerate(names):
         values = 100 * table.loc[table["row"] == name, "value"]
         colour = style.MODALITY_COLOURS[2] if name == "auxiliary" else style.MODALITY_COLOURS[0]
-        _dot(axis, values, row, color=colour, marker="s" if name == "auxiliary" else "o")
+        panels.means(axis, values, row, color=colour, marker="s" if name == "auxiliary" else "o", **_MEAN)
         axis.scatter(values, np.full(len(values), row + 0.2), color=colour, s=10, alpha=0.5, linewidth=0)
-    axis.set_yticks(range(len(names)), names)
-    axis.set(ylim=(len(names) - 0.5, -0.5), xlim=(0, 100), xlabel="per cent of the gradient inside the true mask")
+    panels.name_rows(axis, names, xlim=(0, 100), xlabel="per cent of the gradient inside the true mask")
     dashed = "dashed: share of the area inside" if len(chance) else ""
-    style.caption(figure, caption, dashed, _runs(table))
-    return figure
+    return style.caption(figure, caption, dashed, style.bars(table, "runs", "split", "seed"))
 
 
 @drawing
@@ -173,33 +165,14 @@ def modality_distances(table: pd.DataFrame, caption: str) -> Figure:
     style.require(table, ["method", "seed", "name", "value"])
     is_different = table["name"].str.endswith(_DIFFERENT)
     table = table.assign(pair=table["name"].str.removesuffix(_DIFFERENT), different=is_different)
-    table = table[table["pair"].str.contains("–") & table["value"].notna()]
-    style.require(table, [])
-    names, looks = table["pair"].drop_duplicates().tolist(), style.looks(table["method"])
+    table = style.require(table[table["pair"].str.contains("–") & table["value"].notna()])
+    names, looks = table["pair"].drop_duplicates().tolist(), list(panels.side_by_side(table["method"], 0.15))
     figure, axis = plt.subplots(figsize=(7.8, 0.62 * len(names) + 1.3), layout="constrained")
-    for shift, (method, (colour, marker)) in zip(np.linspace(-0.15, 0.15, len(looks)), looks.items(), strict=True):
+    for method, offset, look in looks:
         for (pair, different), part in table[table["method"] == method].groupby(["pair", "different"]):
             fill = {"markerfacecolor": "white"} if different else {}
-            _dot(axis, part["value"], names.index(pair) + shift, color=colour, marker=marker, **fill)
-    axis.set_yticks(range(len(names)), names)
-    axis.set(ylim=(len(names) - 0.5, -0.5), xlabel="cosine distance of test features, mean over identities")
+            panels.means(axis, part["value"], names.index(pair) + offset, **look, **_MEAN, **fill)
+    panels.name_rows(axis, names, xlabel="cosine distance of test features, mean over identities")
     axis.set_xlim(left=0)
-    handles = [
-        Line2D([], [], linestyle="", marker=marker, color=colour, label=style.label(method))
-        for method, (colour, marker) in looks.items()
-    ]
-    figure.legend(handles=handles, loc="outside upper right", ncols=4)
-    style.caption(figure, caption, "hollow: different identities", _runs(table))
-    return figure
-
-
-def _dot(axis: plt.Axes, values: pd.Series, row: float, **look: object) -> None:
-    """The mean of some runs and its interval, on a line."""
-    width = np.nan_to_num(half_width(values))
-    axis.errorbar([values.mean()], [row], xerr=[width], linestyle="", markersize=7, linewidth=2, **look)
-
-
-def _runs(table: pd.DataFrame) -> str:
-    keys = [name for name in ("split", "seed") if name in table]
-    several = len(table[keys].drop_duplicates()) > 1
-    return "bars: 95 % interval over runs (Student t)" if several else ""
+    style.legend(figure, {style.label(method): look for method, _, look in looks}, ncols=4)
+    return style.caption(figure, caption, "hollow: different identities", style.bars(table, "runs", "split", "seed"))

@@ -1,4 +1,4 @@
-"""Batch normalisation with a second set of running statistics, and networks that are held still for a while."""
+"""Batch normalisation with a second set of running statistics."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,19 +27,6 @@ def auxiliary_statistics(backbone: Backbone) -> Iterator[None]:
         yield
     finally:
         _exchange(backbone)
-
-
-@contextmanager
-def held_still(module: nn.Module) -> Iterator[None]:
-    """No gradient for its parameters, no change of its running statistics; gradients still pass through it."""
-    was_training, learning = module.training, [p for p in module.parameters() if p.requires_grad]
-    module.eval().requires_grad_(False)
-    try:
-        yield
-    finally:
-        module.train(was_training)
-        for parameter in learning:
-            parameter.requires_grad_(True)
 
 
 def _exchange(backbone: Backbone) -> None:

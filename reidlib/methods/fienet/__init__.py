@@ -14,6 +14,7 @@ METHOD = in_folder(
     model=FIENet,
     recipes=RECIPES,
     comparison="fienet-comparison",
+    lengths="fienet-training-length",
     colour="#56B4E9",
     lesson="04_fienet",
 )

@@ -18,9 +18,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from reidlib import evaluation
 from reidlib.data import ReIDDataset
-from reidlib.explain.embedding import sample_rows
+from reidlib.explain.embedding import Adapted, sample_rows, sums_by_person
 from reidlib.methods.fienet.losses import center_cluster, hetero_center, hetero_center_triplet, identity_guided_center
 from reidlib.networks import ReIDModel
+from reidlib.networks.base import evaluating
 
 LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "IGCL, intra": lambda x, pids, modality: identity_guided_center(x, pids, modality)["intra"],
@@ -34,26 +35,26 @@ LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 CLOUDS = (((60.0, 1.5), (38.0, 0.9)), ((86.0, 1.3), (72.0, 0.8)), ((175.0, 1.4), (150.0, 0.95)))
 
 
-def center_toy(*, images: int = 3, spread: float = 0.09, seed: int = 0) -> pd.DataFrame:
-    """The same points under each loss: three identities with some images in either modality, in two dimensions.
+IMAGES, SPREAD = 3, 0.09
+"""Of each cloud: how many points, and their standard deviation around its middle."""
 
-    Args:
-        images: of an identity in a modality.
-        spread: standard deviation of the points around the middle of their cloud.
+
+def center_toy() -> pd.DataFrame:
+    """The same points under each loss: three identities with some images in either modality, in two dimensions.
 
     Returns:
         A row for each loss of ``LOSSES`` and point: ``loss``, ``value`` (of the loss), ``kind`` (``"image"``, or
         ``"centre"``: the mean of a cloud), ``pid``, ``modality``, ``x``, ``y``, and, of images, ``dx`` and ``dy``:
         minus the gradient, where the loss sends the point.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     lines, points = [], []
     for pid, modalities in enumerate(CLOUDS):
         for modality, (angle, length) in enumerate(modalities):
             turn = np.deg2rad(angle)
             middle = length * torch.tensor([np.cos(turn), np.sin(turn)])
-            points.append(middle + spread * torch.randn(images, 2, generator=generator, dtype=torch.float64))
-            lines += [(pid, modality)] * images
+            points.append(middle + SPREAD * torch.randn(IMAGES, 2, generator=generator, dtype=torch.float64))
+            lines += [(pid, modality)] * IMAGES
     points, (pids, modality) = torch.cat(points), torch.tensor(lines).T
     about = pd.DataFrame({"pid": pids, "modality": modality, "x": points[:, 0], "y": points[:, 1]})
     centres = about.groupby(["pid", "modality"], as_index=False).mean().assign(kind="centre")
@@ -87,33 +88,19 @@ def center_distances(
     """
     rows = sample_rows(dataset, split=split, per_modality=per_modality, seed=seed)
     owners, modality = (dataset.frame[name].to_numpy()[rows] for name in ("pid", "modality"))
-    people, owner = np.unique(owners, return_inverse=True)
-    group = torch.from_numpy(owner + len(people) * modality)
-    one, other = torch.triu_indices(len(people), len(people), 1)
     tables = []
-    for place, embeddings in (
-        ("before the neck", evaluation.embed(_BeforeTheNeck(model), dataset, rows)),
-        ("after the neck", evaluation.embed(model, dataset, rows)),
+    for place, asked in (
+        ("before the neck", Adapted(model, lambda *given: model.pool(model.branch_map(*given, "shared")))),
+        ("after the neck", model),
     ):
-        unit = normalize(embeddings.double().cpu(), dim=1)
-        sums = unit.new_zeros(2 * len(people), unit.shape[1]).index_add_(0, group, unit)
-        means = sums / torch.bincount(group, minlength=2 * len(people))[:, None]
-        centres = normalize(sum(means.chunk(2)), dim=1)
+        unit = normalize(evaluation.embed(asked, dataset, rows).double().cpu(), dim=1)
+        people, sums, counts = sums_by_person(unit, owners, modality)
+        centres = normalize((sums / counts[..., None]).sum(dim=0), dim=1)
+        one, other = torch.triu_indices(len(people), len(people), 1)
         distances = torch.linalg.vector_norm(centres[one] - centres[other], dim=1)
         columns = {"one": people[one], "other": people[other], "distance": distances.numpy()}
         tables.append(pd.DataFrame({"place": place, **columns}))
     return pd.concat(tables, ignore_index=True)
-
-
-class _BeforeTheNeck(torch.nn.Module):
-    """A model whose test feature is the one that the triplet loss sees."""
-
-    def __init__(self, model: ReIDModel):
-        super().__init__()
-        self.model, self.image_size = model, model.image_size
-
-    def embed(self, images: Tensor, modality: Tensor) -> Tensor:
-        return normalize(self.model.pool(self.model.branch_map(images, modality, "shared")), dim=1)
 
 
 COLUMNS = ("module", "kind", "channels", "height", "width", "parameters", "multiply_adds")
@@ -136,15 +123,13 @@ def map_sizes(model: ReIDModel, height: int, width: int) -> pd.DataFrame:
     seen: dict[str, tuple[int, ...]] = {}
     places = _modules(model)
     hooks = [module.register_forward_hook(partial(_remember, seen, name)) for name, (_, module) in places.items()]
-    example, mode = next(model.parameters()), model.training
+    example = next(model.parameters())
     images = torch.zeros(2, 3, height, width, device=example.device, dtype=example.dtype)
     counter = FlopCounterMode(display=False)
     try:
-        model.eval()
-        with torch.no_grad(), counter:
+        with evaluating(model), torch.no_grad(), counter:
             model(images, torch.tensor([0, 1]))
     finally:
-        model.train(mode)
         for hook in hooks:
             hook.remove()
     paths = {module: path for path, module in model.named_modules()}

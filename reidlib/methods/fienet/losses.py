@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reidlib.losses._common import check_labels, check_rows, describe, full_precision, mean_over
+from reidlib.losses._common import check_labels, check_range, check_rows, describe, distances, full_precision, mean_over
 
 
 def identity_guided_center(
@@ -55,14 +55,11 @@ def identity_guided_center(
     Raises:
         ValueError: a wrong shape, dtype, label or temperature, or a batch without rows of one modality.
     """
-    features = check_rows("features", features)
-    pids, visible = check_labels("pids", pids, features), _visible(modality, features)
     if temperature is not None and not temperature > 0:
         raise ValueError(f"temperature must be None or more than 0, not {temperature!r}")
+    features, same, rows = _grouped(features, pids, modality)
     with full_precision(features):
-        features, same = F.normalize(features, dim=1), pids[:, None] == pids
-        rows, first = (same & visible, same & ~visible), _first(same)
-        certainty = None
+        features, first, certainty = F.normalize(features, dim=1), _first(same), None
         if temperature is not None:
             certainty = _log_probability(features, pids, rows, first, logits) / temperature
         means = [_means(features, chosen, certainty) for chosen in rows]
@@ -119,11 +116,8 @@ def hetero_center(features: Tensor, pids: Tensor, modality: Tensor, *, margin: f
     Raises:
         ValueError: a wrong shape or dtype, or a batch without rows of one modality.
     """
-    features = check_rows("features", features)
-    pids, visible = check_labels("pids", pids, features), _visible(modality, features)
+    features, same, rows = _grouped(features, pids, modality)
     with full_precision(features):
-        same = pids[:, None] == pids
-        rows = same & visible, same & ~visible
         gaps = (_means(features, rows[0]) - _means(features, rows[1])).square().sum(dim=1)
         return torch.where(_first(same) & _paired(rows), F.relu(gaps - margin), 0).sum()
 
@@ -149,23 +143,22 @@ def hetero_center_triplet(features: Tensor, pids: Tensor, modality: Tensor, *, m
     Raises:
         ValueError: a wrong shape or dtype, or a batch without rows of one modality.
     """
-    features = check_rows("features", features)
-    pids, visible = check_labels("pids", pids, features), _visible(modality, features)
+    features, same, rows = _grouped(features, pids, modality)
     with full_precision(features):
-        same = pids[:, None] == pids
-        rows, first = (same & visible, same & ~visible), _first(same)
         visible, infrared = (_means(features, chosen) for chosen in rows)
         to_positive = torch.linalg.vector_norm(visible - infrared, dim=1).repeat(2)
-        exists = torch.cat([first & chosen.any(dim=1) for chosen in rows])
+        exists = torch.cat([_first(same) & chosen.any(dim=1) for chosen in rows])
         negative = ~same.repeat(2, 2) & exists
-        distances = _distances(torch.cat([visible, infrared]))
-        to_negative = distances.masked_fill(~negative, torch.inf).amin(dim=1)
+        apart = distances(torch.cat([visible, infrared]))
+        to_negative = apart.masked_fill(~negative, torch.inf).amin(dim=1)
         usable = exists & _paired(rows).repeat(2) & negative.any(dim=1)
         return mean_over(F.relu(margin + to_positive - to_negative), usable)
 
 
-def _visible(modality: Tensor, features: Tensor) -> Tensor:
-    """Mask (N,) of the rows of modality 0, on the device of ``features``; both modalities are there."""
+def _grouped(features: Tensor, pids: Tensor, modality: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
+    """Checked features; pairs of one identity (N, N), and those whose second row is visible, and infrared."""
+    features = check_rows("features", features)
+    pids = check_labels("pids", pids, features)
     visible = check_labels("modality", modality, features) == 0
     present = set(modality.tolist())
     if unknown := sorted(present - {0, 1}):
@@ -176,7 +169,8 @@ def _visible(modality: Tensor, features: Tensor) -> Tensor:
                 f"the batch has no row of modality {number} ({name}), but these centres need both: draw batches with "
                 "reidlib.data.PKSampler, or leave the loss out"
             )
-    return visible
+    same = pids[:, None] == pids
+    return features, same, (same & visible, same & ~visible)
 
 
 def _first(same: Tensor) -> Tensor:
@@ -211,19 +205,10 @@ def _log_probability(
     logits = check_rows("logits", logits)
     if len(logits) != len(features):
         raise ValueError(f"logits are {describe(logits)}, but there are {len(features)} features")
-    # On a GPU the values would have to be waited for, and torch stops at a wrong one by itself.
-    if pids.device.type == "cpu" and (pids.min() < 0 or pids.max() >= logits.shape[1]):
-        raise ValueError(
-            f"pids must be 0 to {logits.shape[1] - 1}, columns of logits, not {pids.min()} to {pids.max()}"
-        )
-    return F.log_softmax(logits, dim=1).gather(1, pids[:, None].long())[:, 0]
+    check_range("pids", pids, logits.shape[1], "columns of logits")
+    return F.log_softmax(logits, dim=1).gather(1, pids.to(logits.device)[:, None].long())[:, 0]
 
 
 def _push(centres: Tensor, same: Tensor, first: Tensor, margin: float) -> Tensor:
     """Mean of ``max(0, margin - distance)`` over the pairs of identities, 0 if there is none."""
-    return mean_over(F.relu(margin - _distances(centres)), ~same & first & first[:, None])
-
-
-def _distances(rows: Tensor) -> Tensor:
-    """Euclidean distances (N, N), from differences: exact for near duplicates, with gradient 0 at distance 0."""
-    return torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
+    return mean_over(F.relu(margin - distances(centres)), ~same & first & first[:, None])

@@ -5,15 +5,15 @@ abstract): the names and roles of PFAM, MPIM and IGCL, and that the first two wo
 reconstructed (ours; neither the paper's text nor code was at hand): layers, equations, places, numbers, schedule.
 """
 
-from collections.abc import Sequence
-
 from torch import Tensor, nn
 
+from reidlib.losses._common import check_one_of
 from reidlib.methods.fienet.losses import center_cluster, hetero_center, hetero_center_triplet, identity_guided_center
 from reidlib.methods.fienet.modules import MPIM, aggregation_steps
 from reidlib.networks import TwoStream
 from reidlib.networks.base import Outputs
 
+MPIM_STAGE = 3
 RELATIVES = {
     "center_cluster": lambda features, pids, modality: center_cluster(features, pids),
     "hetero_center": hetero_center,
@@ -39,18 +39,13 @@ class FIENet(TwoStream):
       baseline (AGW).
 
     Args:
-        num_ids: training identities.
-        backbone: ``tiny``, ``small``, ``resnet18`` or ``resnet50``.
-        weights: ``None`` or ``"imagenet"``.
-        pool, triplet, margin, label_smoothing: see :class:`reidlib.networks.TwoStream`.
+        num_ids, backbone, weights, triplet, label_smoothing: as of :class:`reidlib.networks.TwoStream`.
         pfam: ``False`` leaves PFAM out.
         aggregation: ``"gated"``, ``"two_step"``, or ``"one_shot"``, which is not progressive.
         mpim: ``False`` leaves MPIM out.
         interaction: ``"attention"``, ``"gate"`` or ``"none"``, in which the perceptions meet in their fusion alone.
-        dilations: of the perceptions, one each.
-        mpim_stage: 3 or 4.
         igcl: ``False`` leaves IGCL and its terms out.
-        center_margin, center_beta, center_temperature: of IGCL; p of the temperature is the classifier's.
+        center_margin: of IGCL.
         center_after_neck: ``True`` takes the centres of IGCL and of its relatives from the features after the BNNeck,
             ``False`` from those before it. These are never negative and lie in a narrow cone: with random initial
             weights their centres are hardly a hundredth apart, far from any ``center_margin``.
@@ -58,8 +53,7 @@ class FIENet(TwoStream):
             relative of IGCL, with its own margin, on the same features.
 
     Raises:
-        ValueError: an unknown name or a number out of range.
-        FileNotFoundError: ImageNet weights cannot be had; see :func:`reidlib.networks.imagenet.imagenet_state`.
+        ValueError, FileNotFoundError: as :class:`reidlib.networks.TwoStream`.
     """
 
     def __init__(
@@ -68,38 +62,24 @@ class FIENet(TwoStream):
         backbone: str,
         *,
         weights: str | None = None,
-        pool: str = "gem",
         triplet: str = "batch-hard",
-        margin: float = 0.3,
         label_smoothing: float = 0.1,
         pfam: bool = True,
         aggregation: str = "gated",
         mpim: bool = True,
         interaction: str = "attention",
-        dilations: Sequence[int] = (1, 2, 3),
-        mpim_stage: int = 3,
         igcl: bool = True,
         center_margin: float = 0.7,
-        center_beta: float = 0.0,
-        center_temperature: float | None = None,
         center_after_neck: bool = True,
         center: str | None = None,
     ):
-        common = {"pool": pool, "triplet": triplet, "margin": margin, "label_smoothing": label_smoothing}
-        super().__init__(num_ids, backbone, weights=weights, **common)
-        if mpim_stage not in (3, 4):
-            raise ValueError(f"mpim_stage must be 3 or 4, not {mpim_stage!r}")
-        if center is not None and center not in RELATIVES:
-            raise ValueError(f"unknown center {center!r}; choose one of: None, {', '.join(RELATIVES)}")
+        super().__init__(num_ids, backbone, weights=weights, triplet=triplet, label_smoothing=label_smoothing)
+        check_one_of("center", center, (None, *RELATIVES))
         channels = self.backbone.channels
         self.pfam = aggregation_steps(aggregation, channels) if pfam else nn.ModuleDict()
-        perceptions = {"interaction": interaction, "dilations": dilations}
-        self.mpim = MPIM(channels[mpim_stage], **perceptions) if mpim else nn.Identity()
-        self.mpim_stage = mpim_stage
-        self.igcl = igcl
-        self.center_options = {"margin": center_margin, "beta": center_beta, "temperature": center_temperature}
-        self.center_after_neck = center_after_neck
-        self.center = center
+        self.mpim = MPIM(channels[MPIM_STAGE], interaction=interaction) if mpim else nn.Identity()
+        self.igcl, self.center_margin = igcl, center_margin
+        self.center_after_neck, self.center = center_after_neck, center
 
     def losses(self, outputs: Outputs, pids: Tensor, modality: Tensor) -> dict[str, Tensor]:
         """``identity``, ``triplet``; ``intra`` and ``inter`` with IGCL; ``center`` where a relative is switched on.
@@ -110,14 +90,13 @@ class FIENet(TwoStream):
         terms = super().losses(outputs, pids, modality)
         features = (outputs.embeddings if self.center_after_neck else outputs.features)["shared"]
         if self.igcl:
-            logits = outputs.logits["shared"]
-            terms |= identity_guided_center(features, pids, modality, **self.center_options, logits=logits)
+            terms |= identity_guided_center(features, pids, modality, margin=self.center_margin)
         if self.center:
             terms["center"] = RELATIVES[self.center](features, pids, modality)
         return terms
 
     def branch_map(self, images: Tensor, modality: Tensor, branch: str) -> Tensor:
-        """``shared``: the last stage, or MPIM after it; ``specific``: what the stem of its modality sees."""
+        """``shared``: the last stage; ``specific``: what the stem of its modality sees."""
         if branch != "shared":
             return super().branch_map(images, modality, branch)
         maps, lower = self.backbone.stem(images, modality), []
@@ -126,6 +105,6 @@ class FIENet(TwoStream):
             if str(stage) in self.pfam:
                 maps = self.pfam[str(stage)](maps, lower)
             lower.append(maps)
-            if stage == self.mpim_stage:
+            if stage == MPIM_STAGE:
                 maps = self.mpim(maps)
         return maps

@@ -13,8 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reidlib.losses._common import check_one_of
+
 AGGREGATIONS = ("gated", "two_step", "one_shot")
 INTERACTIONS = ("none", "gate", "attention")
+DILATIONS = (1, 2, 3)
 
 
 class GatedStep(nn.Module):
@@ -118,8 +121,7 @@ def aggregation_steps(aggregation: str, channels: Sequence[int]) -> nn.ModuleDic
     Raises:
         ValueError: an unknown aggregation.
     """
-    if aggregation not in AGGREGATIONS:
-        raise ValueError(f"unknown aggregation {aggregation!r}; choose one of: {', '.join(AGGREGATIONS)}")
+    check_one_of("aggregation", aggregation, AGGREGATIONS)
     if aggregation == "one_shot":
         return nn.ModuleDict({"3": OneShot(channels[1:4])})
     step = {"gated": GatedStep, "two_step": TwoStep}[aggregation]
@@ -130,54 +132,43 @@ class MPIM(nn.Module):
     """Perceptions (branches that see areas of different sizes) exchange what they see and are fused into the map.
 
     Documented (FIENet, abstract): diverse perceptions interact. Reconstructed (ours): all layers; perceptions as
-    dilated convolutions follow DEEN. With Y the map and n perceptions:
+    dilated convolutions follow DEEN. With Y the map and a perception i for each of ``DILATIONS``:
 
     * ``P_i = ReLU BN Conv3×3,dilation i (Y)``, of a quarter of the channels.
     * Interaction with the mean of the others, ``O_i = mean_{j≠i} P_j``. ``"attention"``: ``I_i = P_i + softmax(q(P_i)
       k(O_i)ᵀ / √d) v(O_i)``, four heads, projections shared by all. ``"gate"``: ``I_i = (1 - a_i) P_i + a_i O_i``,
       ``a = sigmoid Conv1×1 (Y)``, after the mixing gate of IFALNet's released code. ``"none"``: ``I_i = P_i``.
     * Selective fusion, for each channel: ``F = sum_i s_i I_i``, ``s = softmax_i W₂ ReLU W₁ mean_positions(sum_i I_i)``;
-      documented as selective kernels (Li et al., CVPR 2019). A single perception is taken as it is.
+      documented as selective kernels (Li et al., CVPR 2019).
     * Y becomes ``Y + BN₀ Conv1×1 (F)``, BN₀ starting at zero.
 
     Args:
         channels: of Y, a multiple of 16.
         interaction: one of ``INTERACTIONS``.
-        dilations: one for each perception.
 
     Raises:
-        ValueError: an unknown interaction, dilations that are none, or an interaction of a single perception.
+        ValueError: an unknown interaction.
     """
 
     HEADS = 4
 
-    def __init__(self, channels: int, *, interaction: str = "attention", dilations: Sequence[int] = (1, 2, 3)):
+    def __init__(self, channels: int, *, interaction: str = "attention"):
         super().__init__()
-        if interaction not in INTERACTIONS:
-            raise ValueError(f"unknown interaction {interaction!r}; choose one of: {', '.join(INTERACTIONS)}")
-        listed = isinstance(dilations, list | tuple) and dilations
-        if not listed or not all(type(rate) is int and rate >= 1 for rate in dilations):
-            raise ValueError(f"dilations must be whole numbers from 1, not {dilations!r}")
-        number, width = len(dilations), channels // 4
-        if number == 1 and interaction != "none":
-            raise ValueError(
-                f"a single perception, dilations={dilations!r}, has no other to interact with: add some, or set "
-                "interaction='none'"
-            )
+        check_one_of("interaction", interaction, INTERACTIONS)
+        number, width = len(DILATIONS), channels // 4
         self.interaction = interaction
         self.perceptions = nn.ModuleList(
             nn.Sequential(_conv(channels, width, 3, padding=rate, dilation=rate), nn.BatchNorm2d(width), nn.ReLU())
-            for rate in dilations
+            for rate in DILATIONS
         )
         if interaction == "attention":
             self.query, self.key, self.value = (_conv(width, width) for _ in range(3))
         elif interaction == "gate":
             self.gates = nn.Conv2d(channels, number * width, 1)
-        if number > 1:
-            hidden = max(32, width // 4)  # fewer might all be silent behind their ReLU
-            self.selection = nn.Sequential(
-                nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, number * width), nn.Unflatten(1, (number, width))
-            )
+        hidden = max(32, width // 4)  # fewer might all be silent behind their ReLU
+        self.selection = nn.Sequential(
+            nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, number * width), nn.Unflatten(1, (number, width))
+        )
         self.out = _into_residual(width, channels)
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -199,8 +190,6 @@ class MPIM(nn.Module):
         ]
 
     def _fuse(self, interacted: list[Tensor]) -> Tensor:
-        if len(interacted) == 1:
-            return interacted[0]
         shares = self.selection(sum(interacted).mean(dim=(2, 3))).softmax(dim=1)[..., None, None]
         return sum(share * one for share, one in zip(shares.unbind(dim=1), interacted, strict=True))
 

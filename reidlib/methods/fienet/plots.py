@@ -1,51 +1,40 @@
 """Figures of FIENet: its parts, the maps on their way through it, losses on centres."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from reidlib.methods.fienet import METHOD
-from reidlib.plots import style
-from reidlib.plots.diagrams import boxes_and_arrows
+from reidlib.plots import panels, style
+from reidlib.plots.diagrams import HEAD, LOSS, SHARED, boxes_and_arrows, head, note, pairs
 from reidlib.plots.drawing import drawing
 
-_KINDS = {"stem": "#7F7F7F", "stage": "#009E73", "PFAM": "#CC79A7", "MPIM": "#E69F00", "head": "#4D4D4D"}
+_KINDS = {"stem": "#7F7F7F", "stage": SHARED, "PFAM": "#CC79A7", "MPIM": "#E69F00", "head": "#4D4D4D"}
 
 
 @drawing
 def fienet_diagram(center_after_neck: bool = True) -> Figure:
     """The trunk of the baseline, PFAM after stages 2 and 3, MPIM after stage 3, IGCL before or after the neck."""
-    visible, infrared, loss = style.MODALITY_COLOURS[0], style.MODALITY_COLOURS[1], style.NEUTRAL
-    trunk, pfam, mpim = _KINDS["stage"], _KINDS["PFAM"], _KINDS["MPIM"]
+    centred, x = ("neck", 11.0) if center_after_neck else ("pool", 9.3)
     boxes = {
-        "stem V": ("visible\nstem", 0.8, 2.1, visible),
-        "stem I": ("infrared\nstem", 0.8, 1.1, infrared),
-        "1": ("stage 1", 2.5, 1.6, trunk),
-        "2": ("stage 2", 4.2, 1.6, trunk),
-        "3": ("stage 3", 5.9, 1.6, trunk),
-        "4": ("stage 4", 7.6, 1.6, trunk),
-        "PFAM 2": ("PFAM 2", 4.2, 2.9, pfam),
-        "PFAM 3": ("PFAM 3", 5.9, 2.9, pfam),
-        "MPIM": ("MPIM", 7.6, 2.9, mpim),
-        "pool": ("GeM pooling", 9.3, 1.6, trunk),
-        "neck": ("BNNeck", 11.0, 1.6, trunk),
-        "classifier": ("classifier", 12.7, 1.6, trunk),
-        "triplet": ("triplet loss", 9.3, 0.45 if center_after_neck else 2.9, loss),
-        "IGCL": ("IGCL: centres\nof identities", 11.0 if center_after_neck else 9.3, 0.45, METHOD.colour),
-        "test": ("test feature", 11.0, 2.9, loss),
-        "identity": ("identity loss", 12.7, 0.45, loss),
+        **pairs("stem", 0.8, (2.1, 1.1)),
+        **{f"stage {n}": (f"stage {n}", x, 1.6, SHARED) for n, x in enumerate((2.5, 4.2, 5.9, 7.6), start=1)},
+        "PFAM 2": ("PFAM 2", 4.2, 2.9, _KINDS["PFAM"]),
+        "PFAM 3": ("PFAM 3", 5.9, 2.9, _KINDS["PFAM"]),
+        "MPIM": ("MPIM", 7.6, 2.9, _KINDS["MPIM"]),
+        **head(9.3, 1.6, step=1.7, above=2.9, below=0.45),
+        "IGCL": ("IGCL: centres\nof identities", x, 0.45, METHOD.colour),
     }
+    if not center_after_neck:
+        boxes["triplet"] = ("triplet loss", 9.3, 2.9, LOSS)
     arrows = [
-        ("stem V", "1"), ("stem I", "1"), ("1", "2"), ("1", "PFAM 2"), ("2", "PFAM 2"), ("PFAM 2", "3"),
-        ("PFAM 2", "PFAM 3"), ("3", "PFAM 3"), ("PFAM 3", "MPIM"), ("MPIM", "4"), ("4", "pool"), ("pool", "neck"),
-        ("neck", "classifier"), ("pool", "triplet"), ("neck" if center_after_neck else "pool", "IGCL"),
-        ("neck", "test"), ("classifier", "identity"),
+        ("visible stem", "stage 1", "stage 2", "PFAM 2", "stage 3", "PFAM 3", "MPIM", "stage 4", "pool"),
+        ("infrared stem", "stage 1", "PFAM 2", "PFAM 3"), (centred, "IGCL"), *HEAD,
     ]  # fmt: skip
     figure = boxes_and_arrows(boxes, arrows, (13.5, 3.4), width=1.32)
-    note = "PFAM and MPIM add to the map what begins as zero:\nat step 0 this is the baseline"
-    figure.axes[0].text(5.9, 0.55, note, ha="center", va="center", fontsize=9, color=style.NEUTRAL)
+    text = "PFAM and MPIM add to the map what begins as zero:\nat step 0 this is the baseline"
+    note(figure, text, 5.9, 0.55, fontsize=9)
     return figure
 
 
@@ -60,8 +49,7 @@ def map_sizes(table: pd.DataFrame, caption: str) -> Figure:
     style.require(table, ["network", "module", "kind", "channels", "height", "width", "parameters"])
     networks, modules = (table[name].drop_duplicates().tolist() for name in ("network", "module"))
     size = 1.06 * len(modules) + 0.9, 2.05 * len(networks) + 0.4
-    figure, axes = plt.subplots(len(networks), 1, figsize=size, dpi=85, layout="constrained", squeeze=False)
-    style.blank(axes[:, 0])
+    figure, axes = panels.images(len(networks), 1, size, dpi=85)
     for axis, network in zip(axes[:, 0], networks, strict=True):
         part = table[table["network"] == network]
         for row in part.itertuples():
@@ -76,8 +64,7 @@ def map_sizes(table: pd.DataFrame, caption: str) -> Figure:
             axis.text(place, -0.08, f"{row.module}\n{number}", ha="center", va="top", fontsize=8.5, color=colour)
         axis.set(xlim=(-0.7, len(modules) - 0.4), ylim=(-0.42, 1.38))
         axis.set_ylabel(network, fontsize=10)
-    style.caption(figure, caption, "above: channels, height × width", "below: parameters")
-    return figure
+    return style.caption(figure, caption, "above: channels, height × width", "below: parameters")
 
 
 @drawing
@@ -91,11 +78,7 @@ def center_losses(table: pd.DataFrame, caption: str) -> Figure:
     across = min(3, len(losses))
     down = -(-len(losses) // across)
     size = 3.5 * across + 0.3, 2.25 * down + 0.7
-    figure, axes = plt.subplots(
-        down, across, figsize=size, dpi=85, sharex=True, sharey=True, layout="constrained", squeeze=False
-    )
-    for axis in axes.flat[len(losses) :]:
-        axis.set_axis_off()
+    figure, axes = panels.grid(down, across, size, len(losses), dpi=85, sharex=True, sharey=True)
     for axis, loss in zip(axes.flat, losses, strict=False):
         part = table[table["loss"] == loss]
         images, centres = part[part["kind"] == "image"], part[part["kind"] == "centre"]
@@ -124,6 +107,5 @@ def center_losses(table: pd.DataFrame, caption: str) -> Figure:
         axis.grid(False)
     axes[0, 0].set(xlim=(-2.0, 1.6), ylim=(-0.2, 1.95), xticks=[-1, 0, 1], yticks=[0, 1])
     style.modality_legend(figure, ("visible", "infrared"))
-    style.caption(figure, caption, "large and hollow: centres of a modality", "dotted: unit circle",
+    return style.caption(figure, caption, "large and hollow: centres of a modality", "dotted: unit circle",
                   "arrows: minus the gradient, the longest of each panel equally long")  # fmt: skip
-    return figure

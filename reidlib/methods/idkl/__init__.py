@@ -15,6 +15,7 @@ METHOD = in_folder(
     model=IDKL,
     recipes=RECIPES,
     comparison="idkl-comparison",
+    lengths="idkl-training-length",
     colour="#009E73",
     lesson="05_idkl",
     controls=(Method("wide-baseline", "wider baseline", WideBaseline, WIDE_RECIPES, colour="#A6A6A6"),),

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reidlib.losses._common import check_one_of
 from reidlib.losses.triplet import batch_hard_triplet
 from reidlib.methods.idkl.losses import PRESETS, confusion_labels, csa, purifier, purifier_hinges, tgsa
 from reidlib.networks.backbone import Backbone
@@ -125,9 +126,7 @@ class IDKL(ReIDModel):
     Branches: ``shared``; ``specific``, the other stream before the purifier; ``purified``, after it.
 
     Args:
-        num_ids: training identities.
-        backbone: ``tiny``, ``small``, ``resnet18`` or ``resnet50``.
-        weights: ``None`` or ``"imagenet"``.
+        num_ids, backbone, weights: as of :class:`reidlib.networks.TwoStream`.
         preset: ``"paper"`` or ``"released"``, see :mod:`reidlib.methods.idkl.losses`. ``"released"`` needs batches with
             equally many images of each modality, ordered by identity, as :class:`reidlib.data.PKSampler` draws them.
         dual: ``False`` leaves the specific stream out, and all that belongs to it.
@@ -137,7 +136,6 @@ class IDKL(ReIDModel):
             the released code lets both learn).
         graph_alignment: factor of TGSA's part in ``mdr``. The released code: 1 in batches of 120 images, 0.1 in others,
             0 for RegDB.
-        half_block: of :func:`reidlib.methods.idkl.losses.tgsa`, for ``"released"``.
         margin: of both triplet losses.
         purifier_margin: of the purifier's losses; above 0 they have more to do than in the released code.
 
@@ -146,8 +144,7 @@ class IDKL(ReIDModel):
             in training, and how many there were; see ``active_hinges``. In distributed training: in the first process.
 
     Raises:
-        ValueError: an unknown name or a number out of range.
-        FileNotFoundError: ImageNet weights cannot be had; see :func:`reidlib.networks.imagenet.imagenet_state`.
+        ValueError, FileNotFoundError: as :class:`reidlib.networks.TwoStream`.
     """
 
     def __init__(
@@ -162,16 +159,13 @@ class IDKL(ReIDModel):
         confuser: str | None = None,
         detach_teacher: bool = False,
         graph_alignment: float = 1.0,
-        half_block: bool | None = None,
         margin: float = 1.3,
         purifier_margin: float = 0.0,
     ):
         super().__init__()
-        if preset not in PRESETS:
-            raise ValueError(f"unknown preset {preset!r}; choose one of: {', '.join(PRESETS)}")
         confuser = confuser or ("uniform" if preset == "paper" else "pseudo-label")
-        if confuser not in CONFUSERS:
-            raise ValueError(f"unknown confuser {confuser!r}; choose one of: {', '.join(CONFUSERS)}")
+        check_one_of("preset", preset, PRESETS)
+        check_one_of("confuser", confuser, CONFUSERS)
         numbers = {"graph_alignment": graph_alignment, "margin": margin, "purifier_margin": purifier_margin}
         for name, value in numbers.items():
             if not 0 <= value < math.inf:
@@ -190,8 +184,7 @@ class IDKL(ReIDModel):
             if purifier:
                 self.register_buffer("hinges", torch.zeros(2, 2, dtype=torch.long))
         self.preset, self.confusion, self.detach_teacher = preset, confuser, detach_teacher
-        self.graph_alignment, self.half_block = graph_alignment, half_block
-        self.margin, self.purifier_margin = margin, purifier_margin
+        self.graph_alignment, self.margin, self.purifier_margin = graph_alignment, margin, purifier_margin
 
     @property
     def active_hinges(self) -> dict[str, float]:
@@ -246,7 +239,7 @@ class IDKL(ReIDModel):
         if self.detach_teacher:
             teacher, predictions = teacher.detach(), predictions.detach()
         given = {"pids": pids, "modality": modality, "preset": self.preset}
-        graphs = tgsa(features["shared"], teacher, **given, half_block=self.half_block)
+        graphs = tgsa(features["shared"], teacher, **given)
         classes = csa(logits["shared"], predictions, **given)
         terms["tgsa"] = graphs["distil"]
         terms["csa"] = classes["sample_distil"] + classes["class_distil"]

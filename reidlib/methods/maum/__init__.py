@@ -14,6 +14,7 @@ METHOD = in_folder(
     model=MAUM,
     recipes=RECIPES,
     comparison="maum-comparison",
+    lengths="maum-training-length",
     colour="#E69F00",
     lesson="03_maum",
 )

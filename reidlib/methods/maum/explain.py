@@ -19,6 +19,7 @@ from torch.nn.functional import cosine_similarity
 
 from reidlib import evaluation
 from reidlib.data import ReIDDataset
+from reidlib.explain.embedding import sums_by_person
 from reidlib.methods.maum.model import MAUM
 from reidlib.networks import ReIDModel
 
@@ -58,9 +59,7 @@ def class_proxies(model: ReIDModel, *, shared: bool = False) -> tuple[Tensor, Te
     return visible, infrared
 
 
-def relay_table(
-    model: ReIDModel, dataset: ReIDDataset, pids: np.ndarray, *, shared: bool = False, **options: object
-) -> pd.DataFrame:
+def relay_table(model: ReIDModel, dataset: ReIDDataset, pids: np.ndarray, *, shared: bool = False) -> pd.DataFrame:
     """One line for every person with images in both modalities: cosines (-1 to 1) of centres and proxies.
 
     A *centre* is the mean of a person's test features in a modality, scaled to unit length. People of ``pids`` are
@@ -70,7 +69,6 @@ def relay_table(
     Args:
         pids: (C,), the identity of each class, such as ``run.pids``; people held out for validation are not among them.
         shared: as in `class_proxies`.
-        options: ``height``, ``width``, ``batch_size``, ``device``, as in `reidlib.evaluation.embed`.
 
     Returns:
         Columns ``pid``; ``seen``, whether the model was trained on the person; those of ``COSINES``, NaN where proxies
@@ -89,7 +87,7 @@ def relay_table(
     if len(lost := np.setdiff1d(pids, known[train])):
         raise ValueError(f"identity {lost[0]} of pids has no training image in {dataset.title}")
     parts = proxies[0].shape[1]
-    people, *centres = _centres(model, dataset, train[np.isin(known[train], pids)], parts, options)
+    people, *centres = _centres(model, dataset, train[np.isin(known[train], pids)], parts)
     if not len(people):
         raise ValueError(f"no identity of pids has training images of both modalities in {dataset.title}")
     if centres[0].shape != (expected := (len(people), *proxies[0].shape[1:])):
@@ -100,7 +98,7 @@ def relay_table(
     classes = torch.from_numpy(order[np.searchsorted(pids, people, sorter=order)])
     own = [each.to(centres[0].device)[classes.to(centres[0].device)] for each in proxies]
     seen = _cosines(people, True, *centres, *own)
-    people, *centres = _centres(model, dataset, test, parts, options)
+    people, *centres = _centres(model, dataset, test, parts)
     return pd.concat([seen, _cosines(people, False, *centres)], ignore_index=True)
 
 
@@ -136,23 +134,19 @@ def relay_values(table: pd.DataFrame) -> dict[str, float]:
     return {name: float(value) for name, value in values.items()}
 
 
-def _centres(
-    model: ReIDModel, dataset: ReIDDataset, rows: np.ndarray, parts: int, options: dict
-) -> tuple[np.ndarray, Tensor, Tensor]:
+def _centres(model: ReIDModel, dataset: ReIDDataset, rows: np.ndarray, parts: int) -> tuple[np.ndarray, Tensor, Tensor]:
     """The people seen in both modalities at ``rows``, ascending, and their centres in each, (n, P, D)."""
     frame = dataset.frame.iloc[rows]
     both = frame.groupby("pid")["modality"].transform("nunique").to_numpy() == 2
     rows, frame = rows[both], frame[both]
-    people, owner = np.unique(frame["pid"].to_numpy(), return_inverse=True)
-    if not len(people):
-        return people, torch.empty(0, parts, 0), torch.empty(0, parts, 0)
-    embeddings = evaluation.embed(model, dataset, rows, **options)
+    if not len(rows):
+        return rows, torch.empty(0, parts, 0), torch.empty(0, parts, 0)
+    embeddings = evaluation.embed(model, dataset, rows)
     if embeddings.shape[1] % parts:
         raise ValueError(f"proxies of {parts} parts do not fit a test feature of {embeddings.shape[1]} numbers")
     features = F.normalize(embeddings.unflatten(1, (parts, -1)), dim=2)
-    place = torch.from_numpy(owner + len(people) * frame["modality"].to_numpy()).to(features.device)
-    sums = features.new_zeros(2 * len(people), *features.shape[1:]).index_add_(0, place, features)
-    return people, *F.normalize(sums, dim=2).chunk(2)
+    people, sums, _ = sums_by_person(features, frame["pid"].to_numpy(), frame["modality"].to_numpy())
+    return people, *F.normalize(sums, dim=3)
 
 
 def _cosines(people: np.ndarray, seen: bool, visible: Tensor, infrared: Tensor, *proxies: Tensor) -> pd.DataFrame:

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reidlib.losses._common import check_labels, check_rows, describe, full_precision, mean_over
+from reidlib.losses._common import check_labels, check_range, check_rows, describe, full_precision, mean_over
 
 FORMS = ("circle", "amsoftmax", "ce")
 
@@ -59,9 +59,7 @@ def proxy_metric(
     pids = check_labels("pids", pids, features).long()
     if proxies.shape[1] != features.shape[1]:
         raise ValueError(f"proxies have {proxies.shape[1]} dimensions, features {features.shape[1]}")
-    # On a GPU the values would have to be waited for, and torch stops at a wrong one by itself.
-    if pids.device.type == "cpu" and (pids.min() < 0 or pids.max() >= len(proxies)):
-        raise ValueError(f"pids must be 0 to {len(proxies) - 1}, rows of proxies, not {pids.min()} to {pids.max()}")
+    check_range("pids", pids, len(proxies), "rows of proxies")
     references = proxies[None]
     if memory is not None:
         if not isinstance(memory, Tensor) or not memory.is_floating_point() or memory.shape[1:] != proxies.shape:

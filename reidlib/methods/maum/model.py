@@ -12,20 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from reidlib.losses import TRIPLETS
+from reidlib.losses._common import check_one_of
 from reidlib.methods.maum.losses import FORMS, proxy_metric
 from reidlib.networks.backbone import Backbone
 from reidlib.networks.base import Outputs, ReIDModel, check_labels, unit
-from reidlib.networks.heads import bn_neck, pooling
+from reidlib.networks.heads import GeM, bn_neck
 
 # Options that are whole numbers, and the least that each may be.
-COUNTS = {
-    "stripes": 1,
-    "part_width": 1,
-    "uni_start_epoch": 0,
-    "memory_length": 0,
-    "memory_interval": 1,
-    "memory_start_epoch": 0,
-}
+COUNTS = {"stripes": 1, "part_width": 1, "memory_length": 0, "memory_interval": 1, "memory_start_epoch": 0}
 
 
 class Proxies(nn.Module):
@@ -76,20 +70,14 @@ class MAUM(ReIDModel):
     since the last one began. In distributed training every process counts and copies alike.
 
     Args:
-        num_ids: training identities.
-        backbone: ``tiny``, ``small``, ``resnet18`` or ``resnet50``.
-        weights: ``None`` or ``"imagenet"``.
-        shared_from: first stage that both modalities share, 0 (one stream) to 5.
-        pool: ``"gem"`` or ``"average"``.
+        num_ids, backbone, weights: as of :class:`reidlib.networks.TwoStream`.
         parts: ``True`` for MAUM-P.
         stripes: of MAUM-P; their number must divide the rows of the last map, a sixteenth of the image's height.
         part_width: D of a stripe; default: a quarter of the backbone's channels, 512 for ResNet-50.
-        form, margin, scale: of the metric, in all terms.
-        uni_start_epoch: first epoch, from 0, with unidirectional metrics; until then their term is 0.
+        form, scale: of the metric, in all terms.
         memory_length: T, number of copies; 0 for no memory.
         memory_interval: k, steps from one copy to the next.
         memory_start_epoch: epoch, from 0, at whose first step the first copy is taken.
-        memory_negatives: ``False`` takes only positives from the memory.
         shared_proxies: ``True`` adds a set of proxies that both modalities share, the relay that the paper criticises,
             and the term ``shared`` (documented as the usual baseline; its form is reconstructed).
         triplet: ``"batch-hard"`` or ``"weighted"`` adds the term ``triplet``, on the features before the BNNeck
@@ -101,9 +89,10 @@ class MAUM(ReIDModel):
         epoch: of training, from 0.
 
     Raises:
-        ValueError: an unknown name or a number out of range.
-        FileNotFoundError: ImageNet weights cannot be had; see :func:`reidlib.networks.imagenet.imagenet_state`.
+        ValueError, FileNotFoundError: as :class:`reidlib.networks.TwoStream`.
     """
+
+    branches = ("shared", "specific")
 
     def __init__(
         self,
@@ -111,19 +100,14 @@ class MAUM(ReIDModel):
         backbone: str,
         *,
         weights: str | None = None,
-        shared_from: int = 1,
-        pool: str = "gem",
         parts: bool = False,
         stripes: int = 6,
         part_width: int | None = None,
         form: str = "circle",
-        margin: float = 0.25,
         scale: float = 64.0,
-        uni_start_epoch: int = 0,
         memory_length: int = 8,
         memory_interval: int = 100,
         memory_start_epoch: int = 1,
-        memory_negatives: bool = True,
         shared_proxies: bool = False,
         triplet: str | None = None,
     ):
@@ -133,23 +117,20 @@ class MAUM(ReIDModel):
             is_default = name == "part_width" and value is None
             if not is_default and (type(value) is not int or value < COUNTS[name]):
                 raise ValueError(f"{name} must be a whole number from {COUNTS[name]}, not {value!r}")
-        for name, value, known in (("form", form, FORMS), ("triplet", triplet, (None, *TRIPLETS))):
-            if value not in known:
-                raise ValueError(f"unknown {name} {value!r}; choose one of: {', '.join(map(str, known))}")
-        self.backbone = Backbone(backbone, shared_from=shared_from, weights=weights)
+        check_one_of("form", form, FORMS)
+        check_one_of("triplet", triplet, (None, *TRIPLETS))
+        self.backbone = Backbone(backbone, weights=weights)
         channels = self.backbone.channels[-1]
         self.parts, width = (stripes, part_width or channels // 4) if parts else (1, channels)
-        self.pool = pooling(pool)
+        self.pool = GeM()
         self.reductions = nn.ModuleList(nn.Linear(channels, width, bias=False) for _ in range(stripes if parts else 0))
         self.neck = bn_neck(self.parts * width)  # of each stripe by itself, as of each channel
         shape = num_ids, width, memory_length
         self.proxies = nn.ModuleList(nn.ModuleList(Proxies(*shape) for _ in range(self.parts)) for _ in ("V", "I"))
         self.shared_proxies = nn.ModuleList(Proxies(num_ids, width) for _ in range(self.parts if shared_proxies else 0))
-        self.branches = ("shared", "specific") if shared_from else ("shared",)
-        self.metric = {"form": form, "margin": margin, "scale": scale, "memory_negatives": memory_negatives}
-        self.uni_start_epoch, self.memory_start_epoch = uni_start_epoch, memory_start_epoch
+        self.metric, self.triplet = {"form": form, "scale": scale}, triplet
         self.memory_length, self.memory_interval = memory_length, memory_interval
-        self.triplet = triplet
+        self.memory_start_epoch = memory_start_epoch
         # Numbers of Python's, not buffers: on a GPU, a step would have to wait for the value of a buffer.
         self.epoch = self._steps = self._memory_steps = 0  # steps: in this epoch; since the memory began
 
@@ -184,12 +165,9 @@ class MAUM(ReIDModel):
         rows = [(modality.cpu() == m).nonzero()[:, 0].to(pids.device) for m in (0, 1)]
         visible, infrared = ((embeddings[chosen], pids[chosen]) for chosen in rows)
         to_visible, to_infrared = self.proxies
-        terms = {"proxy": self._metric(*visible, to_visible) + self._metric(*infrared, to_infrared)}
-        if self.epoch >= self.uni_start_epoch:
-            across = self._metric(*infrared, to_visible, static=True), self._metric(*visible, to_infrared, static=True)
-            terms["unidirectional"] = sum(across)
-        else:
-            terms["unidirectional"] = 0 * embeddings.sum()
+        own = self._metric(*visible, to_visible) + self._metric(*infrared, to_infrared)
+        across = self._metric(*infrared, to_visible, static=True), self._metric(*visible, to_infrared, static=True)
+        terms = {"proxy": own, "unidirectional": sum(across)}
         if self.shared_proxies:
             terms["shared"] = self._metric(embeddings, pids, self.shared_proxies)
         if self.triplet:

@@ -6,48 +6,37 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from reidlib.experiments.uncertainty import half_width
 from reidlib.methods import Recipe
-from reidlib.plots import style
-from reidlib.plots.diagrams import boxes_and_arrows
+from reidlib.plots import panels, style
+from reidlib.plots.diagrams import MODALITIES, SHARED, arrow, boxes_and_arrows, note, pairs
 from reidlib.plots.drawing import drawing
 
 _DIFFERENT = ", different people"
-_SHARED = "#009E73"  # proxies that both modalities share
-_PULL = {"arrowstyle": "-|>", "linestyle": (0, (3, 2)), "linewidth": 1.4, "shrinkA": 0, "shrinkB": 0}
+_PULL = {"linestyle": (0, (3, 2)), "linewidth": 1.4, "shrinkA": 0, "shrinkB": 0}
 
 
 @drawing
 def maum_diagram() -> Figure:
     """The trunk of the baseline, a set of proxies for each modality, the pull across, and the memory."""
-    visible, infrared, shared = style.MODALITY_COLOURS[0], style.MODALITY_COLOURS[1], _SHARED
+    rows = 2.6, 1.0
     boxes = {
-        "stem V": ("visible\nstem", 0.9, 2.6, visible),
-        "stem I": ("infrared\nstem", 0.9, 1.0, infrared),
-        "trunk": ("shared trunk,\nGeM, BNNeck", 2.8, 1.8, shared),
-        "x V": ("visible\nembeddings", 4.7, 2.6, visible),
-        "x I": ("infrared\nembeddings", 4.7, 1.0, infrared),
-        "W V": ("visible\nproxies", 7.6, 2.6, visible),
-        "W I": ("infrared\nproxies", 7.6, 1.0, infrared),
-        "M V": ("memory: visible\nproxies of before", 9.8, 2.6, visible),
-        "M I": ("memory: infrared\nproxies of before", 9.8, 1.0, infrared),
+        **pairs("stem", 0.9, rows),
+        "trunk": ("shared trunk,\nGeM, BNNeck", 2.8, 1.8, SHARED),
+        **pairs("embeddings", 4.7, rows),
+        **pairs("proxies", 7.6, rows),
+        **pairs("memory", 9.8, rows, "memory: {}\nproxies of before"),
     }
-    arrows = [("stem V", "trunk"), ("stem I", "trunk"), ("trunk", "x V"), ("trunk", "x I"), ("x V", "W V"),
-              ("x I", "W I"), ("W V", "M V"), ("W I", "M I")]  # fmt: skip
+    parts = "{0} stem", "trunk", "{0} embeddings", "{0} proxies", "{0} memory"
+    arrows = [[part.format(name) for part in parts] for name in MODALITIES]
     figure = boxes_and_arrows(boxes, arrows, (10.8, 3.4), width=1.62)
-    axis = figure.axes[0]
-    for start, end, colour in (("x V", "W I", visible), ("x I", "W V", infrared)):
-        (_, x0, y0, _), (_, x1, y1, _) = boxes[start], boxes[end]
-        side = 0.34 if y1 < y0 else -0.34
-        begin, finish = (x0 + 0.84, y0 - 0.5 * side), (x1 - 0.84, y1 + 0.5 * side)
-        axis.annotate("", finish, begin, arrowprops={**_PULL, "color": colour})
-    notes = {"both learn": (6.15, 2.72), "copied every\nk steps": (8.7, 1.8),
-             "dashed: drawn to the other modality's proxies of now and before, which stay where they are": (7.2, 0.3),
-             }  # fmt: skip
-    for text, (x, y) in notes.items():
-        axis.text(x, y, text, ha="center", va="center", fontsize=8.5, color=style.NEUTRAL)
+    for (y, other), colour in zip((rows, rows[::-1]), MODALITIES.values(), strict=True):
+        side = 0.17 if other < y else -0.17
+        arrow(figure, (4.7 + 0.84, y - side), (7.6 - 0.84, other + side), **_PULL, color=colour)
+    note(figure, "both learn", 6.15, 2.72)
+    note(figure, "copied every\nk steps", 8.7, 1.8)
+    pulled = "dashed: drawn to the other modality's proxies of now and before, which stay where they are"
+    note(figure, pulled, 7.2, 0.3)
     return figure
 
 
@@ -63,9 +52,7 @@ def relay_toy(table: pd.DataFrame, caption: str) -> Figure:
     style.require(table, columns)
     stages, steps = table["stage"].drop_duplicates().tolist(), sorted(table["step"].unique())
     size = 2.15 * len(steps) + 0.7, 1.75 * len(stages) + 0.8
-    figure, axes = plt.subplots(
-        len(stages), len(steps), figsize=size, dpi=85, sharex=True, sharey=True, layout="constrained", squeeze=False
-    )
+    figure, axes = panels.grid(len(stages), len(steps), size, dpi=85, sharex=True, sharey=True)
     for axis_row, stage in zip(axes, stages, strict=True):
         for axis, step in zip(axis_row, steps, strict=True):
             part = table[(table["stage"] == stage) & (table["step"] == step)]
@@ -78,14 +65,14 @@ def relay_toy(table: pd.DataFrame, caption: str) -> Figure:
     for axis in axes[-1]:
         axis.set_xticks(ticks, [f"id {pid + 1}" for pid in people])
     axes[0, 0].set(ylim=(-82, 82), yticks=[-60, -30, 0, 30, 60], yticklabels=[f"{d}°" for d in (-60, -30, 0, 30, 60)])
-    figure.legend(handles=_toy_legend(table), loc="outside upper center", ncols=6, handletextpad=0.2, columnspacing=1.2)
-    style.caption(figure, caption, "toy: points that move freely", "cosine: of the centres of the two modalities")
-    return figure
+    style.legend(figure, _toy_looks(table), "outside upper center", ncols=6, handletextpad=0.2, columnspacing=1.2)
+    words = "toy: points that move freely", "cosine: of the centres of the two modalities"
+    return style.caption(figure, caption, *words)
 
 
 def _map(axis: plt.Axes, part: pd.DataFrame, *, across: bool) -> None:
     axis.axhline(0, color=style.NEUTRAL, linewidth=0.8)
-    colours = {**style.MODALITY_COLOURS, -1: _SHARED}
+    colours = {**style.MODALITY_COLOURS, -1: SHARED}
     images, proxies = part[part["kind"] == "image"], part[part["kind"] == "proxy"]
     for row in part[part["kind"] == "memory"].itertuples():
         axis.plot(row.longitude, row.latitude, "D", markersize=11, markerfacecolor="none", zorder=6,
@@ -107,21 +94,16 @@ def _map(axis: plt.Axes, part: pd.DataFrame, *, across: bool) -> None:
                 axis.annotate("", end, start, arrowprops=arrow, zorder=3)
 
 
-def _toy_legend(table: pd.DataFrame) -> list[Line2D]:
-    handles = [
-        Line2D([], [], linestyle="", marker=style.MODALITY_MARKERS[m], color=style.MODALITY_COLOURS[m], label=name)
-        for m, name in enumerate(("visible image", "infrared image"))
-    ]
-    proxies = table.loc[table["kind"] == "proxy", "modality"].unique()
-    names = {-1: ("shared proxy", _SHARED), 0: ("visible proxy", style.MODALITY_COLOURS[0]),
-             1: ("infrared proxy", style.MODALITY_COLOURS[1])}  # fmt: skip
-    for m in sorted(proxies):
-        name, colour = names[m]
-        handles.append(Line2D([], [], linestyle="", marker="D", color=colour, markeredgecolor="black", label=name))
+def _toy_looks(table: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """Of all that the maps of a toy show, by name."""
+    markers, shades = style.MODALITY_MARKERS, MODALITIES.items()
+    looks = {f"{name} image": {"marker": markers[m], "color": colour} for m, (name, colour) in enumerate(shades)}
+    names = {-1: ("shared", SHARED), **dict(enumerate(shades))}
+    for name, colour in (names[m] for m in sorted(table.loc[table["kind"] == "proxy", "modality"].unique())):
+        looks[f"{name} proxy"] = {"marker": "D", "color": colour, "markeredgecolor": "black"}
     if (table["kind"] == "memory").any():
-        ring = {"markerfacecolor": "none", "markeredgecolor": style.NEUTRAL}
-        handles.append(Line2D([], [], linestyle="", marker="D", label="proxy in memory", **ring))
-    return handles
+        looks["proxy in memory"] = {"marker": "D", "markerfacecolor": "none", "markeredgecolor": style.NEUTRAL}
+    return looks
 
 
 @drawing
@@ -136,27 +118,20 @@ def relay_scores(table: pd.DataFrame, caption: str) -> Figure:
     style.require(table, ["method", "seed", "name", "value"])
     other = table["name"].str.endswith(_DIFFERENT)
     table = table.assign(row=table["name"].str.removesuffix(_DIFFERENT), different=other)
-    table = table[table["row"].str.contains("–|by way|relay gap") & table["value"].notna()]
-    style.require(table, [])
-    names, looks = table["row"].drop_duplicates().tolist(), style.looks(table["method"])
+    table = style.require(table[table["row"].str.contains("–|by way|relay gap") & table["value"].notna()])
+    names = table["row"].drop_duplicates().tolist()
     figure, axis = plt.subplots(figsize=(8.2, 0.46 * len(names) + 1.4), layout="constrained")
     axis.axvline(0, color=style.NEUTRAL, linewidth=1)
-    for shift, (method, (colour, marker)) in zip(np.linspace(-0.17, 0.17, len(looks)), looks.items(), strict=True):
+    hollow = {"linewidth": 1.2, "markerfacecolor": "white"}
+    for method, offset, look in panels.side_by_side(table["method"], 0.17):
         for (name, is_different), part in table[table["method"] == method].groupby(["row", "different"]):
-            row, width = names.index(name) + shift, np.nan_to_num(half_width(part["value"]))
-            fill = {"markerfacecolor": "white"} if is_different else {"label": style.label(method)}
-            axis.errorbar(
-                [part["value"].mean()], [row], xerr=[width], marker=marker, markersize=7, color=colour,
-                linewidth=2 if not is_different else 1.2, linestyle="", **fill,
-            )  # fmt: skip
-    axis.set_yticks(range(len(names)), names)
-    axis.set(ylim=(len(names) - 0.5, -0.5), xlabel="cosine, mean over people")
+            fill = hollow if is_different else {"linewidth": 2, "label": style.label(method)}
+            panels.means(axis, part["value"], names.index(name) + offset, markersize=7, **look, **fill)
+    panels.name_rows(axis, names, xlabel="cosine, mean over people")
     found = dict(zip(*axis.get_legend_handles_labels()[::-1], strict=True))
-    figure.legend([found[style.label(method)] for method in looks], map(style.label, looks),
-                  loc="outside upper right", ncols=4)  # fmt: skip
-    bars = "bars: 95 % interval over seeds (Student t)" if table["seed"].nunique() > 1 else ""
-    style.caption(figure, caption, "hollow: different people" if other.any() else "", bars)
-    return figure
+    figure.legend(found.values(), found.keys(), loc="outside upper right", ncols=4)
+    words = "hollow: different people" if other.any() else ""
+    return style.caption(figure, caption, words, style.bars(table, "seeds", "seed"))
 
 
 @drawing
@@ -173,8 +148,7 @@ def proxy_drift(table: pd.DataFrame, caption: str, modalities: Sequence[str] = (
     axis.set(xlabel="age of the copy, steps", ylabel="cosine to the proxy of now")
     axis.set_xlim(left=0)
     figure.legend(loc="outside upper right", ncols=2)
-    style.caption(figure, caption, "mean over identities", "band: 10 to 90 per cent of them")
-    return figure
+    return style.caption(figure, caption, "mean over identities", "band: 10 to 90 per cent of them")
 
 
 @drawing
@@ -195,8 +169,8 @@ def imbalance(table: pd.DataFrame, caption: str, metric: str = "mAP") -> Figure:
     table = table.assign(score=score, lost=100 - score / full.reindex(keys).to_numpy())
     kinds, looks = table["thinned"].unique(), style.looks(table["method"])
     size = 2.7 * len(kinds) + 0.5, 4.4
-    figure, axes = plt.subplots(2, len(kinds), figsize=size, sharex=True, sharey="row", layout="constrained")
-    for axis_column, kind in zip(np.reshape(axes, (2, -1)).T, kinds, strict=True):
+    figure, axes = panels.grid(2, len(kinds), size, sharex=True, sharey="row")
+    for axis_column, kind in zip(axes.T, kinds, strict=True):
         for axis, value in zip(axis_column, ("score", "lost"), strict=True):
             for method, (colour, marker) in looks.items():
                 part = table[(table["thinned"] == kind) & (table["method"] == method)]
@@ -209,12 +183,10 @@ def imbalance(table: pd.DataFrame, caption: str, metric: str = "mAP") -> Figure:
         shares = sorted(table["share"].unique())
         axis_column[1].set_xticks(shares, [f"1/{round(1 / share)}" if share < 1 else "all" for share in shares])
         axis_column[1].minorticks_off()
-    first = np.reshape(axes, (2, -1))[:, 0]
-    first[0].set_ylabel(f"{metric} in per cent")
-    first[1].set_ylabel(f"lost, per cent of {metric}\nwith all images")
-    figure.legend(*first[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
-    style.caption(figure, caption, "points: runs · lines: their means" if table["seed"].nunique() > 1 else "")
-    return figure
+    axes[0, 0].set_ylabel(f"{metric} in per cent")
+    axes[1, 0].set_ylabel(f"lost, per cent of {metric}\nwith all images")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    return style.caption(figure, caption, style.explained(table, None, "lines"))
 
 
 def imbalance_table(rows: pd.DataFrame, recipes: Mapping[str, Recipe], metric: str = "mAP") -> pd.DataFrame:

@@ -66,9 +66,17 @@ STUDIES = {
         },
         measures=("relay",),
     ),
-    # Is a difference one of the methods, or of how far a short training takes them?
+    # Is a difference one of the methods, or of how far a short training takes them? And is a gain that comes with
+    # length due to proxies of each modality, or to the form of the loss, which shared proxies have as well?
     "maum-training-length": Study(
-        BASELINE, {BASELINE: {}, "MAUM-G": MAUM, "baseline, × 3": {"time": 3}, "MAUM-G, × 3": MAUM | {"time": 3}}
+        BASELINE,
+        {
+            BASELINE: {},
+            "MAUM-G": MAUM,
+            f"{BASELINE}, × 3": {"time": 3},
+            "shared proxies, × 3": SHARED | {"time": 3},
+            "MAUM-G, × 3": MAUM | {"time": 3},
+        },
     ),
     "maum-memory-length": Study("maum", {"as in the recipe": {}} | _other("memory_length", 0, 2, 32)),
     "maum-memory-interval": Study("maum", {"as in the recipe": {}} | _other("memory_interval", 1, 4, 68)),

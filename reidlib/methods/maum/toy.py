@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from reidlib.losses._common import check_one_of
 from reidlib.methods.maum.model import MAUM, Proxies
 from reidlib.networks.base import Outputs
 
@@ -24,6 +25,9 @@ STAGES: dict[str, tuple[dict[str, float], int]] = {
     "+ unidirectional": ({"proxy": 1.0, "unidirectional": 1.0}, 0),
     "+ memory": ({"proxy": 1.0, "unidirectional": 1.0}, 4),
 }
+IDENTITIES, IMAGES, GAP = 3, 6, 110.0
+"""People, evenly spaced on the equator; images of each in each modality, at random around the same longitude; degrees
+of latitude between the modalities at first."""
 
 
 class Toy(NamedTuple):
@@ -46,9 +50,6 @@ def relay_toy(
     *,
     steps: int = 200,
     shown: Sequence[int] = (0, 10, 50, 200),
-    identities: int = 3,
-    images: int = 6,
-    gap: float = 110.0,
     rate: float = 0.01,
     memory_interval: int = 20,
     form: str = "circle",
@@ -60,11 +61,8 @@ def relay_toy(
         stage: a key of ``STAGES``.
         steps: of gradient descent.
         shown: steps whose points are kept.
-        identities: evenly spaced on the equator.
-        images: of each identity in each modality, at random around the same longitude.
-        gap: between the modalities at first, in degrees of latitude.
-        rate: of descent, for the proxies; the loss is a mean over ``identities · images`` points, and each has it
-            ``images`` times as large, so that it moves about as fast as a proxy.
+        rate: of descent, for the proxies; the loss is a mean over ``IDENTITIES · IMAGES`` points, and each has it
+            ``IMAGES`` times as large, so that it moves about as fast as a proxy.
         memory_interval: steps from one copy of the proxies to the next.
         form: of the metric.
         seed: of the points and the proxies.
@@ -72,28 +70,27 @@ def relay_toy(
     Raises:
         ValueError: an unknown stage or form, or a step to show that there is not.
     """
-    if stage not in STAGES:
-        raise ValueError(f"unknown stage {stage!r}; choose one of: {', '.join(STAGES)}")
+    check_one_of("stage", stage, STAGES)
     if not shown or not all(0 <= step <= steps for step in shown):
         raise ValueError(f"shown must name steps from 0 to {steps}, not {tuple(shown)}")
     weights, memory_length = STAGES[stage]
     random = torch.Generator().manual_seed(seed)
-    pids = torch.arange(identities).repeat_interleave(images).repeat(2)
-    modality = torch.arange(2).repeat_interleave(identities * images)
-    points = _around(pids, identities, gap * (0.5 - modality), 8.0, random).requires_grad_()
+    pids = torch.arange(IDENTITIES).repeat_interleave(IMAGES).repeat(2)
+    modality = torch.arange(2).repeat_interleave(IDENTITIES * IMAGES)
+    points = _around(pids, GAP * (0.5 - modality), 8.0, random).requires_grad_()
     with torch.random.fork_rng(devices=[]):  # the network inside is not used, but it takes its random numbers
         model = MAUM(
-            identities, "tiny", parts=True, stripes=1, part_width=3, form=form, memory_length=memory_length,
+            IDENTITIES, "tiny", parts=True, stripes=1, part_width=3, form=form, memory_length=memory_length,
             memory_interval=memory_interval, memory_start_epoch=0, shared_proxies="shared" in weights,
         ).double()  # fmt: skip
     sets = _sets(model, shared="shared" in weights)
-    everyone = torch.arange(identities)
+    everyone = torch.arange(IDENTITIES)
     for proxies in sets.values():
-        proxies.weight.data = _around(everyone, identities, torch.zeros(identities), 10.0, random)
+        proxies.weight.data = _around(everyone, torch.zeros(IDENTITIES), 10.0, random)
     moving = [points, *(proxies.weight for proxies in sets.values())]
     tables, cosines = [], []
     for step in range(steps + 1):
-        between, own = _cosines(points.detach().unflatten(0, (2, identities, images)), sets)
+        between, own = _cosines(points.detach().unflatten(0, (2, IDENTITIES, IMAGES)), sets)
         cosines.append((stage, step, between, own))
         if step in shown:
             table = _where(points, pids, modality, sets, model.memory_filled)
@@ -102,7 +99,7 @@ def relay_toy(
         loss = sum(weight * terms[name] for name, weight in weights.items())
         with torch.no_grad():
             for tensor, gradient in zip(moving, torch.autograd.grad(loss, moving), strict=True):
-                factor = images if tensor is points else 1
+                factor = IMAGES if tensor is points else 1
                 tensor.copy_(normalize(tensor - rate * factor * gradient))
     found = pd.concat(tables, ignore_index=True)
     found.insert(0, "stage", stage)
@@ -114,10 +111,10 @@ def _sets(model: MAUM, *, shared: bool) -> dict[int, Proxies]:
     return {-1: model.shared_proxies[0]} if shared else {m: model.proxies[m][0] for m in (0, 1)}
 
 
-def _around(pids: Tensor, identities: int, latitude: Tensor, spread: float, random: torch.Generator) -> Tensor:
+def _around(pids: Tensor, latitude: Tensor, spread: float, random: torch.Generator) -> Tensor:
     """Points (N, 3) near the longitude of their identity and a latitude, in degrees."""
     noise = spread * torch.randn(2, len(pids), generator=random, dtype=torch.float64)
-    longitude, latitude = torch.deg2rad(360 / identities * pids + noise[0]), torch.deg2rad(latitude + noise[1])
+    longitude, latitude = torch.deg2rad(360 / IDENTITIES * pids + noise[0]), torch.deg2rad(latitude + noise[1])
     flat = latitude.cos()
     return torch.stack([flat * longitude.cos(), flat * longitude.sin(), latitude.sin()], dim=1)
 
@@ -136,7 +133,7 @@ def _where(points: Tensor, pids: Tensor, modality: Tensor, sets: dict[int, Proxi
         columns = {"longitude": longitude, "latitude": torch.rad2deg(torch.asin(z.clamp(-1, 1)))}
         return pd.DataFrame({"kind": kind, "pid": who, "modality": where, "age": age, **columns})
 
-    everyone = torch.arange(len(next(iter(sets.values())).weight))
+    everyone = torch.arange(IDENTITIES)
     tables = [rows("image", points, pids, modality)]
     for m, proxies in sets.items():
         tables.append(rows("proxy", proxies.weight, everyone, m))

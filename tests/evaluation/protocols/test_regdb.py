@@ -82,7 +82,7 @@ def test_defaults_round_trip_and_wrong_values():
 @pytest.mark.parametrize(("modality", "role"), [(0, "query"), (1, "gallery")])
 def test_a_split_without_queries_or_gallery(real, modality, role):
     frame = real.frame[(real.frame["split"] == "train") | (real.frame["modality"] != modality)]
-    with pytest.raises(ValueError, match=f"no {role} image among the test identities"):
+    with pytest.raises(ValueError, match=f"no {role} image of a test identity"):
         protocols.get("regdb").trials(ReIDDataset("regdb", Path("nowhere"), frame, regdb.READER))
 
 

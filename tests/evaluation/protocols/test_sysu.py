@@ -236,5 +236,5 @@ def test_a_tree_without_queries_or_gallery(small, camids, role):
     for camid in camids:
         for folder in (small.root / f"cam{camid}").iterdir():
             shutil.rmtree(folder)
-    with pytest.raises(ValueError, match=f"no {role}.* image among the test identities"):
+    with pytest.raises(ValueError, match=f"no {role} image.* of a test identity"):
         protocols.get("sysu", gallery="agw").trials(reidlib.data.open("sysu", small.root))

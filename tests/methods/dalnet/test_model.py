@@ -1,49 +1,23 @@
+from functools import partial
+
 import pytest
+import tiny
 import torch
 import torch.nn.functional as F
+from tiny import MIXED, MODALITY, ORDER, PIDS, images, step
 
-from reidlib import losses, methods
+from reidlib import losses
 from reidlib.methods.dalnet import model as dalnet
 from reidlib.methods.dalnet.auxiliary import KINDS
 from reidlib.methods.dalnet.interaction import Interaction, partners
 from reidlib.methods.dalnet.statistics import auxiliary_statistics
 
-MODALITY = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1])
-MIXED = torch.tensor([1, 0, 1, 0, 1, 0, 0, 1])
-PIDS = torch.tensor([0, 0, 1, 1, 0, 0, 1, 1])
+build = partial(tiny.build, "dalnet")
 GENERATOR_TERMS = {"style", "structure", "mask"}
 
 
-def images(rows=8, seed=0, size=(64, 32)):
-    return torch.randn(rows, 3, *size, generator=torch.Generator().manual_seed(seed))
-
-
-def build(seed=0, **options):
-    torch.manual_seed(seed)
-    return methods.build("dalnet", num_ids=5, backbone="tiny", **options)
-
-
-def step(model, seed=0, modality=MODALITY, rate=1e-3):
-    torch.manual_seed(seed)
-    terms = model.losses(model(images(seed=seed), modality), PIDS, modality)
-    model.zero_grad()
-    sum(terms.values()).backward()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter -= rate * parameter.grad
-    return {name: term.item() for name, term in terms.items()}
-
-
 def warmed_up(**options):
-    """In evaluation mode, with a generator that adds to the edges and an attention that adds to the maps."""
-    model = build(**options)
-    for name, parameter in model.named_parameters():
-        if name in ("generator.refiner.decoder.2.weight", "attention.norm.weight"):
-            torch.nn.init.normal_(parameter, std=0.5)
-    with torch.no_grad():
-        for seed in range(5):
-            model.losses(model(images(seed=seed), MODALITY), PIDS, MODALITY)
-    return model.eval()
+    return tiny.warmed_up(build(**options))
 
 
 @pytest.mark.parametrize("modality", [MODALITY, MIXED, torch.ones(8).long(), torch.zeros(8).long()])
@@ -52,7 +26,7 @@ def warmed_up(**options):
     [
         {},
         {"shared_from": 0},
-        {"shared_from": 3, "pool": "average"},
+        {"shared_from": 3},
         {"clean": False},
         {"refine": False},
         {"attention": False, "intra_metric": "batch-hard"},
@@ -65,32 +39,24 @@ def warmed_up(**options):
 )
 def test_every_parameter_gets_a_gradient_under_every_option(options, modality):
     model = build(**options)
-    terms = model.losses(model(images(), modality), PIDS, modality)
+    terms = tiny.losses(model, modality=modality)
     expected = {"identity", "intra", "cross", *(["triplet"] if options.get("triplet", "batch-hard") else [])}
     if options.get("auxiliary", "dag") == "dag":
         expected |= GENERATOR_TERMS - ({"mask"} if options.get("clean") is False else set())
         expected -= {"style", "structure"} if options.get("refine") is False else set()
     assert set(terms) == expected and all(term.isfinite() and term.ndim == 0 for term in terms.values())
     sum(terms.values()).backward()
-    assert not [n for n, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
-
-
-def test_after_two_steps_every_parameter_moves_the_losses():
-    model = build()
-    for seed in range(2):
-        step(model, seed)
-    sum(model.losses(model(images(), MODALITY), PIDS, MODALITY).values()).backward()
-    assert [name for name, parameter in model.named_parameters() if (parameter.grad == 0).all()] == []
+    assert not tiny.untaught(model)
 
 
 def test_recognition_alone_teaches_the_generator():
     model = build()
     for seed in range(2):
         step(model, seed)
-    terms = model.losses(model(images(), MODALITY), PIDS, MODALITY)
+    terms = tiny.losses(model)
     model.zero_grad()
     (terms["identity"] + terms["intra"] + terms["cross"]).backward()
-    assert [name for name, parameter in model.generator.named_parameters() if (parameter.grad == 0).all()] == []
+    assert tiny.silent(model.generator) == []
 
 
 @pytest.mark.parametrize("modality", [MODALITY, MIXED])
@@ -147,7 +113,7 @@ def test_another_metric_changes_the_intra_modality_term_alone(metric):
     for option in ("circle", metric):
         model = warmed_up(intra_metric=option)
         torch.manual_seed(0)
-        values.append(model.losses(model(images(), MODALITY), PIDS, MODALITY))
+        values.append(tiny.losses(model))
     assert {name for name in values[0] if values[0][name] != values[1][name]} == {"intra"}
 
 
@@ -205,7 +171,7 @@ def test_style_moves_the_generator_alone():
 def test_auxiliary_images_leave_the_statistics_of_real_ones_alone():
     model, other = build(), build(auxiliary="grey", attention=False)
     for trained in (model, other):
-        trained.losses(trained(images(), MODALITY), PIDS, MODALITY)
+        tiny.losses(trained)
     shared = {name for name, _ in other.backbone.named_buffers() if "auxiliary" not in name and "tracked" not in name}
     buffers, others = dict(model.backbone.named_buffers()), dict(other.backbone.named_buffers())
     real = {name for name in shared if not name.startswith("stems.2")}
@@ -229,18 +195,6 @@ def test_embed_is_the_same_without_attention_and_generator():
     torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(8))
 
 
-def test_embeddings_follow_the_rows_in_every_branch():
-    model, order = warmed_up(), torch.tensor([5, 0, 7, 2, 6, 1, 4, 3])
-    with torch.inference_mode():
-        for branch in model.branches:
-            found = model.branch_embedding(images(), MIXED, branch)
-            again = model.branch_embedding(images()[order], MIXED[order], branch)
-            torch.testing.assert_close(again, found[order], rtol=1e-4, atol=1e-5)
-            for m in (0, 1):
-                alone = model.branch_embedding(images()[m == MIXED], MIXED[m == MIXED], branch)
-                torch.testing.assert_close(alone, found[m == MIXED], rtol=1e-4, atol=1e-5)
-
-
 def test_branches():
     model = warmed_up()
     assert model.branches == ("shared", "auxiliary")
@@ -254,8 +208,6 @@ def test_branches():
         with auxiliary_statistics(other.backbone):
             maps = other.backbone((drawn - other.image_mean) / other.image_deviation, torch.full((4,), 2))
         torch.testing.assert_close(F.normalize(other.neck(other.pool(maps))), auxiliary[:4], rtol=1e-4, atol=1e-5)
-    with pytest.raises(ValueError, match="no branch 'specific'; choose one of: shared, auxiliary"):
-        model.branch_embedding(images(), MODALITY, "specific")
 
 
 def test_panel_shows_every_step_as_images():
@@ -318,42 +270,12 @@ def test_partners_are_of_the_same_identity_and_take_turns():
     assert partners(others[:0], pids).tolist() == []
 
 
-def test_order_of_rows_does_not_matter():
+def test_order_of_rows_does_not_matter_across_modalities():
+    """Who is whose partner among several depends on the order, and with it what attention returns."""
     model = warmed_up(auxiliary="xdog")
-    order = torch.tensor([5, 0, 7, 2, 6, 1, 4, 3])
-    one = model.losses(model(images(), MIXED), PIDS, MIXED)
-    other = model.losses(model(images()[order], MIXED[order]), PIDS[order], MIXED[order])
-    # Who is whose partner among several depends on the order, and with it what attention returns.
+    one = tiny.losses(model, modality=MIXED)
+    other = model.losses(model(images()[ORDER], MIXED[ORDER]), PIDS[ORDER], MIXED[ORDER])
     torch.testing.assert_close(one["cross"], other["cross"], rtol=1e-4, atol=1e-4)
-    without = warmed_up(auxiliary="xdog", attention=False)
-    one = without.losses(without(images(), MIXED), PIDS, MIXED)
-    other = without.losses(without(images()[order], MIXED[order]), PIDS[order], MIXED[order])
-    torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
-
-
-def test_a_few_steps_learn_the_batch(learns):
-    learns(build(), images(), MODALITY, PIDS)
-
-
-def test_labels_out_of_range_are_named(names_labels_out_of_range):
-    names_labels_out_of_range(build(), images(), MODALITY, PIDS)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"auxiliary": "canny"}, "unknown auxiliary 'canny'; choose one of: dag, conv, xdog, sobel, grey"),
-        ({"intra_metric": "arcface"}, "unknown intra_metric 'arcface'; choose one of: circle, batch-hard, weighted"),
-        ({"triplet": "soft"}, "unknown triplet 'soft'; choose one of: None, batch-hard, weighted"),
-        ({"width": 0}, "width must be a whole number from 1, not 0"),
-        ({"label_smoothing": 2}, "label_smoothing must be between 0 and 1, not 2"),
-        ({"pool": "max"}, "'max'; choose one of: gem, average"),
-        ({"stem": "shared"}, "dalnet has no option 'stem'; choose from: after_neck, attention, .*weights"),
-    ],
-)
-def test_wrong_arguments_are_named(options, message):
-    with pytest.raises(ValueError, match=message):
-        build(**options)
 
 
 def test_the_third_modality_is_nobody_elses():

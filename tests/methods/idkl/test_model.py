@@ -1,45 +1,23 @@
 import itertools
 import math
+from functools import partial
 
 import pytest
-import safetensors.torch
+import tiny
 import torch
 import torch.nn.functional as F
+from tiny import MIXED, MODALITY, PIDS, images, warmed_up
 from torchvision.models import resnet50
 
 from reidlib import losses, methods
 from reidlib.methods import idkl
 from reidlib.methods.idkl.model import CONFUSERS, PURIFIED
 
-MODALITY = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1])
-MIXED = torch.tensor([1, 0, 1, 0, 1, 0, 0, 1])
-PIDS = torch.tensor([0, 0, 1, 1, 0, 0, 1, 1])
+build = partial(tiny.build, "idkl")
 OF_SHARED = {"identity", "triplet"}
 OF_STREAMS = {"specific_identity", "specific_triplet", "discriminator", "confuser", "tgsa", "csa", "mdr"}
 VARIANTS = [{}, {"purifier": False}, {"dual": False}]
 variants = pytest.mark.parametrize("variant", VARIANTS, ids=["full", "no-purifier", "one-stream"])
-
-
-def images(rows=8, seed=0):
-    return torch.randn(rows, 3, 64, 32, generator=torch.Generator().manual_seed(seed))
-
-
-def build(seed=0, **options):
-    torch.manual_seed(seed)
-    return methods.build("idkl", num_ids=5, backbone="tiny", **options)
-
-
-def warmed_up(**options):
-    """A model in evaluation mode whose running statistics have seen a few batches."""
-    model = build(**options)
-    with torch.no_grad():
-        for seed in range(5):
-            model(images(seed=seed), MODALITY)
-    return model.eval()
-
-
-def terms_of(model, modality=MODALITY, pids=PIDS):
-    return model.losses(model(images(), modality), pids, modality)
 
 
 @pytest.mark.parametrize("modality", [MODALITY, MIXED, torch.ones(8, dtype=torch.long)])
@@ -49,19 +27,11 @@ def test_every_parameter_gets_a_gradient_under_every_option(modality):
         switches.append({"preset": "released"})
     for variant, switch in itertools.product(VARIANTS, switches):
         model = build(**variant, **switch)
-        terms = terms_of(model, modality)
+        terms = tiny.losses(model, modality=modality)
         extra = OF_STREAMS if variant.get("dual", True) else set()
         assert set(terms) == OF_SHARED | extra | ({"purifier"} if variant == {} else set())
         sum(terms.values()).backward()
-        assert not [n for n, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
-
-
-@variants
-@pytest.mark.parametrize("confuser", CONFUSERS)
-def test_every_parameter_moves_the_losses(variant, confuser):
-    model = build(**variant, confuser=confuser)
-    sum(terms_of(model).values()).backward()
-    assert [name for name, parameter in model.named_parameters() if (parameter.grad == 0).all()] == []
+        assert not tiny.untaught(model)
 
 
 @pytest.mark.parametrize("dual, most", [(True, 45.6), (False, 23.6)])
@@ -86,7 +56,7 @@ def test_backbone_holds_no_dead_half(dual, most):
 
 def test_both_streams_stand_on_one_front():
     model = build()
-    terms = terms_of(model)
+    terms = tiny.losses(model)
     front = list(model.backbone.layer2.parameters())
     shared = [*model.backbone.layer3.parameters(), *model.backbone.layer4.parameters()]
     specific = list(model.backbone.specific.parameters())
@@ -107,7 +77,7 @@ def test_both_streams_stand_on_one_front():
 @pytest.mark.parametrize("detach", [False, True])
 def test_teacher_learns_from_its_student_unless_detached(detach):
     model = build(detach_teacher=detach)
-    terms = terms_of(model)
+    terms = tiny.losses(model)
     for name in ("tgsa", "csa"):
         for back, reached in ((model.backbone.layer4, True), (model.backbone.specific[1], not detach)):
             gradients = torch.autograd.grad(terms[name], back.parameters(), retain_graph=True, allow_unused=True)
@@ -117,13 +87,13 @@ def test_teacher_learns_from_its_student_unless_detached(detach):
 @pytest.mark.parametrize("preset", ["paper", "released"])
 @pytest.mark.parametrize("purifier", [True, False])
 def test_terms_are_their_equations(preset, purifier):
-    options = {"graph_alignment": 0.3, "margin": 0.7, "half_block": preset == "released"}
+    options = {"graph_alignment": 0.3, "margin": 0.7}
     model = build(preset=preset, purifier=purifier, purifier_margin=0.2 * purifier, **options)
     outputs = model(images(), MODALITY)
     terms, last = model.losses(outputs, PIDS, MODALITY), model.branches[-1]
     (f, s), (z, y) = ((kind["shared"], kind[last]) for kind in (outputs.features, outputs.logits))
     rows = {"pids": PIDS, "modality": MODALITY, "preset": preset}
-    graphs = idkl.losses.tgsa(f, s, **rows, half_block=options["half_block"])
+    graphs = idkl.losses.tgsa(f, s, **rows)
     classes = idkl.losses.csa(z, y, **rows)
     confused = outputs.extra["confuser"].log_softmax(dim=1)
     target = {"paper": [[0.5, 0.5]] * 8, "released": [[1, 0], [0, 1], [1, 0], [0, 1], [0, 1], [1, 0], [0, 1], [1, 0]]}
@@ -229,31 +199,22 @@ def test_presets_choose_their_confuser():
     assert build(preset="released", confuser="gradient-reversal").confusion == "gradient-reversal"
 
 
-@variants
-def test_order_of_rows_does_not_matter_to_the_paper_preset(variant):
-    model = warmed_up(**variant)
-    order = torch.tensor([5, 0, 7, 2, 6, 1, 4, 3])
-    one = terms_of(model)
-    other = model.losses(model(images()[order], MODALITY[order]), PIDS[order], MODALITY[order])
-    torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
-
-
 def test_released_preset_pairs_rows_by_position():
-    model = warmed_up(preset="released")
+    model = warmed_up(build(preset="released"))
     order = torch.tensor([0, 1, 2, 3, 5, 4, 7, 6])
-    one = terms_of(model)
+    one = tiny.losses(model)
     other = model.losses(model(images()[order], MODALITY[order]), PIDS[order], MODALITY[order])
     assert not torch.isclose(one["mdr"], other["mdr"], rtol=1e-3)
     with pytest.raises(ValueError, match="there are 3 and 5; give equally many of each"):
-        terms_of(model, torch.tensor([0, 0, 0, 1, 1, 1, 1, 1]))
+        tiny.losses(model, modality=torch.tensor([0, 0, 0, 1, 1, 1, 1, 1]))
 
 
 def test_hinges_of_the_purifier_are_counted_in_training_alone():
     model = build(purifier_margin=0.1)
     assert math.isnan(model.active_hinges["entropy"]) and math.isnan(model.active_hinges["centroid"])
     with torch.no_grad():
-        terms_of(model)
-    terms_of(model.eval())
+        tiny.losses(model)
+    tiny.losses(model.eval())
     assert model.hinges.sum() == 0
     model.train()
     expected = torch.zeros(2, 2, dtype=torch.long)
@@ -268,24 +229,8 @@ def test_hinges_of_the_purifier_are_counted_in_training_alone():
     assert model.active_hinges["entropy"] == pytest.approx(above / there) and above > 0
 
 
-@variants
-def test_embeddings_are_unit_deterministic_and_follow_the_rows(variant):
-    model = warmed_up(**variant)
-    with torch.inference_mode():
-        embeddings, outputs = model.embed(images(), MODALITY), model(images(), MODALITY)
-        assert embeddings.shape == (8, 128) and embeddings.dtype == torch.float32
-        torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(8))
-        assert torch.equal(embeddings, model.embed(images(), MODALITY))
-        order = torch.tensor([5, 0, 7, 2, 6, 1, 4, 3])
-        torch.testing.assert_close(
-            model.embed(images()[order], MODALITY[order]), embeddings[order], rtol=1e-4, atol=1e-5
-        )
-        torch.testing.assert_close(embeddings, F.normalize(outputs.embeddings["shared"], dim=1))
-        torch.testing.assert_close(model.embed(images(), 1 - MODALITY), embeddings)  # all layers serve both
-
-
 def test_branches():
-    full, without, alone = (warmed_up(**variant) for variant in VARIANTS)
+    full, without, alone = (warmed_up(build(**variant)) for variant in VARIANTS)
     assert full.branches == ("shared", "specific", "purified")
     assert without.branches == ("shared", "specific") and alone.branches == ("shared",)
     with torch.inference_mode():
@@ -298,67 +243,15 @@ def test_branches():
             found = full.branch_embedding(images(), MODALITY, branch)
             torch.testing.assert_close(found, F.normalize(expected, dim=1))
             assert full.branch_map(images(), MODALITY, branch).shape == (8, 128, 4, 2)
+        for model in (full, without, alone):  # all layers serve both
+            torch.testing.assert_close(model.embed(images(), 1 - MODALITY), model.embed(images(), MODALITY))
         found = without.branch_embedding(images(), MODALITY, "specific")
         torch.testing.assert_close(found, F.normalize(without(images(), MODALITY).embeddings["specific"], dim=1))
-    with pytest.raises(ValueError, match="no branch 'purified'; choose one of: shared, specific"):
-        without.branch_map(images(), MODALITY, "purified")
 
 
 def test_the_test_feature_needs_the_shared_stream_alone():
-    model = warmed_up()
+    model = warmed_up(build())
     expected = model.embed(images(), MODALITY)
     for part in (model.backbone.specific, model.purifier, model.specific_neck):
         part.register_forward_hook(lambda *_: pytest.fail("not needed for the test feature"))
     assert torch.equal(model.embed(images(), MODALITY), expected)
-
-
-@variants
-@pytest.mark.parametrize("confuser", CONFUSERS)
-def test_autocast_keeps_embeddings_and_losses_in_float32(variant, confuser):
-    model = build(**variant, confuser=confuser)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        outputs = model(images(), MODALITY)
-        tensors = [*outputs.features.values(), *outputs.embeddings.values(), model.embed(images(), MODALITY)]
-        assert {tensor.dtype for tensor in tensors} == {torch.float32}
-        terms = model.losses(outputs, PIDS, MODALITY)
-        assert {term.dtype for term in terms.values()} == {torch.float32}
-    sum(terms.values()).backward()
-    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
-
-
-@variants
-def test_state_round_trip(variant, tmp_path):
-    model, other = (build(seed, **variant).to(memory_format=torch.channels_last) for seed in (0, 1))
-    terms_of(model)
-    safetensors.torch.save_model(model, tmp_path / "weights.safetensors")
-    assert safetensors.torch.load_model(other, tmp_path / "weights.safetensors") == (set(), [])
-    assert all(
-        torch.equal(*pair) for pair in zip(model.state_dict().values(), other.state_dict().values(), strict=True)
-    )
-    assert torch.equal(model.eval().embed(images(), MODALITY), other.eval().embed(images(), MODALITY))
-
-
-@variants
-@pytest.mark.parametrize("preset", ["paper", "released"])
-def test_a_few_steps_learn_the_batch(variant, preset, learns):
-    learns(build(**variant, preset=preset), images(), MODALITY, PIDS)
-
-
-def test_labels_out_of_range_are_named(names_labels_out_of_range):
-    names_labels_out_of_range(build(), images(), MODALITY, PIDS)
-
-
-@pytest.mark.parametrize(
-    "options, message",
-    [
-        ({"preset": "official"}, "unknown preset 'official'; choose one of: paper, released"),
-        ({"confuser": "grl"}, "unknown confuser 'grl'; choose one of: pseudo-label, gradient-reversal, uniform"),
-        ({"margin": -0.1}, "margin must be a number from 0, not -0.1"),
-        ({"graph_alignment": math.inf}, "graph_alignment must be a number from 0, not inf"),
-        ({"purifier_margin": -1}, "purifier_margin must be a number from 0, not -1"),
-        ({"shared_from": 1}, "idkl has no option 'shared_from'; choose from: confuser, .*weights"),
-    ],
-)
-def test_wrong_arguments_are_named(options, message):
-    with pytest.raises(ValueError, match=message):
-        build(**options)

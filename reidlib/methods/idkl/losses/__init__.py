@@ -17,17 +17,8 @@ pass ``specific.detach()`` for a teacher that does not learn from its student. E
 :mod:`reidlib.methods.idkl.losses.reference` holds the same definitions as plain loops.
 """
 
+# ruff: noqa: F401 (what is imported here is what the package offers)
+
 from reidlib.methods.idkl.losses.distillation import PRESETS, csa, tgsa
 from reidlib.methods.idkl.losses.released import Weights, released_weights
 from reidlib.methods.idkl.losses.streams import confusion_labels, purifier, purifier_hinges
-
-__all__ = [
-    "PRESETS",
-    "Weights",
-    "confusion_labels",
-    "csa",
-    "purifier",
-    "purifier_hinges",
-    "released_weights",
-    "tgsa",
-]

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from reidlib.losses._common import check_labels, check_rows, full_precision, mean_over
+from reidlib.losses._common import check_labels, check_one_of, check_rows, distances, full_precision, mean_over
 from reidlib.methods.idkl.losses import released
 from reidlib.methods.idkl.losses.identities import check_equal, check_modality, exact, identities
 
@@ -54,9 +54,10 @@ def tgsa(
         if preset == "released":
             return released.tgsa(shared, specific, modality, half_block)
         _, mean, shown = identities(pids, modality)
-        student, teacher, between = (_distances(*pair) for pair in ((shared,) * 2, (specific,) * 2, (specific, shared)))
+        pairs = (shared, shared), (specific, specific), (specific, shared)
+        student, teacher, between = (exact(distances(*pair)) for pair in pairs)
         intra = [mean[m] @ student @ mean[n].T for m, n in ((0, 0), (1, 1), (0, 1))]
-        distil = [[mean[m] @ distances @ mean[m].T for distances in (teacher, student, between)] for m in (0, 1)]
+        distil = [[mean[m] @ graph @ mean[m].T for graph in (teacher, student, between)] for m in (0, 1)]
         terms = {
             "intra": _agreement(*intra, shown[0] & shown[1]),
             "distil": _agreement(*distil[0], shown[0]) + _agreement(*distil[1], shown[1]),
@@ -115,16 +116,10 @@ def csa(
 def _checked(
     shared: Tensor, specific: Tensor, pids: Tensor, modality: Tensor, preset: str
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    if preset not in PRESETS:
-        raise ValueError(f"unknown preset {preset!r}; choose one of: {', '.join(PRESETS)}")
+    check_one_of("preset", preset, PRESETS)
     shared, specific = check_rows("shared", shared), check_rows("specific", specific)
     check_equal("specific", specific, "shared", shared)
     return shared, specific, check_labels("pids", pids, shared), check_modality(modality, shared)
-
-
-def _distances(a: Tensor, b: Tensor) -> Tensor:
-    """Euclidean distances (B, B), from differences: with gradient 0, not NaN, at distance 0."""
-    return exact(torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist"))
 
 
 def _agreement(aa: Tensor, bb: Tensor, ab: Tensor, chosen: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from reidlib.losses._common import distances
 from reidlib.losses.alignment import symmetric_kl
 
 BATCH = 120  # rows; batches of this size have their own weights and one more graph
@@ -79,5 +80,4 @@ def _halves(modality: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
 def _graph(rows: Tensor) -> Tensor:
     """Distances (n, n - 1) of each row to the others, in their order."""
     n = len(rows)
-    distances = torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist").clamp(min=1e-3)
-    return distances.flatten()[1:].view(n - 1, n + 1)[:, :-1].reshape(n, n - 1)
+    return distances(rows).clamp(min=1e-3).flatten()[1:].view(n - 1, n + 1)[:, :-1].reshape(n, n - 1)

@@ -56,23 +56,13 @@ def purifier(
 
 
 @torch.no_grad()
-def purifier_hinges(
-    raw: Tensor,
-    gated: Tensor,
-    raw_normed: Tensor,
-    gated_normed: Tensor,
-    classifier: Classifier,
-    pids: Tensor,
-    modality: Tensor,
-    *,
-    margin: float = 0.0,
-) -> dict[str, Tensor]:
+def purifier_hinges(*arguments: Tensor | Classifier, margin: float = 0.0) -> dict[str, Tensor]:
     """How many hinges of :func:`purifier`, whose arguments these are, are above zero, and how many there are.
 
     Returns:
         ``entropy`` (images) and ``centroid`` (identities): (2,) integers, those above zero and all.
     """
-    entropy, centroid = _gaps(raw, gated, raw_normed, gated_normed, classifier, pids, modality)
+    entropy, centroid = _gaps(*arguments)
     return {
         name: torch.stack([((gaps.values + margin > 0) & gaps.usable).sum(), gaps.usable.sum()])
         for name, gaps in (("entropy", entropy), ("centroid", centroid))
