@@ -17,7 +17,7 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from reidlib.data import Augmentation, cache
-from reidlib.data.decode import read_bytes
+from reidlib.data.decode import read_image, resized
 
 IMAGES, BATCH, PAIRS, SIZES = 256, 64, 9, ((128, 64), (288, 144))
 
@@ -65,7 +65,7 @@ def bench(root: Path, paths: list[str], height: int, width: int) -> None:
     rows = np.random.default_rng(0).choice(IMAGES, BATCH, replace=False)
     compare(
         f"{height}×{width}, reading: decode and resize → rows of the cache",
-        lambda: torch.from_numpy(np.stack([read_bytes(root / paths[row], height, width) for row in rows])),
+        lambda: torch.from_numpy(np.stack([resized(read_image(root / paths[row]), height, width) for row in rows])),
         lambda: images.tensor(rows),
     )
     batch, visible, single = images.tensor(rows), torch.zeros(BATCH, dtype=torch.long), one_by_one(height, width)

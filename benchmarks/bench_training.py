@@ -18,7 +18,7 @@ from torchvision.transforms import v2
 import reidlib
 from reidlib import methods, training
 from reidlib.data import PKSampler
-from reidlib.data.decode import read_bytes
+from reidlib.data.decode import read_image, resized
 from reidlib.training import devices
 
 
@@ -66,7 +66,9 @@ def main() -> None:
 
     def reference(batch):
         files = [dataset.root / dataset.frame["path"][row] for row in rows[batch]]
-        decoded = (torch.tensor(read_bytes(file, recipe.height, recipe.width)).permute(2, 0, 1) for file in files)
+        decoded = (
+            torch.tensor(resized(read_image(file), recipe.height, recipe.width)).permute(2, 0, 1) for file in files
+        )
         return torch.stack([one_by_one(image) for image in decoded]).to(device)
 
     def network(inputs, batch):

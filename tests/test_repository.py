@@ -142,7 +142,7 @@ def test_readme_names_the_profiles_as_they_are() -> None:
 
 
 def texts() -> list[Path]:
-    folders = ("reidlib", "tests", "notebooks", "benchmarks", "figures", "scripts", ".ci")
+    folders = ("reidlib", "tests", "notebooks", "benchmarks", "figures", "scripts", "docs", ".ci")
     files = [*ROOT.glob("*.*"), ROOT / "Makefile", ROOT / "data" / "README.md"]
     files += [file for folder in folders for file in (ROOT / folder).rglob("*")]
     suffixes = ("", ".cff", ".cfg", ".csv", ".ipynb", ".json", ".md", ".py", ".toml", ".txt", ".yml")
@@ -164,3 +164,10 @@ def test_no_file_names_a_place_on_one_machine() -> None:
 def test_no_test_is_skipped_or_expected_to_fail() -> None:
     marks = re.compile(r"pytest\.mark\.(" + "|".join(("skip", "xfail")) + ")")
     assert not [path.name for path in (ROOT / "tests").rglob("*.py") if marks.search(path.read_text(encoding="utf-8"))]
+
+
+def test_every_benchmark_imports_what_there_is() -> None:
+    names = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py"))
+    code = f"import sys; sys.path.insert(0, 'benchmarks'); [__import__(name) for name in {names}]"
+    completed = run_python(code)
+    assert completed.returncode == 0, completed.stderr

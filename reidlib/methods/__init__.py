@@ -8,24 +8,12 @@ A folder holds ``model``, its own ``losses`` (with slow references), ``recipes``
 instruments (``explain``), figures (``plots``) and a page, as far as the method needs them.
 """
 
+# ruff: noqa: F401 (what is imported here is what the package offers)
+
 from reidlib import submodules
 from reidlib.methods.method import Method
 from reidlib.methods.recipes import Recipe
 from reidlib.methods.registry import build, get, names, recipe, reference, register, registered
 from reidlib.methods.study import Study, crossed
-
-__all__ = [
-    "Method",
-    "Recipe",
-    "Study",
-    "build",
-    "crossed",
-    "get",
-    "names",
-    "recipe",
-    "reference",
-    "register",
-    "registered",
-]
 
 __getattr__ = submodules(__name__)

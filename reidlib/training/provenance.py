@@ -13,6 +13,7 @@ import ast
 import builtins
 import functools
 import hashlib
+import importlib.machinery
 import importlib.util
 import inspect
 import json
@@ -21,6 +22,7 @@ import site
 import sys
 import sysconfig
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -35,10 +37,6 @@ COVERED = ("compiled", "data", "losses", "methods", "networks", "twins", *LOOP)
 # Where everything registered is listed (the run says which of it counts), and what only looks at trained models.
 NOT_COVERED = ("methods/recipes.py",)  # what a recipe says has a digest of its own
 NOT_FOLLOWED = ("data.registry", "twins.build", "methods.registry", "methods.method", "evaluation", "training.runs")
-_INSTALLED = tuple(
-    Path(folder).resolve()
-    for folder in {*sysconfig.get_paths().values(), *site.getsitepackages(), site.getusersitepackages()}
-)
 
 
 def code_digest(method: str, dataset: str) -> str:
@@ -47,7 +45,9 @@ def code_digest(method: str, dataset: str) -> str:
     Raises:
         ValueError: an unknown method or data set; the message lists the known.
     """
-    content = {label: _file_digest(file) for label, file in source_files(method, dataset).items()}
+    content = {
+        label: _tree_digest(file.read_text(encoding="utf-8")) for label, file in source_files(method, dataset).items()
+    }
     content |= {f"class {kind.__qualname__}": _tree_digest(_kept_text(kind)) for kind in classes_without_file(method)}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -78,11 +78,9 @@ def source_files(method: str, dataset: str) -> dict[str, Path]:
         if file.is_relative_to(PACKAGE):
             module = ".".join([NAME, *file.relative_to(PACKAGE).with_suffix("").parts])
         to_do += _imports(file.read_text(encoding="utf-8"), module, home, file.name == "__init__.py")
-    return {label: file for file, label in sorted(found.items()) if _is_covered(file, label)}
-
-
-def _is_covered(file: Path, label: str) -> bool:
-    return not file.is_relative_to(PACKAGE) or (label.startswith(COVERED) and label not in NOT_COVERED)
+    inside = {label for file, label in found.items() if file.is_relative_to(PACKAGE)}
+    left_out = {label for label in inside if label in NOT_COVERED or not label.startswith(COVERED)}
+    return {label: file for file, label in sorted(found.items()) if label not in left_out}
 
 
 def classes_without_file(method: str) -> list[type]:
@@ -158,11 +156,9 @@ def _provider(module: str, name: str) -> Iterator[Path]:
         if candidate and file.is_file():
             yield file
             return
-    package = PACKAGE / inner.replace(".", "/") / "__init__.py"
-    door, wanted = (
-        (package, None) if inner and package.is_file() else (PACKAGE / module.replace(".", "/") / "__init__.py", name)
-    )
-    for node in ast.walk(ast.parse(door.read_bytes())):
+    whole = inner and (PACKAGE / inner.replace(".", "/")).is_dir()
+    package, wanted = (inner, None) if whole else (module, name)
+    for node in ast.walk(ast.parse((PACKAGE / package.replace(".", "/") / "__init__.py").read_bytes())):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == NAME:
             for entry in node.names:
                 if wanted in (None, entry.asname or entry.name):
@@ -171,29 +167,28 @@ def _provider(module: str, name: str) -> Iterator[Path]:
 
 def _outside(base: str, name: str, home: str) -> Iterator[tuple[Path, str]]:
     """The file of a module outside this package, if it is somebody's own: not installed, or of the method's package."""
+    top = base.split(".")[0]
+    if top != home and _is_installed(top):
+        return
     for candidate in (f"{base}.{name}", base) if name else (base,):
-        try:
+        with suppress(ImportError, ValueError, AttributeError):
             found = sys.modules.get(candidate) or importlib.util.find_spec(candidate)
-        except (ImportError, ValueError, AttributeError):
-            continue
-        origin = getattr(found, "__file__", None) or getattr(found, "origin", None)
-        if origin and origin.endswith(".py"):
-            file = Path(origin).resolve()
-            if candidate.split(".")[0] == home or not any(file.is_relative_to(folder) for folder in _INSTALLED):
-                yield file, candidate
-            return
+            origin = getattr(found, "__file__", None) or getattr(found, "origin", None)
+            if origin and origin.endswith(".py"):
+                yield Path(origin), candidate
+                return
 
 
 @functools.cache
-def _digest_of_version(file: Path, modified: int, size: int) -> str:
-    return _tree_digest(file.read_text(encoding="utf-8"))
+def _is_installed(top: str) -> bool:
+    """Whether a top-level module is Python's own or lies with the installed packages; nothing is imported."""
+    spec = None if top in sys.stdlib_module_names else importlib.machinery.PathFinder.find_spec(top)
+    places = [spec.origin] if spec and spec.origin else list(spec.submodule_search_locations or []) if spec else []
+    installed = {*sysconfig.get_paths().values(), *site.getsitepackages(), site.getusersitepackages()}
+    return not any(not any(Path(p).is_relative_to(folder) for folder in installed) for p in places)
 
 
-def _file_digest(file: Path) -> str:
-    state = file.stat()
-    return _digest_of_version(file, state.st_mtime_ns, state.st_size)
-
-
+@functools.cache
 def _tree_digest(text: str) -> str:
     return hashlib.sha256(json.dumps(_plain(_tree(text))).encode()).hexdigest()
 
