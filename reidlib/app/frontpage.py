@@ -45,23 +45,16 @@ def results(path: str | Path) -> str:
     for heading, part in benchmark.places(benchmark.table(path, profile=PROFILES)):
         shown = benchmark.readable(part).reset_index()
         blocks += [f"**{heading}**", _table(shown.columns, shown.to_numpy())]
-    blocks += ["**Trained as long, and three times as long: SYSU-MM01 (synthetic twin, screen), mAP**", _lengths(path)]
+    rows = [
+        (each.names[0], *(f"{value:.1f}" for value in each.table().loc["mAP"]), each.word, len(each.pairs))
+        for each in benchmark.lengths(path)
+    ]
+    header = ("model", "mAP", "reference", "difference", "from", "to", "verdict", "pairs of runs")
+    blocks += ["**The reference trained as long: SYSU-MM01 (synthetic twin, screen), mAP**", _table(header, rows)]
     found = claims.verdicts(path)
     rows = [(each.claim.name, each.claim.paper, each.claim.statement, each.word, each.runs or "") for each in found]
     blocks.append(_table(("claim", "paper", "what it says", "verdict", "runs"), rows))
     return f"{BEGIN}\n" + "\n\n".join(blocks) + f"\n{END}"
-
-
-def _lengths(path: str | Path) -> str:
-    from reidlib.experiments import benchmark
-
-    lines = []
-    for row in benchmark.lengths(path).itertuples():
-        means = [f"{100 * value:.1f}" for value in (row.reference, row.mAP)] if row.runs else ["", ""]
-        difference = f"{row.difference:+.1f} ({row.low:.1f} to {row.high:.1f})" if row.runs > 1 else ""
-        lines.append((row.model, row.epochs, *means, difference, row.verdict, row.runs))
-    header = ("model", "epochs", "reference as long", "mAP", "difference (95 % interval)", "verdict", "pairs of runs")
-    return _table(header, lines)
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -17,9 +17,7 @@ import pandas as pd
 from reidlib import methods
 from reidlib.data.registry import READERS
 from reidlib.evaluation.published import Comparison
-from reidlib.experiments import ledger, studies
-from reidlib.experiments.comparison import most_common_code, same_seeds
-from reidlib.experiments.finding import NOT_SUPPORTED, SUPPORTED, between
+from reidlib.experiments import comparison, ledger, studies
 from reidlib.methods import Recipe
 
 PLACE = ["dataset", "source", "profile", "protocol", "reranking", "trials"]  # what a table is of
@@ -64,7 +62,9 @@ def results(path: str | Path | None = None, **filters: object) -> pd.DataFrame:
         for label, recipe in (models(dataset, profile) if (dataset, profile) in present else {}).items():
             digests = {recipe.replace(seed=int(seed)).digest for seed in of_place["seed"].unique()}
             rows = of_place[of_place["recipe"].isin(digests)]
-            parts += [most_common_code(part).assign(model=label) for _, part in rows.groupby(PLACE, sort=False)]
+            parts += [
+                comparison.most_common_code(part).assign(model=label) for _, part in rows.groupby(PLACE, sort=False)
+            ]
     rows = pd.concat(parts, ignore_index=True)
     return rows[["model", *every.columns]]
 
@@ -128,32 +128,19 @@ def readable(part: pd.DataFrame) -> pd.DataFrame:
     return shown
 
 
-def lengths(path: str | Path | None = None, profile: str = "screen") -> pd.DataFrame:
-    """What each method has more than the reference, trained as long as the profile says and three times as long.
+def lengths(path: str | Path | None = None, profile: str = "screen") -> list[comparison.Comparison]:
+    """Each variant of the methods' studies of training length, compared with the reference that was trained as long.
 
     Args:
         path: of a ledger, as in :func:`reidlib.experiments.ledger.table`.
         profile: in which the longer runs were made.
-
-    Returns:
-        A row for each variant of the methods' studies of training length: ``model``, ``epochs``, ``runs`` (pairs with
-        the reference that was trained as long; 0 where there is no run yet), mAP of the reference and of the model over
-        these pairs (fractions), ``difference``, ``low`` and ``high`` (points of mAP, 95 % interval), and ``verdict``.
     """
-    reference, lines = methods.reference().name, []
+    reference, found = methods.reference().name, []
     for method in methods.registered().values():
-        variants = studies.get(method.lengths, profile=profile) if method.lengths else {}
-        rows = studies.results(variants, path)
-        for label, recipe in variants.items():
+        rows = studies.results(studies.get(method.lengths, profile=profile) if method.lengths else {}, path)
+        for label in rows["variant"].unique():
             other = f"{reference}, × 3" if label.endswith("× 3") else reference
-            if label == other:
-                continue
-            line = {"model": label, "epochs": recipe.epochs, "runs": 0, "verdict": "no runs yet"}
-            for found in between(rows, label, other, None if path is None else Path(path)):
-                ours, theirs = (part["mAP"].mean() for part in same_seeds(rows, label, other))
-                verdict = {SUPPORTED: "better", NOT_SUPPORTED: "worse"}.get(found.word, found.word)
-                line |= {"reference": theirs, "mAP": ours, "runs": found.runs, "verdict": verdict}
-                line |= {name: getattr(found, name) for name in ("difference", "low", "high")}
-            lines.append(line)
-    numbers = ["reference", "mAP", "difference", "low", "high"]
-    return pd.DataFrame(lines, columns=["model", "epochs", "runs", *numbers, "verdict"])
+            pair = comparison.same_seeds(rows, label, other) if label != other else ((), ())
+            if len(pair[0]) > 1:
+                found.append(comparison.compare(*pair, identities=ledger.identities(rows, path)))
+    return found

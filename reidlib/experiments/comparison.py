@@ -71,15 +71,20 @@ class Comparison:
         return required_seeds(self.pairs[f"{self.metric} difference"])
 
     @property
+    def word(self) -> str:
+        """``"better"``, ``"worse"`` or ``"undecided"``, by the metric that decides: where its interval lies."""
+        low, high = self.intervals[self.metric]
+        return "better" if low > 0 else "worse" if high < 0 else "undecided"
+
+    @property
     def verdict(self) -> str:
         """In words, by the metric that decides; undecided where the interval holds 0."""
         (low, high), mean = self.intervals[self.metric], self.differences[self.metric]
         basis = f"{len(self.pairs)} pairs of runs, {self.identities} identities"
         sure = f"{100 * CONFIDENCE:.0f} % interval {100 * low:.2f} to {100 * high:.2f}; {basis}"
         a, b = self.names
-        if low > 0 or high < 0:
-            word = "better" if low > 0 else "worse"
-            return f"{a} is {word} than {b} by {100 * abs(mean):.2f} points of {self.metric} ({sure})"
+        if self.word != "undecided":
+            return f"{a} is {self.word} than {b} by {100 * abs(mean):.2f} points of {self.metric} ({sure})"
         difference = f"{a} − {b} is {100 * mean:+.2f} points of {self.metric}"
         return f"undecided: {difference} ({sure}); {self.required_seeds} for ±1 {self.metric}"
 

@@ -122,3 +122,11 @@ def test_splits_are_counted(add: Callable) -> None:
 
 def test_an_empty_ledger_gives_empty_tables(own_ledger) -> None:
     assert benchmark.table().empty and benchmark.tables().tables == ()
+
+
+def test_training_length_is_compared_with_a_reference_trained_as_long() -> None:
+    found = {each.names[0]: each for each in benchmark.lengths(ledger.PUBLISHED)}
+    assert {"MAUM-G", "MAUM-G, × 3", "shared proxies, × 3", "FIENet", "FIENet, × 3"} <= set(found)
+    for name, each in found.items():
+        assert each.names[1] == ("baseline, × 3" if name.endswith("× 3") else "baseline")
+        assert f" {each.word} than " in each.verdict or each.verdict.startswith(f"{each.word}:")
