@@ -50,7 +50,6 @@ SWITCHES = [
     {"model": {"graph_alignment": 0.0}},
     {"model": {"purifier_margin": 0.1}},
     {"model": {"preset": "released"}},
-    {"model": {"preset": "released", "half_block": True}},
 ]
 
 

@@ -34,8 +34,6 @@ def test_stopped_and_resumed_equals_uninterrupted(maum: Recipe, dataset: ReIDDat
     [
         {"loss_weights": {"unidirectional": 0.0}},
         {"model": {"memory_length": 0}},
-        {"model": {"memory_negatives": False}},
-        {"model": {"uni_start_epoch": 1}},
         {"model": {"parts": False}},
         {"model": {"shared_proxies": True}, "loss_weights": {"shared": 1.0, "proxy": 0.0, "unidirectional": 0.0}},
         {"model": {"triplet": "weighted"}, "loss_weights": {"triplet": 1.0}},
@@ -74,7 +72,7 @@ def test_paper_recipe_takes_a_step_at_its_size(ci_twin: Path, monkeypatch: pytes
     dataset = reidlib.data.open("sysu", root=ci_twin)
     smaller_batch = {"weights": None, "epochs": 1, "warmup": 1, "milestones": (), "identities": 2, "images": 2}
     recipe = methods.recipe("maum", dataset="sysu", profile="paper").replace(**smaller_batch, model={"parts": parts})
-    monkeypatch.setattr(training.PKSampler, "__len__", lambda self: 1)
+    monkeypatch.setattr(training.loop.PKSampler, "__len__", lambda self: 1)
     run = training.fit(recipe, dataset, progress=False)
     assert list(run.history["step"]) == [1] and run.model.image_size == (384, 144)
     assert np.isfinite(run.history["loss"]).all()

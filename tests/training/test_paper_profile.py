@@ -47,7 +47,7 @@ def few(ci_twin: Path) -> ReIDDataset:
 def test_a_step_and_an_evaluation(few: ReIDDataset, monkeypatch: pytest.MonkeyPatch, method: str, model: dict) -> None:
     recipe = methods.recipe(method, dataset="sysu", profile="paper")
     assert (recipe.backbone, recipe.weights) == ("resnet50", "imagenet")
-    monkeypatch.setattr(training.PKSampler, "__len__", lambda self: 1)
+    monkeypatch.setattr(training.loop.PKSampler, "__len__", lambda self: 1)
     once = {"weights": None, "epochs": 1, "warmup": 1, "milestones": (), **SMALLER_BATCH.get(method, {})}
     run = training.fit(recipe.replace(**once, model=model), few, progress=False)
     assert list(run.history["step"]) == [1] and np.isfinite(run.history["loss"]).all()
@@ -79,7 +79,7 @@ def test_a_step_and_an_evaluation_on_sketches(
     recipe = methods.recipe(method, dataset=name, profile="paper")
     assert (recipe.backbone, recipe.weights) == ("resnet50", "imagenet")
     assert (recipe.height, recipe.width) == SKETCHES[name]
-    monkeypatch.setattr(training.PKSampler, "__len__", lambda self: 1)
+    monkeypatch.setattr(training.loop.PKSampler, "__len__", lambda self: 1)
     once = {"weights": None, "epochs": 1, "warmup": 1, "milestones": (), "identities": 2, "images": 2}
     run = training.fit(recipe.replace(**once), dataset, progress=False)
     assert list(run.history["step"]) == [1] and np.isfinite(run.history["loss"]).all()
