@@ -45,7 +45,9 @@ def focus_rows(dataset: ReIDDataset, *, images: int = 64, seed: int = 0) -> np.n
     return sample_rows(dataset, identities=min(images, people), per_modality=each, seed=seed)
 
 
-def focus_table(model: ReIDModel, dataset: ReIDDataset, rows: np.ndarray | None = None) -> pd.DataFrame:
+def focus_table(
+    model: ReIDModel, dataset: ReIDDataset, rows: np.ndarray | None = None, *, branch: str | None = None
+) -> pd.DataFrame:
     """Scores of Grad-CAM, of occlusion and of their controls, image by image, as `localisation_table` gives them.
 
     ``map`` is one of ``MAPS``, that map ``"of another image"``, or one of ``FIXED``. The other image is of the same
@@ -56,6 +58,7 @@ def focus_table(model: ReIDModel, dataset: ReIDDataset, rows: np.ndarray | None 
 
     Args:
         rows: test images; default `focus_rows`.
+        branch: as in `reidlib.explain.cams`.
 
     Raises:
         ValueError: not a twin, or as `reidlib.explain.cams`.
@@ -63,8 +66,8 @@ def focus_table(model: ReIDModel, dataset: ReIDDataset, rows: np.ndarray | None 
     rows = focus_rows(dataset) if rows is None else np.asarray(rows)
     rows = rows[np.lexsort((rows, dataset.frame["pid"].to_numpy()[rows]))]
     modality, truth = dataset.frame["modality"].to_numpy()[rows], masks(dataset, rows)
-    found = cams(model, dataset, rows).maps, occlusion_maps(model, dataset, rows)
-    hidden = hidden_cosines(model, dataset, rows, person=truth[0])
+    found = cams(model, dataset, rows, branch=branch).maps, occlusion_maps(model, dataset, rows, branch=branch)
+    hidden = hidden_cosines(model, dataset, rows, branch=branch, person=truth[0])
     cosines = {column: hidden[name].numpy() for column, name in COSINES.items()}
     tables = []
     for chosen in (np.flatnonzero(modality == number) for number in np.unique(modality)):
