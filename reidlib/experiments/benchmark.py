@@ -2,9 +2,9 @@
 
 A *model* here is a variant of one of the registered comparisons (``maum-comparison`` and its like): each method as in
 its recipe, the baseline of equal budget, and those that are trained longer or have as many parameters. A method without
-a comparison of its own is there with its recipe. Rows are of one
-data set, real or a twin, one profile and one protocol; nothing of these is ever mixed, and published numbers are
-another table (:mod:`reidlib.evaluation.published`). Scores are fractions, in :func:`tables` per cent.
+a comparison of its own is there with its recipe. Rows are of one data set, real or a twin, one profile and one
+protocol; nothing of these is ever mixed, and published numbers are another table
+(:mod:`reidlib.evaluation.published`). Scores are fractions, in :func:`tables` per cent.
 """
 
 import itertools
@@ -18,6 +18,7 @@ from reidlib import methods
 from reidlib.data.registry import READERS
 from reidlib.evaluation.published import Comparison
 from reidlib.experiments import comparison, ledger, studies
+from reidlib.experiments.finding import Runs
 from reidlib.methods import Recipe
 
 PLACE = ["dataset", "source", "profile", "protocol", "reranking", "trials"]  # what a table is of
@@ -131,13 +132,17 @@ def readable(part: pd.DataFrame) -> pd.DataFrame:
 def lengths(path: str | Path | None = None, profile: str = "screen") -> list[comparison.Comparison]:
     """Each variant of the methods' studies of training length, compared with the reference that was trained as long.
 
+    Rows are those of the twin of SYSU-MM01, under its usual protocol.
+
     Args:
         path: of a ledger, as in :func:`reidlib.experiments.ledger.table`.
         profile: in which the longer runs were made.
     """
     reference, found = methods.reference().name, []
     for method in methods.registered().values():
-        rows = studies.results(studies.get(method.lengths, profile=profile) if method.lengths else {}, path)
+        if not method.lengths:
+            continue
+        rows = Runs(method.lengths, profile=profile).results(None if path is None else Path(path), paired=False)
         for label in rows["variant"].unique():
             other = f"{reference}, × 3" if label.endswith("× 3") else reference
             pair = comparison.same_seeds(rows, label, other) if label != other else ((), ())

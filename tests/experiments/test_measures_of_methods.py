@@ -61,9 +61,9 @@ def train(twin: Callable, tmp_path_factory, monkeypatch) -> Callable:
     """``train(method, dataset, split=None)`` → a run of one epoch on a twin, and the twin."""
     monkeypatch.setenv("REIDLIB_CACHE", str(tmp_path_factory.getbasetemp() / "measures-cache"))
 
-    def fit(method: str, name: str, split: int | None = None) -> tuple[runs.Run, ReIDDataset]:
+    def fit(method: str, name: str, split: int | None = None, epochs: int = 1) -> tuple[runs.Run, ReIDDataset]:
         dataset = data.open(name, root=twin(name), split=split)
-        recipe = methods.recipe(method, dataset=name, profile="ci").replace(epochs=1, warmup=0)
+        recipe = methods.recipe(method, dataset=name, profile="ci").replace(epochs=epochs, warmup=0)
         return training.fit(recipe, dataset, progress=False), dataset
 
     return fit
@@ -72,14 +72,14 @@ def train(twin: Callable, tmp_path_factory, monkeypatch) -> Callable:
 @pytest.mark.integration
 @pytest.mark.parametrize("method", ["baseline", "maum"])
 def test_relay_of_a_trained_run(train: Callable, method: str) -> None:
-    run, dataset = train(method, "sysu")
+    run, dataset = train(method, "sysu", epochs=8)  # after one, people look alike, and threads decide the order
     measures.record(run, dataset, ["relay"], variant=method)
     values = measures.table(measure="relay").set_index("name")["value"]
     expected = maum.explain.relay_values(maum.explain.relay_table(run.model, dataset, run.pids))
     pd.testing.assert_series_equal(values, pd.Series(expected), check_names=False, check_index_type=False, rtol=1e-4)
     assert values["people"] == len(run.pids) < len(dataset.train_labels()[1]), "those held out do not take part"
     assert values.drop(["people", "unseen people", "relay gap"]).between(-1, 1).all()
-    assert values["visible–infrared centres"] != values["visible–infrared centres, different people"], "of two kinds"
+    assert values["visible–infrared centres"] > values["visible–infrared centres, different people"]
 
 
 @pytest.mark.integration
