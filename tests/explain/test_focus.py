@@ -29,16 +29,16 @@ def planted(monkeypatch: pytest.MonkeyPatch, dataset: ReIDDataset):
     """``planted(rows)`` → table of a Grad-CAM that is the person, and of an occlusion that found nothing."""
 
     def make(rows: np.ndarray) -> pd.DataFrame:
-        def cams(model, dataset, rows) -> Cams:
+        def cams(model, dataset, rows, *, branch=None) -> Cams:
             person = torch.from_numpy(explain.masks(dataset, rows)[0]).float()
             return Cams(person, torch.ones(len(rows)), torch.ones(len(rows)))
 
-        def hidden(model, dataset, rows, *, person) -> dict:
+        def hidden(model, dataset, rows, *, person, branch=None) -> dict:
             share = torch.from_numpy(person.mean(axis=(1, 2)))
             return {"nothing": share, "background": share + 1, "person": share + 2}
 
         monkeypatch.setattr(focus, "cams", cams)
-        monkeypatch.setattr(focus, "occlusion_maps", lambda model, dataset, rows: torch.zeros(len(rows), 8, 4))
+        monkeypatch.setattr(focus, "occlusion_maps", lambda model, dataset, rows, *, branch=None: torch.zeros(len(rows), 8, 4))
         monkeypatch.setattr(focus, "hidden_cosines", hidden)
         return explain.focus_table(None, dataset, rows)
 
