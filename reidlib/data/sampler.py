@@ -38,21 +38,24 @@ class PKSampler:
     images of a turn are distinct and continue where the last turn ended; images repeat within a turn only if the
     identity has fewer than K of that modality.
 
-    With several processes, each epoch divides the identities among the ranks without overlap; all ranks yield the same
-    number of batches. The order depends on ``(seed, epoch, rank)`` alone.
+    Several processes share each batch: the batches are those of one process, and every rank takes P / ``world_size`` of
+    their identities with all images of these. So steps, batch size and learning rate stay what they were. The order
+    depends on ``(seed, epoch)`` alone.
 
     Args:
         pids: ``(N,)`` identity of each training row.
         modality: ``(N,)`` 0 or 1 for each training row.
         allow_missing_modality: accept identities without any image in one modality. The rows that they lack are made
             up by the others of the batch with more images each, so that both halves keep P·K rows. Identities with both
-            modalities come to every batch, and every process, in proportion to their number, but at least two to a
-            batch (if there are two on this process): a stem that is normalised by its batch should never see a single
-            person, or nobody. So they may have more turns than the others.
+            modalities come to every batch in proportion to their number, but at least two to each process (if there
+            are as many): a stem that is normalised by its batch should never see a single person, or nobody. So they
+            may have more turns than the others. Without a single one of them (one process only), identities of either
+            modality come in proportion to their number, at least one of each.
         batches: length of an epoch, instead of the one derived above.
 
     Raises:
-        ValueError: too few identities for P on every rank, an identity without one modality, or malformed input.
+        ValueError: fewer than P identities, P that the processes cannot share out, an identity without one modality,
+            or malformed input.
     """
 
     def __init__(
@@ -80,10 +83,12 @@ class PKSampler:
         if not 0 <= rank < world_size:
             raise ValueError(f"rank {rank} must lie in 0 … world_size - 1 = {world_size - 1}")
         known = np.unique(pids)
-        if len(known) // world_size < identities:
+        if len(known) < identities:
+            raise ValueError(f"a batch needs {identities} identities, but there are {len(known)}; lower identities=")
+        if identities % world_size:
             raise ValueError(
-                f"a batch needs {identities} identities, but {len(known)} over {world_size} process(es) leave "
-                f"{len(known) // world_size} each; lower identities="
+                f"{world_size} processes cannot share the {identities} identities of a batch evenly; start a number of "
+                "processes that divides them, or change identities="
             )
         self.identities, self.images = identities, images
         self.seed, self.rank, self.world_size = seed, rank, world_size
@@ -91,9 +96,16 @@ class PKSampler:
         self._has_both = np.array([all(map(len, rows)) for rows in self._rows])
         if not allow_missing_modality:
             _refuse_missing(known, self._rows)
+        if (paired := np.count_nonzero(self._has_both)) < world_size and (world_size > 1 or identities == 1):
+            raise ValueError(
+                f"{paired} identities have images of both modalities; a batch needs one of them in each of the "
+                f"{world_size} process(es)"
+            )
+        if not paired and len({bool(len(rows[0])) for rows in self._rows}) < 2:
+            raise ValueError("all images are of one modality; a batch needs both")
         larger = max(np.count_nonzero(modality == 0), np.count_nonzero(modality == 1))
         rounds = max(1, round(larger / (len(known) * images)))
-        self._batches = len(known) // world_size * rounds // identities if batches is None else batches
+        self._batches = len(known) * rounds // identities if batches is None else batches
 
     def __len__(self) -> int:
         """Batches per epoch, the same on every rank."""
@@ -101,32 +113,41 @@ class PKSampler:
 
     def epoch(self, epoch: int) -> Iterator[np.ndarray]:
         """Yield the batches (int64 index arrays) of one epoch, numbered from 0."""
-        shared = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(epoch,)))
-        own = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(epoch, self.rank)))
-        order = shared.permutation(len(self._rows))
-        order = order[np.argsort(~self._has_both[order], kind="stable")]  # each process has its share of both kinds
-        shard = order[self.rank :: self.world_size]
-        has_both = self._has_both[shard]
-        paired, others = ShuffledCycle(shard[has_both], own), ShuffledCycle(shard[~has_both], own)
+        order = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(epoch,)))
+        order = order.permutation(len(self._rows))
+        random = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(epoch, 0)))
+        has_both = self._has_both[order]
+        is_first = np.array([len(self._rows[i][0]) > 0 for i in order]) & ~has_both
+        kinds = [has_both, ~has_both] if has_both.any() else [is_first, ~is_first]
+        first, second = (ShuffledCycle(order[kind], random) for kind in kinds)
         cycles = {
-            i: [ShuffledCycle(rows, own) if len(rows) else None for rows in self._rows[i]] for i in shard.tolist()
+            i: [ShuffledCycle(rows, random) if len(rows) else None for rows in self._rows[i]] for i in order.tolist()
         }
         for number in range(len(self)):
-            count = self._paired_in_batch(number, np.count_nonzero(has_both), len(shard))
-            chosen = [*paired.draw(count).tolist(), *others.draw(self.identities - count).tolist()]
-            halves = [[cycles[i][half] for i in chosen if cycles[i][half]] for half in (0, 1)]
-            yield np.concatenate([rows for owners in halves for rows in self._draw(owners)])
+            count = self._of_first_kind(number, np.count_nonzero(kinds[0]), len(order), has_both.any())
+            chosen = [*first.draw(count).tolist(), *second.draw(self.identities - count).tolist()]
+            shares = [chosen[rank :: self.world_size] for rank in range(self.world_size)]
+            yield np.concatenate([rows for half in (0, 1) for rows in self._draw(chosen, shares, cycles, half)])
 
-    def _paired_in_batch(self, number: int, paired: int, present: int) -> int:
-        """How many identities of this batch have both modalities, as ``paired`` of those ``present`` have."""
-        so_far, before = ((count * self.identities * paired) // present for count in (number + 1, number))
-        return max(so_far - before, min(2, self.identities, paired))
+    def _of_first_kind(self, number: int, kind: int, present: int, paired: bool) -> int:
+        """How many identities of this batch are of the first kind, as ``kind`` of those ``present`` are."""
+        so_far, before = ((count * self.identities * kind) // present for count in (number + 1, number))
+        if paired:
+            return max(so_far - before, min(2 * self.world_size, self.identities, kind))
+        return min(max(so_far - before, 1), self.identities - 1)
 
-    def _draw(self, cycles: list[ShuffledCycle]) -> Iterator[np.ndarray]:
-        """P·K rows from the cycles of one modality, as evenly as can be."""
-        for place, cycle in enumerate(cycles):
-            each, left_over = divmod(self.identities * self.images, len(cycles))
-            yield cycle.draw(each + (place < left_over))
+    def _draw(self, chosen: list[int], shares: list[list[int]], cycles: dict[int, list], half: int) -> list[np.ndarray]:
+        """This rank's rows of one modality: as many for each rank, as evenly from its identities as can be.
+
+        The rows of all ranks are drawn, in the order in which a single process draws them.
+        """
+        sizes: dict[int, int] = {}
+        for share in shares:
+            owners = [i for i in share if cycles[i][half]]
+            each, left_over = divmod(len(share) * self.images, len(owners))
+            sizes |= {i: each + (place < left_over) for place, i in enumerate(owners)}
+        drawn = {i: cycles[i][half].draw(sizes[i]) for i in chosen if i in sizes}
+        return [drawn[i] for i in shares[self.rank] if i in drawn]
 
 
 def _rows_by_identity(pids: np.ndarray, modality: np.ndarray, known: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:

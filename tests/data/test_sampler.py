@@ -79,7 +79,7 @@ def test_order_depends_on_seed_epoch_and_rank_alone():
     pids, modality = rows_of(dict.fromkeys(range(12), (5, 5)))
 
     def draw(seed=0, epoch=0, rank=0):
-        sampler = PKSampler(pids, modality, identities=3, images=2, seed=seed, rank=rank, world_size=2)
+        sampler = PKSampler(pids, modality, identities=4, images=2, seed=seed, rank=rank, world_size=2)
         list(sampler.epoch(5))  # what was drawn before does not matter
         np.random.default_rng().random()
         return collect(sampler, epoch)
@@ -97,18 +97,18 @@ def test_order_is_the_same_on_every_machine():
 
 
 @pytest.mark.parametrize("world_size", [2, 3])
-def test_ranks_share_the_identities_without_overlap(world_size):
+def test_ranks_share_the_batches_of_one_process(world_size):
     pids, modality = rows_of({pid: (4 + pid % 5, 4) for pid in range(20)})
-    samplers = [
-        PKSampler(pids, modality, identities=2, images=2, rank=rank, world_size=world_size)
-        for rank in range(world_size)
-    ]
-    assert len({len(sampler) for sampler in samplers}) == 1
-    shares = [[{pid for batch in collect(s, e) for pid in pids[batch].tolist()} for s in samplers] for e in (0, 1)]
-    for share in shares:
-        assert sum(map(len, share)) == len(set().union(*share)), "an identity is on one rank only"
-    assert shares[0] != shares[1], "drawn out anew every epoch"
-    assert all(len(collect(sampler, 3)) == len(sampler) for sampler in samplers)
+    options = {"identities": 6, "images": 2, "seed": 1}
+    alone = PKSampler(pids, modality, **options)
+    ranks = [PKSampler(pids, modality, rank=rank, world_size=world_size, **options) for rank in range(world_size)]
+    assert {len(sampler) for sampler in ranks} == {len(alone)}
+    for whole, *parts in zip(alone.epoch(2), *(sampler.epoch(2) for sampler in ranks), strict=True):
+        assert np.concatenate(parts).size == whole.size and set(np.concatenate(parts)) == set(whole)
+        for part in parts:
+            grid = pids[part].reshape(2, 6 // world_size, 2)
+            assert (grid == grid[:1, :, :1]).all(), "both modalities of an identity come to the same rank"
+            assert modality[part].tolist() == [0] * (12 // world_size) + [1] * (12 // world_size)
 
 
 def test_identity_with_one_modality_is_refused_with_its_number():
@@ -150,20 +150,35 @@ def test_identities_with_both_modalities_come_to_every_batch(paired, identities,
 
 def test_every_process_has_its_share_of_identities_with_both_modalities():
     pids, modality = rows_of({pid: (4 if pid < 6 else 0, 4) for pid in range(24)})
-    options = {"identities": 4, "images": 2, "world_size": 3, "allow_missing_modality": True}
-    for epoch in range(5):
-        shares = []
-        for rank in range(3):
-            batches = list(PKSampler(pids, modality, rank=rank, **options).epoch(epoch))
-            assert all(len({pid for pid in pids[batch].tolist() if pid < 6}) == 2 for batch in batches)
-            shares.append({pid for batch in batches for pid in pids[batch].tolist()})
-        assert sum(map(len, shares)) == len(set().union(*shares)), "an identity is on one process only"
+    options = {"identities": 12, "images": 2, "world_size": 3, "allow_missing_modality": True}
+    ranks = [list(PKSampler(pids, modality, rank=rank, **options).epoch(4)) for rank in range(3)]
+    for batches in ranks:
+        assert all(len({pid for pid in pids[batch].tolist() if pid < 6}) == 2 for batch in batches)
+        assert all(modality[batch].tolist() == [0] * 8 + [1] * 8 for batch in batches)
+    pids, modality = rows_of({pid: (4 if pid < 2 else 0, 4) for pid in range(24)})
+    with pytest.raises(ValueError, match=r"2 identities have images of both modalities; .* each of the 3 process"):
+        PKSampler(pids, modality, **options)
 
 
-def test_a_modality_that_nobody_has_leaves_its_half_empty():
+@pytest.mark.parametrize(("ours", "identities"), [(6, 4), (1, 4), (11, 4), (1, 2), (6, 12)])
+def test_without_any_identity_of_both_modalities_both_halves_are_full(ours, identities):
+    pids, modality = rows_of({pid: (4, 0) if pid < ours else (0, 4) for pid in range(12)})
+    sampler = PKSampler(pids, modality, identities=identities, images=2, allow_missing_modality=True)
+    turns = Counter()
+    for batch in itertools.chain(*map(sampler.epoch, range(3))):
+        assert modality[batch].tolist() == [0] * 2 * identities + [1] * 2 * identities
+        assert len(set(pids[batch].tolist())) == identities
+        turns.update(set(pids[batch].tolist()))
+    assert turns.keys() == set(range(12)), "everybody comes"
+    with pytest.raises(ValueError, match="0 identities have images of both"):
+        PKSampler(pids, modality, identities=1, images=2, allow_missing_modality=True)
+
+
+@pytest.mark.parametrize("half", [0, 1])
+def test_images_of_one_modality_alone_are_refused(half):
     pids, modality = rows_of(dict.fromkeys(range(6), (0, 4)))
-    sampler = PKSampler(pids, modality, identities=3, images=2, allow_missing_modality=True)
-    assert all(modality[batch].tolist() == [1] * 6 for batch in sampler.epoch(0))
+    with pytest.raises(ValueError, match="all images are of one modality; a batch needs both"):
+        PKSampler(pids, modality if half else 1 - modality, identities=3, images=2, allow_missing_modality=True)
 
 
 def test_length_of_an_epoch_can_be_given():
@@ -177,8 +192,8 @@ def test_length_of_an_epoch_can_be_given():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"identities": 5}, "needs 5 identities, but 4"),
-        ({"identities": 3, "world_size": 2}, "leave 2 each"),
+        ({"identities": 5}, "needs 5 identities, but there are 4"),
+        ({"identities": 3, "world_size": 2}, "2 processes cannot share the 3 identities"),
         ({"identities": 0}, "at least 1"),
         ({"images": 0}, "at least 1"),
         ({"batches": 0}, "batches must be at least 1, not 0"),
