@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from reidlib import spelling
 from reidlib.data import tree
 from reidlib.data.dataset import Reader, ReIDDataset
 from reidlib.data.decode import read_image
@@ -119,7 +120,7 @@ def _hint(kind: Kind, root: Path) -> str:
             return f"{other.pickle} is there: this is the tree of {other.name!r}; "
     for child in sorted(root.iterdir()):
         if (child / kind.pickle).exists() or (child / "trainA").is_dir():
-            return f"did you mean root={str(child)!r}? "
+            return f"did you mean {spelling.argument('root', str(child))}? "
     return ""
 
 

@@ -1,10 +1,11 @@
 """The data sets reidlib can read, and how they are opened."""
 
+import os
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from reidlib import paths, profiles
+from reidlib import paths, profiles, spelling
 from reidlib.data import cufsf, llcm, market_sketch, pku_sketch, qmul, regdb, sysu
 from reidlib.data.dataset import Reader, ReIDDataset
 
@@ -46,20 +47,10 @@ def open(
         ValueError: unknown name, profile or split; ``root`` and ``twin`` together; a tree whose content is wrong.
         FileNotFoundError: the root, a camera folder or a split file is missing.
     """
-    if name not in READERS:
-        raise ValueError(f"unknown data set {name!r}; choose one of: {', '.join(READERS)}")
-    reader = READERS[name]
-    if split is not None and split not in reader.splits:
-        allowed = f"one of {list(reader.splits)}" if reader.splits else "None: this data set has a single split"
-        raise ValueError(f"split={split!r} is not possible for {name!r}; use {allowed}")
+    folder = locate(name, root, twin, split)
+    reader, manifest = READERS[name], _manifest(name, folder)
     if split is not None:
         split = reader.splits[reader.splits.index(split)]  # NumPy's 3 becomes 3, which file names and records can hold
-    elif reader.splits:
-        raise ValueError(f"{name!r} has several splits: choose one with split=, of {list(reader.splits)}")
-    if root is not None and twin:
-        raise ValueError("give either root= (a tree on disk) or twin= (a synthetic one), not both")
-    folder = _twin_root(name, twin) if twin else _real_root(name, root)
-    manifest = _manifest(name, folder)
     return ReIDDataset(
         name=name,
         root=folder,
@@ -72,8 +63,35 @@ def open(
     )
 
 
+def locate(name: str, root: str | Path | None = None, twin: str | bool | None = None, split: int | None = None) -> Path:
+    """The folder that ``open`` reads for these arguments, built if it is a twin; its content is not looked at.
+
+    Raises:
+        ValueError: unknown name, profile or split; ``root`` and ``twin`` together.
+        FileNotFoundError: there is no such folder.
+    """
+    require_split(name, split)
+    if root is not None and twin:
+        either = f"{spelling.argument('root')} (a tree on disk) or {spelling.argument('twin')} (a synthetic one)"
+        raise ValueError(f"give either {either}, not both")
+    return _twin_root(name, twin) if twin else _real_root(name, root)
+
+
+def require_split(name: str, split: int | None) -> None:
+    """Raise ``ValueError`` for an unknown data set, or a split that it does not have or needs."""
+    if name not in READERS:
+        raise ValueError(f"unknown data set {name!r}; choose one of: {', '.join(READERS)}")
+    splits = list(READERS[name].splits)
+    if split is None and splits:
+        raise ValueError(f"{name!r} has several splits: choose one with {spelling.argument('split')}, of {splits}")
+    if split is not None and split not in splits:
+        single = f"{spelling.either('None', 'none')}: this data set has a single split"
+        use = f"one of {splits}" if splits else single
+        raise ValueError(f"{spelling.argument('split', split)} is not possible for {name!r}; use {use}")
+
+
 def open_available(name: str, profile: str | None = None, split: int | None = None) -> ReIDDataset:
-    """For notebooks: the licensed data set if the folder ``$REIDLIB_DATA/<name>`` exists, else its twin.
+    """For notebooks and commands: the licensed data set if there is ``$REIDLIB_DATA/<name>``, else its twin.
 
     This is the one place where a twin may stand in for real data, and only where no data was asked for by its root:
     ``dataset.is_twin`` and ``dataset.title`` say what was opened, and so does every figure.
@@ -83,25 +101,29 @@ def open_available(name: str, profile: str | None = None, split: int | None = No
         name, split: as in :func:`open`, with its errors.
 
     Raises:
-        FileNotFoundError: ``$REIDLIB_DATA`` is set and is no folder.
+        FileNotFoundError: ``$REIDLIB_DATA`` is set and is no folder, or ``$REIDLIB_DATA/<name>`` is a link to nothing.
     """
     folder = paths.data_root(name)
     if folder is not None and not folder.parent.is_dir():
         raise FileNotFoundError(
             f"REIDLIB_DATA is set to {folder.parent}, and there is no such folder; correct or unset it"
         )
-    is_licensed = folder is not None and folder.exists()
+    is_licensed = folder is not None and os.path.lexists(folder)  # a link to a drive that is not there, too
     return open(name, split=split) if is_licensed else open(name, twin=profile or True, split=split)
 
 
 def _real_root(name: str, root: str | Path | None) -> Path:
     folder = paths.data_root(name) if root is None else Path(root).expanduser()
     remedy = (
-        f"Pass root= with the folder of the data set, or set REIDLIB_DATA to a folder that holds {name!r}/. "
-        f'Without the licensed data, twin="cpu" opens the synthetic twin. data/README.md says how to obtain {name!r}.'
+        f"Give {spelling.argument('root')} with the folder of the data set, or set REIDLIB_DATA to a folder that holds "
+        f"{name!r}/. Without the licensed data, {spelling.argument('twin', 'cpu')} opens the synthetic twin. "
+        f"data/README.md says how to obtain {name!r}."
     )
     if folder is None:
         raise FileNotFoundError(f"no root was given for {name!r} and REIDLIB_DATA is not set. {remedy}")
+    if folder.is_symlink() and not folder.exists():
+        target = os.readlink(folder)
+        raise FileNotFoundError(f"{folder} is a link to {target}, which is not there; mount the drive or mend the link")
     if not folder.exists():
         raise FileNotFoundError(f"there is no folder {folder}. {remedy}")
     if not folder.is_dir():

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from reidlib.spelling import either
+
 SEVERITIES = ("error", "warning", "note")
 _SHOWN_PER_REMEDY = 20
 
@@ -55,7 +57,7 @@ class CheckReport:
         for (severity, fix), problems in groups.items():
             lines += [f"  {severity:7}  {p.where}: {p.message}" for p in problems[:_SHOWN_PER_REMEDY]]
             if (hidden := len(problems) - _SHOWN_PER_REMEDY) > 0:
-                lines.append(f"           … and {hidden:,} more (report.problems has all)")
+                lines.append(f"           … and {hidden:,} more{either(' (report.problems has all)', '')}")
             if fix:
                 lines.append(f"           → {fix}")
         return lines

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from reidlib import spelling
 from reidlib.data import tree
 from reidlib.data.dataset import Reader, ReIDDataset
 from reidlib.data.report import Problem, left_out
@@ -108,7 +109,7 @@ def read_permutations(root: Path) -> dict[tuple[int, int], np.ndarray]:
     """
     path = root / PERMUTATIONS
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; {_GET_PERMUTATIONS}")
+        raise FileNotFoundError(f"{path} is missing; {_get_permutations()}")
     cells = np.ravel(tree.read_matlab(path, "rand_perm_cam"))
     if len(cells) != len(CAMERAS) or cells.dtype != object:
         raise ValueError(f"{path}: rand_perm_cam must be a cell with one entry per camera (6), found {cells.shape}")
@@ -128,10 +129,12 @@ def _validated_draw(draw: np.ndarray, where: str) -> np.ndarray:
     return draw.astype(np.int64)
 
 
-_GET_PERMUTATIONS = (
-    "it is not in the download: copy evaluation/data_split/rand_perm_cam.mat from github.com/wuancong/SYSU-MM01 into "
-    "exp/ (only the official gallery needs it)"
-)
+def _get_permutations() -> str:
+    way_out = spelling.argument("gallery", "agw", of="protocol")
+    return (
+        "it is not in the download: copy evaluation/data_split/rand_perm_cam.mat from github.com/wuancong/SYSU-MM01 "
+        f"into exp/, or draw the gallery as AGW does, which needs no such file: {way_out}"
+    )
 
 
 def check(dataset: ReIDDataset) -> list[Problem]:
@@ -178,9 +181,9 @@ def _check_permutations(dataset: ReIDDataset, numbers: dict[tuple[int, int], lis
     try:
         draws = read_permutations(dataset.root)
     except FileNotFoundError:
-        return [Problem("warning", PERMUTATIONS, "is missing", _GET_PERMUTATIONS)]
+        return [Problem("warning", PERMUTATIONS, "is missing", _get_permutations())]
     except ValueError as error:
-        return [Problem("error", PERMUTATIONS, str(error), _GET_PERMUTATIONS)]
+        return [Problem("error", PERMUTATIONS, str(error), _get_permutations())]
     problems = []
     test_pids = set(dataset.frame.loc[dataset.frame["split"] == "test", "pid"])
     for camid, pid in sorted(numbers.keys() | draws.keys()):
@@ -192,7 +195,8 @@ def _check_permutations(dataset: ReIDDataset, numbers: dict[tuple[int, int], lis
             problems.append(Problem(severity, PERMUTATIONS, message, fix))
     digest = hashlib.sha256((dataset.root / PERMUTATIONS).read_bytes()).hexdigest()
     if not dataset.is_twin and digest != _PERMUTATIONS_SHA256:
-        problems.append(Problem("note", PERMUTATIONS, "is not the published file (SHA-256 differs)", _GET_PERMUTATIONS))
+        message = "is not the published file (SHA-256 differs)"
+        problems.append(Problem("note", PERMUTATIONS, message, _get_permutations()))
     return problems
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from reidlib import spelling
 from reidlib.data.report import Problem
 
 _JUNK = {"thumbs.db", "desktop.ini", "__macosx"}
@@ -27,7 +28,7 @@ def require_folders(root: Path, names: Sequence[str], expected: str) -> None:
     """
     if missing := [name for name in names if not (root / name).is_dir()]:
         nested = next((child for child in sorted(root.iterdir()) if (child / names[0]).is_dir()), None)
-        hint = f"did you mean root={str(nested)!r}? " if nested else ""
+        hint = f"did you mean {spelling.argument('root', str(nested))}? " if nested else ""
         raise FileNotFoundError(f"{root} lacks {', '.join(missing)}; {hint}expected tree:\n{expected}")
 
 

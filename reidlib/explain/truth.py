@@ -7,6 +7,7 @@ import pandas as pd
 
 from reidlib.data import ReIDDataset, cufsf
 from reidlib.data.registry import renderer
+from reidlib.spelling import argument
 
 CHROMA = 0.15
 """Least chroma (largest less smallest of red, green and blue, 0–1) at which a colour has a hue worth the name."""
@@ -25,7 +26,8 @@ def factors(dataset: ReIDDataset, rows: np.ndarray) -> pd.DataFrame:
         ValueError: not a twin, or a twin of another version than this code renders.
     """
     if not dataset.is_twin:
-        raise ValueError(f'{dataset.root} is not a synthetic twin: nobody knows its factors; open one with twin="cpu"')
+        remedy = f"open one with {argument('twin', 'cpu')}"
+        raise ValueError(f"{dataset.root} is not a synthetic twin: nobody knows its factors; {remedy}")
     twin = renderer().TWINS[dataset.name]
     if dataset.twin_version != twin.VERSION:
         raise ValueError(

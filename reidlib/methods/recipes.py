@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from reidlib import profiles
+from reidlib import profiles, spelling
 from reidlib.data import Augmentation, Subsample, names
 
 RECORDED_AS = {"optimizer": "optimiser", "subsample": "thinning"}
@@ -244,7 +244,8 @@ def _is_required(entry: dataclasses.Field) -> bool:
 def _subsample(options: Mapping[str, Any]) -> Subsample:
     _require_fields(options, "a subsample", Subsample)
     if "modality" not in options:
-        raise ValueError('recipe: subsample must name a modality, as in {"modality": 1, "images": 0.25}')
+        example = spelling.either('{"modality": 1, "images": 0.25}', "--set subsample.modality=1")
+        raise ValueError(f"recipe: subsample must name a modality, as in {example}")
     return Subsample(**options)
 
 

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torchvision.models import get_model_weights, list_models
 
+from reidlib.spelling import argument
+
 
 def imagenet_state(name: str) -> Mapping[str, Tensor]:
     """The ``state_dict`` of torchvision's model ``name`` trained on ImageNet (first version of its weights, V1).
@@ -20,7 +22,7 @@ def imagenet_state(name: str) -> Mapping[str, Tensor]:
         FileNotFoundError: not here and the download failed; the message names the file, its address and its place.
     """
     if name not in list_models():
-        raise ValueError(f"backbone {name!r} has no ImageNet weights; use weights=None")
+        raise ValueError(f"backbone {name!r} has no ImageNet weights; use {argument('weights', None, of='recipe')}")
     url = weights_url(name)
     path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
     digest = path.stem.rsplit("-", 1)[-1]
@@ -31,7 +33,7 @@ def imagenet_state(name: str) -> Mapping[str, Tensor]:
         except (OSError, RuntimeError) as error:
             raise FileNotFoundError(
                 f"the ImageNet weights of {name} could not be downloaded ({error}). Fetch {url} on another machine and "
-                f"put it at {path}, or use weights=None"
+                f"put it at {path}, or use {argument('weights', None, of='recipe')}"
             ) from error
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()

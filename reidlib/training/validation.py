@@ -7,6 +7,7 @@ import numpy as np
 from reidlib import evaluation
 from reidlib.data import ReIDDataset
 from reidlib.networks import ReIDModel
+from reidlib.spelling import argument
 
 
 class Split(NamedTuple):
@@ -38,8 +39,8 @@ def split(dataset: ReIDDataset, validation_share: float) -> Split:
     count = round(validation_share * len(pids))
     if validation_share and not 2 <= count <= min(len(pids) - 2, paired.sum()):
         raise ValueError(
-            f"validation_share={validation_share} holds out {count} of {len(pids)} identities, {paired.sum()} of which "
-            "have both modalities; at least 2 must be held out and 2 be left"
+            f"{argument('validation_share', validation_share, of='recipe')} holds out {count} of {len(pids)} "
+            f"identities, {paired.sum()} of which have both modalities; at least 2 must be held out and 2 be left"
         )
     random = np.random.default_rng(0)
     is_held_out = np.isin(np.arange(len(pids)), random.permutation(np.flatnonzero(paired))[:count])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import reidlib.data
-from reidlib import profiles
+from reidlib import profiles, spelling
 from reidlib.data import registry
 
 
@@ -31,7 +31,7 @@ def test_default_root_comes_from_the_environment(make_tree, monkeypatch, tmp_pat
 
 
 def test_without_any_root_the_error_says_what_to_do():
-    with pytest.raises(FileNotFoundError, match=r'REIDLIB_DATA is not set.*root=.*twin="cpu"'):
+    with pytest.raises(FileNotFoundError, match=r"REIDLIB_DATA is not set.*root=.*twin=.cpu."):
         reidlib.data.open("sysu")
 
 
@@ -53,12 +53,42 @@ def test_a_mistyped_folder_of_licensed_sets_is_said_not_replaced(monkeypatch, tm
         reidlib.data.open_available("sysu", "ci")
 
 
+@pytest.mark.parametrize("open_it", [reidlib.data.open, reidlib.data.open_available])
+def test_a_link_to_a_drive_that_is_not_there_is_said_not_replaced(monkeypatch, tmp_path, open_it):
+    monkeypatch.setattr(registry, "_twin_root", lambda *_: pytest.fail("a twin in its place"))
+    monkeypatch.setenv("REIDLIB_DATA", str(tmp_path))
+    (tmp_path / "sysu").symlink_to(tmp_path / "unmounted" / "SYSU-MM01")
+    with pytest.raises(FileNotFoundError, match=r"sysu is a link to .*unmounted/SYSU-MM01, which is not there"):
+        open_it("sysu")
+
+
+def test_messages_are_spelled_for_who_reads_them(tree, tmp_path):
+    def said(**arguments) -> str:
+        with pytest.raises((ValueError, OSError)) as caught:
+            reidlib.data.open(**arguments)
+        return str(caught.value)
+
+    (tmp_path / "outer").mkdir()
+    tree.rename(tmp_path / "outer" / "SYSU MM01")
+    for arguments, python, command in [
+        ({"name": "regdb"}, "choose one with split=, of", "choose one with --split, of"),
+        ({"name": "sysu", "split": 2}, "split=2 is not possible", "--split 2 is not possible"),
+        ({"name": "sysu"}, "Give root= with the folder", "Give --root with the folder"),
+        ({"name": "sysu"}, "twin='cpu' opens", "--twin cpu opens"),
+        ({"name": "sysu", "root": tree, "twin": "ci"}, "either root= (a", "either --root (a"),
+        ({"name": "sysu", "root": tmp_path / "outer"}, "mean root='/", "mean --root '/"),
+    ]:
+        assert python in said(**arguments) and command not in said(**arguments)
+        with spelling.for_command_line():
+            assert command in said(**arguments) and python not in said(**arguments)
+
+
 @pytest.mark.parametrize("through_environment", [False, True])
 def test_missing_root_raises_and_builds_no_twin(tmp_path, monkeypatch, through_environment):
     monkeypatch.setenv("REIDLIB_HOME", str(tmp_path))
     monkeypatch.setenv("REIDLIB_DATA", str(tmp_path / "absent"))
     root = None if through_environment else tmp_path / "absent" / "sysu"
-    with pytest.raises(FileNotFoundError, match=r'absent/sysu.*REIDLIB_DATA.*twin="cpu"'):
+    with pytest.raises(FileNotFoundError, match=r"absent/sysu.*REIDLIB_DATA.*twin=.cpu."):
         reidlib.data.open("sysu", root=root)
     assert list(tmp_path.iterdir()) == []
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from reidlib.evaluation.reranking import POOLS, check_parameters
+from reidlib.spelling import argument
 
 rule = partial(field, init=False)
 """A field that states a fixed rule of the protocol: printed and saved, not an option."""
@@ -83,8 +84,8 @@ class Protocol(ABC):
             for name in PARAMETERS:
                 if (value := getattr(self, name)) is not None:
                     raise ValueError(
-                        f"{self.dataset} protocol: {name}={value!r} is a parameter of re-ranking, which is off; "
-                        f"choose {' or '.join(map(repr, RERANKING))}, or leave {name} out"
+                        f"{self.dataset} protocol: {argument(name, value, of='protocol')} is a parameter of "
+                        f"re-ranking, which is off; choose {' or '.join(map(repr, RERANKING))}, or leave {name} out"
                     )
             return
         given = {name: value for name in PARAMETERS if (value := getattr(self, name)) is not None}
@@ -145,9 +146,8 @@ class Protocol(ABC):
 
     def _require(self, option: str, known: tuple) -> None:
         if (value := getattr(self, option)) not in known:
-            raise ValueError(
-                f"{self.dataset} protocol: {option}={value!r} is unknown; known: {', '.join(map(repr, known))}"
-            )
+            given = argument(option, value, of="protocol")
+            raise ValueError(f"{self.dataset} protocol: {given} is unknown; known: {', '.join(map(repr, known))}")
         object.__setattr__(self, option, known[known.index(value)])  # NumPy's 3 becomes 3, which a file can hold
 
     def _require_dataset(self, dataset: Any) -> None:

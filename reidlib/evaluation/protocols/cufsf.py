@@ -12,6 +12,7 @@ import numpy as np
 
 from reidlib.evaluation.protocols.base import Trial, rule
 from reidlib.evaluation.protocols.sketch import SketchProtocol
+from reidlib.spelling import either
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,6 @@ class CufsfProtocol(SketchProtocol):
         if len(unpaired := np.setxor1d(pids[trial.query_rows], pids[trial.gallery_rows])):
             raise ValueError(
                 f"{dataset.root}: {len(unpaired)} test identities lack their photo or sketch, {unpaired[0]:05d} for "
-                "one; complete the tree: print(dataset.check()) names every missing file"
+                f"one; complete the tree: {either('print(dataset.check())', 'reidlib check')} names every missing file"
             )
         return [trial]

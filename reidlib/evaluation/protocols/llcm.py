@@ -26,6 +26,7 @@ import pandas as pd
 from reidlib.evaluation.protocols.base import DISTINCT_IDENTITIES, Protocol, Trial, rule
 from reidlib.evaluation.protocols.regdb import DIRECTIONS
 from reidlib.evaluation.protocols.sysu import draw_agw
+from reidlib.spelling import argument
 
 PRESETS = ("deen", "deen-transposed", "idkl")
 TRIALS = 10
@@ -61,9 +62,13 @@ class LlcmProtocol(Protocol):
         self._require("preset", PRESETS)
         self._require("direction", tuple(DIRECTIONS))
         if self.preset == "deen-transposed" and self.direction != "visible-infrared":
+            transposed, direction, deen = (
+                argument(name, value, of="protocol")
+                for name, value in (("preset", self.preset), ("direction", "visible-infrared"), ("preset", "deen"))
+            )
             raise ValueError(
-                "llcm protocol: preset='deen-transposed' differs from 'deen' for direction='visible-infrared' only; "
-                "use preset='deen' for 'infrared-visible'"
+                f"llcm protocol: {transposed} differs from 'deen' for {direction} only; use {deen} for "
+                "'infrared-visible'"
             )
         object.__setattr__(self, "num_trials", self._draws if self.num_trials is None else self.num_trials)
         self._require("num_trials", tuple(range(1, self._draws + 1)))

@@ -17,6 +17,7 @@ import numpy as np
 from reidlib.data.market_sketch import ARTISTS, require_artists
 from reidlib.evaluation.protocols.base import Trial, rule
 from reidlib.evaluation.protocols.sketch import PHOTO, SKETCH, SketchProtocol
+from reidlib.spelling import argument
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +43,8 @@ class MarketSketchProtocol(SketchProtocol):
         self._require("queries", ("single", "multi"))
         object.__setattr__(self, "artists", require_artists(self.artists))
         if self.queries == "multi" and len(self.artists) == 1:
-            raise ValueError(
-                f"{self.dataset} protocol: queries='multi' needs two or more artists, got {self.artists!r}"
-            )
+            multi = argument("queries", "multi", of="protocol")
+            raise ValueError(f"{self.dataset} protocol: {multi} needs two or more artists, got {self.artists!r}")
 
     @property
     def stem(self) -> str:

@@ -22,6 +22,7 @@ import pandas as pd
 
 from reidlib.data import sysu
 from reidlib.evaluation.protocols.base import DISTINCT_IDENTITIES, Protocol, Trial, rule
+from reidlib.spelling import argument
 
 GALLERY_CAMERAS = {"all": (1, 2, 4, 5), "indoor": (1, 2)}
 
@@ -60,9 +61,11 @@ class SysuProtocol(Protocol):
         self._require("gallery", ("official", "agw"))
         self._require("num_trials", tuple(range(1, sysu.TRIALS + 1)))
         if self.gallery == "agw" and self.shots != 1:
+            agw, official = (argument("gallery", value, of="protocol") for value in ("agw", "official"))
             raise ValueError(
-                "sysu protocol: gallery='agw' is defined for shots=1 only; the 10-shot variants of that code draw from "
-                "a generator they never seed, so their galleries cannot be reproduced; use gallery='official'"
+                f"sysu protocol: {agw} is defined for {argument('shots', 1, of='protocol')} only; the 10-shot variants "
+                "of that code draw from a generator they never seed, so their galleries cannot be reproduced; use "
+                f"{official}"
             )
 
     @property

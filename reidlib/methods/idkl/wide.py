@@ -10,6 +10,7 @@ from reidlib.methods.idkl.model import IDKL
 from reidlib.networks import TwoStream
 from reidlib.networks.backbone import Backbone, Design, _layer, design
 from reidlib.networks.heads import bn_neck, classifier
+from reidlib.spelling import argument
 
 WIDER = {3: 2, 4: 1}  # the stages that IDKL has twice, and their strides
 MOST = 4  # times the width that a stage had
@@ -66,9 +67,8 @@ class WideBaseline(TwoStream):
         label_smoothing: float = 0.1,
     ):
         if weights is not None:
-            raise ValueError(
-                f"the wider baseline has no {weights!r} weights; use weights=None, for both in a comparison"
-            )
+            none = argument("weights", None, of="recipe")
+            raise ValueError(f"the wider baseline has no {weights!r} weights; use {none}, for both in a comparison")
         super().__init__(num_ids, backbone, triplet=triplet, margin=margin, label_smoothing=label_smoothing)
         self.width = equal_width(num_ids, backbone)
         self.backbone = WideBackbone(backbone, self.width)
