@@ -6,6 +6,7 @@ and parameters. Documented: crop and flip (AGW, Ye et al. 2021), random erasing 
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -119,17 +120,22 @@ class Augmentation:
         return heights.gather(1, first)[:, 0] * chosen, widths.gather(1, first)[:, 0] * chosen
 
     def apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
-        """Apply given parameters: uint8 ``(B, 3, H, W)`` → normalised float, on the images' device."""
+        """Apply given parameters: uint8 ``(B, 3, H, W)`` → normalised float, on the images' device.
+
+        ``channel`` counts only where ``exchange`` or ``grey`` is above 0.
+        """
         _require_bytes(images)
         p = Parameters(*(value.to(images.device) for value in parameters))
-        images = exchange_channels(flip(crop(images, p.top, p.left, self.pad, self.pad_value), p.flip), p.channel)
+        images = flip(crop(images, p.top, p.left, self.pad, self.pad_value), p.flip)
+        if self.exchange or self.grey:
+            images = exchange_channels(images, p.channel)
         return erase_(normalise(images), p.erase_top, p.erase_left, p.erase_height, p.erase_width)
 
 
 def normalise(images: torch.Tensor) -> torch.Tensor:
     """uint8 ``(B, 3, H, W)`` → float32: scaled to 0 … 1, minus the ImageNet mean, divided by the ImageNet deviation."""
     _require_bytes(images)
-    mean, deviation = (_per_channel(values, images.device) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    mean, deviation = (constant(values, images.device).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
     return images.float().mul_(1 / (255 * deviation)).sub_(mean / deviation)
 
 
@@ -142,7 +148,8 @@ def crop(
     count, channels, height, width = images.shape
     padded = images.new_zeros((count, channels, height + 2 * pad, width + 2 * pad))
     if pad_value == "mean":
-        padded += _per_channel([round(255 * value) for value in IMAGENET_MEAN], images.device).to(images.dtype)
+        colour = constant([round(255 * value) for value in IMAGENET_MEAN], images.device)
+        padded += colour.view(3, 1, 1).to(images.dtype)
     padded[:, :, pad:-pad, pad:-pad] = images
     # Every row of the result is one run of W bytes: find where each begins and copy runs, not pixels.
     planes = torch.arange(count * channels, device=images.device).view(count, channels, 1) * padded[0, 0].numel()
@@ -159,14 +166,13 @@ def flip(images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 def exchange_channels(images: torch.Tensor, channel: torch.Tensor) -> torch.Tensor:
     """Show one channel, or the grey value, in all three; ``channel`` ``(B,)``: ``KEEP``, 0, 1, 2 or ``GREY``."""
-    own = torch.arange(3, device=images.device).expand(len(images), 3)
-    source = torch.where(((channel == KEEP) | (channel == GREY))[:, None], own, channel[:, None])
-    planes = (3 * torch.arange(len(images), device=images.device)[:, None] + source).flatten()
-    result = images.flatten(0, 1).index_select(0, planes).view(images.shape)
-    to_grey = torch.nonzero(channel == GREY)[:, 0]
-    red, green, blue = images.index_select(0, to_grey).unbind(1)
+    red, green, blue = images.unbind(1)
     grey = red.mul(GREY_WEIGHTS[0]).add_(green, alpha=GREY_WEIGHTS[1]).add_(blue, alpha=GREY_WEIGHTS[2])
-    return result.index_copy_(0, to_grey, grey.to(images.dtype)[:, None].expand(-1, 3, -1, -1))
+    planes = torch.cat([images.flatten(0, 1), grey.to(images.dtype)])
+    row, own = torch.arange(len(images), device=images.device)[:, None], torch.arange(3, device=images.device)
+    source = 3 * row + torch.where((channel == KEEP)[:, None], own, channel[:, None])
+    source = torch.where((channel == GREY)[:, None], 3 * len(images) + row, source)
+    return planes.index_select(0, source.flatten()).view(images.shape)
 
 
 def erase_(
@@ -186,8 +192,9 @@ def _index(uniform: torch.Tensor, count: int | torch.Tensor) -> torch.Tensor:
     return (uniform * count).long()
 
 
-def _per_channel(values: list[float] | tuple[float, ...], device: torch.device) -> torch.Tensor:
-    return torch.tensor(values, device=device).view(3, 1, 1)
+def constant(values: Sequence[float], device: torch.device) -> torch.Tensor:
+    """``torch.tensor(values, device=device)`` without the copy from main memory, which a GPU would be waited for."""
+    return torch.stack([torch.full((), value, device=device) for value in values])
 
 
 def _require_bytes(images: torch.Tensor) -> None:

@@ -22,7 +22,7 @@ from reidlib.explain.embedding import instance_statistics
 from reidlib.explain.targets import retrieval_targets
 from reidlib.losses._common import check_one_of
 from reidlib.networks import ReIDModel
-from reidlib.networks.base import evaluating
+from reidlib.networks.base import device_of, evaluating
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,9 +118,12 @@ def cams(
     images = common.sized_images(model, dataset)
     targets = retrieval_targets(model, dataset, rows, branch=branch).embeddings
     means = common.mean_maps(model, dataset, rows, branch) if swapped else None
-    batches, parts = common.batches(images, dataset, rows, targets.device), []
-    for (pixels, modality), wanted in zip(batches, targets.split(common.BATCH), strict=True):
-        instead = None if means is None else torch.stack([means[number][0] for number in modality.tolist()])
+    shown = dataset.frame["modality"].to_numpy()[np.asarray(rows)]
+    batches, parts = common.batches(images, dataset, rows, device_of(model)), []
+    for start, (pixels, modality) in zip(range(0, len(targets), common.BATCH), batches, strict=True):
+        part = slice(start, start + common.BATCH)
+        wanted = targets[part]
+        instead = None if means is None else torch.stack([means[number][0] for number in shown[part].tolist()])
         part = grad_cam(model, pixels, modality, wanted, branch=branch, activations=instead)
         parts.append((part.maps.cpu(), part.similarities.cpu(), part.gradient_norms.cpu()))
     return Cams(*map(torch.cat, zip(*parts, strict=True)))

@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 
 from reidlib.data import ReIDDataset
-from reidlib.data.cache import ImageCache
+from reidlib.data.cache import ImageCache, to_device
 from reidlib.explain.embedding import instance_statistics
 from reidlib.networks import ReIDModel
 from reidlib.networks.base import device_of, evaluating
+from reidlib.networks.division import noted
 
 BATCH = 64
 """Images that go through a network at a time."""
@@ -33,9 +34,10 @@ def sized_images(model: ReIDModel, dataset: ReIDDataset) -> ImageCache:
 def batches(
     images: ImageCache, dataset: ReIDDataset, rows: np.ndarray, device: torch.device
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The images at ``rows``, normalised and on ``device``, and their modality, in main memory: `BATCH` at a time."""
+    """The images at ``rows``, normalised, and their modality, both on ``device``: `BATCH` at a time."""
     modality = torch.from_numpy(dataset.frame["modality"].to_numpy()[rows])
-    yield from zip(images.batches(np.asarray(rows), BATCH, device), modality.split(BATCH), strict=True)
+    for pixels, which in zip(images.batches(np.asarray(rows), BATCH, device), modality.split(BATCH), strict=True):
+        yield pixels, noted(to_device(which, device), which)
 
 
 @torch.no_grad()

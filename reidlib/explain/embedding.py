@@ -20,7 +20,7 @@ from reidlib.networks import ReIDModel
 def branch_embeddings(
     model: ReIDModel, dataset: ReIDDataset, rows: np.ndarray, branches: Sequence[str] | None = None, **options: object
 ) -> dict[str, Tensor]:
-    """Branch → embeddings (len(rows), D) float32 of unit length; D differs from branch to branch.
+    """Branch → embeddings (len(rows), D) float32 of unit length, in main memory; D differs from branch to branch.
 
     Instance normalisation works as in training, see `instance_statistics`.
 
@@ -46,7 +46,7 @@ def branch_embeddings(
 
 def branch_features(*arguments: object, **options: object) -> dict[str, np.ndarray]:
     """`branch_embeddings` as arrays in main memory, as probes take them."""
-    return {name: values.cpu().numpy() for name, values in branch_embeddings(*arguments, **options).items()}
+    return {name: values.numpy() for name, values in branch_embeddings(*arguments, **options).items()}
 
 
 class Adapted(nn.Module):
@@ -60,7 +60,7 @@ class Adapted(nn.Module):
 def sums_by_person(features: Tensor, pids: np.ndarray, modality: np.ndarray) -> tuple[np.ndarray, Tensor, Tensor]:
     """Of features (N, …): the people, ascending; the sums of each in either modality (2, n, …); of how many (2, n)."""
     people, owner = np.unique(pids, return_inverse=True)
-    place = torch.from_numpy(owner + len(people) * modality).to(features.device)
+    place = torch.from_numpy(owner + len(people) * modality)
     sums = features.new_zeros(2 * len(people), *features.shape[1:]).index_add_(0, place, features)
     counts = torch.bincount(place, minlength=2 * len(people))
     return people, sums.unflatten(0, (2, -1)), counts.unflatten(0, (2, -1))
@@ -144,7 +144,7 @@ def embedding_table(
     about.insert(0, "row", rows)
     tables = []
     for branch, embeddings in branch_embeddings(model, dataset, rows).items():
-        x, y = project(embeddings.cpu().numpy(), seed=seed).T
+        x, y = project(embeddings.numpy(), seed=seed).T
         tables.append(about.assign(branch=branch, split=split, x=x, y=y))
     return pd.concat(tables, ignore_index=True)
 

@@ -18,7 +18,7 @@ from reidlib.explain.embedding import instance_statistics
 from reidlib.explain.targets import retrieval_targets
 from reidlib.explain.truth import masks
 from reidlib.networks import ReIDModel
-from reidlib.networks.base import evaluating
+from reidlib.networks.base import device_of, evaluating
 
 HIDDEN = ("nothing", "background", "person")
 
@@ -80,12 +80,12 @@ def hidden_cosines(
 class HiddenImages:
     """Called with a mask (N or 1, 1, H, W) of what is hidden: the embeddings (N, D) of the images, of unit length.
 
-    What is hidden has the mean colour of its image. The model stays as it is.
+    They come back in main memory. What is hidden has the mean colour of its image. The model stays as it is.
     """
 
-    def __init__(self, model, dataset, rows, branch, device):
+    def __init__(self, model, dataset, rows, branch):
         self.model, self.branch = model, model.check_branch(branch)
-        self.given = common.sized_images(model, dataset), dataset, rows, device
+        self.given = common.sized_images(model, dataset), dataset, rows, device_of(model)
 
     @torch.inference_mode()
     def __call__(self, hidden: Tensor) -> Tensor:
@@ -94,7 +94,7 @@ class HiddenImages:
             for (images, modality), place in zip(common.batches(*self.given), places, strict=False):
                 images = torch.where(place.to(images.device), images.mean(dim=(2, 3), keepdim=True), images)
                 found.append(self.model.branch_embedding(images, modality, self.branch))
-        return torch.cat(found)
+        return torch.cat(found).cpu()
 
 
 class _Cosines:
@@ -102,7 +102,7 @@ class _Cosines:
 
     def __init__(self, model, dataset, rows, branch):
         self.targets = retrieval_targets(model, dataset, rows, branch=branch).embeddings
-        self.embed = HiddenImages(model, dataset, rows, branch, self.targets.device)
+        self.embed = HiddenImages(model, dataset, rows, branch)
 
     def __call__(self, hidden: Tensor) -> Tensor:
-        return (self.embed(hidden) * self.targets).sum(dim=1).float().cpu()
+        return (self.embed(hidden) * self.targets).sum(dim=1).float()

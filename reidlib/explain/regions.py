@@ -18,7 +18,6 @@ from reidlib.explain.occlusion import HiddenImages
 from reidlib.explain.truth import masks
 from reidlib.losses._common import check_one_of
 from reidlib.networks import ReIDModel
-from reidlib.networks.base import device_of
 
 REGIONS = {
     "head": ("head", "hair", "hat"),
@@ -81,9 +80,9 @@ def region_drops(
         raise ValueError(f"give one gallery row a query row: got {len(query_rows)} and {len(gallery_rows)}")
     rows, places = np.unique(np.concatenate([query_rows, gallery_rows]), return_inverse=True)
     query, gallery = torch.from_numpy(places).chunk(2)
-    embed = HiddenImages(model, dataset, rows, branch, device_of(model))
+    embed = HiddenImages(model, dataset, rows, branch)
     where = _regions(dataset, rows)
-    whole = embed(torch.zeros(1, 1, *model.image_size, dtype=torch.bool)).cpu()
+    whole = embed(torch.zeros(1, 1, *model.image_size, dtype=torch.bool))
     cosine = (whole[query] * whole[gallery]).sum(dim=1)
     pids = dataset.frame["pid"].to_numpy()[query_rows]
     about = {"pair": np.arange(len(query)), "query": query_rows, "gallery": gallery_rows, "pid": pids}
@@ -91,7 +90,7 @@ def region_drops(
     for region, mask in where.items():
         area = mask.double().mean(dim=(1, 2))
         sized = F.interpolate(mask[:, None].float(), model.image_size, mode="area") > 0.5
-        hidden, shown = embed(sized).cpu(), area >= SMALLEST
+        hidden, shown = embed(sized), area >= SMALLEST
         left = {
             "query": ((hidden[query] * whole[gallery]).sum(dim=1), shown[query]),
             "gallery": ((whole[query] * hidden[gallery]).sum(dim=1), shown[gallery]),

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from reidlib.losses._common import check_one_of
+from reidlib.networks.division import division
 from reidlib.networks.imagenet import imagenet_state
 
 STAGES = 5  # stage 0 is conv1, bn1, relu and maxpool; stages 1 to 4 are layer1 to layer4
@@ -141,7 +142,7 @@ class Backbone(Stages):
 
         Args:
             images: (B, 3, H, W) floating, normalised.
-            modality: (B,) integers. A tensor in main memory spares a GPU the wait for its values.
+            modality: (B,) integers; see :mod:`reidlib.networks.division`.
 
         Returns:
             (B, C, h, w); the images themselves if every stage is shared.
@@ -150,7 +151,7 @@ class Backbone(Stages):
             ValueError: a wrong shape or dtype, or a modality without a stem.
         """
         _check(images, modality)
-        return _route(self.stems, images, modality.cpu()) if self.stems else images
+        return _route(self.stems, images, modality) if self.stems else images
 
     def forward(self, images: Tensor, modality: Tensor) -> Tensor:
         """Run every stage: (B, 3, H, W), (B,) -> (B, C, H / 16, W / 16), with ``last_stride=2`` (H / 32, W / 32)."""
@@ -168,27 +169,25 @@ def _layer(design: Design, number: int, stride: int) -> nn.Sequential:
 
 
 def _route(stems: nn.ModuleList, images: Tensor, modality: Tensor) -> Tensor:
-    """Send each row through the stem of its modality; ``modality`` lies in main memory."""
-    if modality.min() < 0 or modality.max() >= len(stems):
-        raise ValueError(f"modality must be 0 to {len(stems) - 1}, but has {modality.min()} to {modality.max()}")
-    if (modality[1:] < modality[:-1]).any():
-        order = modality.argsort(stable=True)
-        rows = order.to(images.device)
-        routed = _route(stems, images.index_select(0, rows), modality[order])
-        return torch.empty_like(routed).index_copy_(0, rows, routed)  # empty_like keeps channels_last
+    """Send each row through the stem of its modality."""
+    counts, in_order = division(modality, len(stems))
+    if not in_order:
+        order = modality.argsort(stable=True).to(images.device)
+        images = images.index_select(0, order)
     # Rows in the order of their modality, as the sampler draws them, are cut without a copy.
-    counts = modality.bincount(minlength=len(stems)).tolist()
-    parts = images.split(counts)
-    routed = torch.cat([stem(part) for stem, part in zip(stems, parts, strict=True) if len(part)])
+    parts = zip(stems, images.split(counts), counts, strict=True)
+    routed = torch.cat([stem(part) for stem, part, count in parts if count])
     if routed.requires_grad and 0 in counts:
         # A modality absent from the batch: gradient 0 instead of none, which distributed training would wait for.
         absent = [stem for stem, count in zip(stems, counts, strict=True) if count == 0]
         routed = routed + 0 * sum(parameter.sum() for stem in absent for parameter in stem.parameters())
-    return routed
+    if in_order:
+        return routed
+    return torch.empty_like(routed).index_copy_(0, order, routed)  # empty_like keeps channels_last
 
 
 def _check(images: Tensor, modality: Tensor) -> None:
-    if images.ndim != 4 or images.shape[1] != 3 or len(images) == 0:
+    if images.ndim != 4 or images.shape[1] != 3 or images.shape[0] == 0:
         raise ValueError(f"images must have the shape (B, 3, H, W) with B >= 1, not {tuple(images.shape)}")
     if not images.is_floating_point():
         raise ValueError(f"images must be floating and normalised, not {images.dtype}")

@@ -39,8 +39,8 @@ class ReIDModel(nn.Module, ABC):
     """A network that turns images of two modalities into comparable embeddings.
 
     Throughout: ``images`` (B, 3, H, W) floating, normalised with ImageNet statistics; ``modality`` (B,) integers, 0
-    visible or photo, 1 infrared or sketch, in any order, one of them may be absent; it may stay in main memory, which
-    spares a GPU the wait for its values. Rows of the result follow the rows given.
+    visible or photo, 1 infrared or sketch, in any order, one of them may be absent. On a GPU its division should be
+    noted (:mod:`reidlib.networks.division`), or its values are waited for. Rows of the result follow the rows given.
 
     Attributes:
         branches: names of the features that can be looked at; the first is the test feature.

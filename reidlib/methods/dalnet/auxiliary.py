@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reidlib.data.augment import constant
 from reidlib.losses._common import check_one_of
 from reidlib.methods.dalnet.foreground import MaskNetwork
 from reidlib.methods.dalnet.losses import EPSILON, channel_statistics
@@ -32,7 +33,7 @@ class Drawing(NamedTuple):
 
 def luminance(images: Tensor) -> Tensor:
     """(B, 3, H, W) -> (B, 1, H, W)."""
-    return (images * images.new_tensor(LUMINANCE).view(3, 1, 1)).sum(dim=1, keepdim=True)
+    return (images * constant(LUMINANCE, images.device).view(3, 1, 1)).sum(dim=1, keepdim=True)
 
 
 def sobel(images: Tensor) -> Tensor:
@@ -40,7 +41,7 @@ def sobel(images: Tensor) -> Tensor:
 
     An edge from black to white has a gradient of 1 and is black.
     """
-    across = images.new_tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 4
+    across = constant((-1.0, 0.0, 1.0, -2.0, 0.0, 2.0, -1.0, 0.0, 1.0), images.device).view(3, 3) / 4
     kernels = torch.stack([across, across.T])[:, None]
     gradient = F.conv2d(F.pad(luminance(images), (1, 1, 1, 1), mode="replicate"), kernels)
     return 1 - (gradient.square().sum(dim=1, keepdim=True) + 1e-12).sqrt().clamp(max=1)
@@ -71,7 +72,7 @@ class XDoG(nn.Module):
     @property
     def numbers(self) -> tuple[Tensor, Tensor, Tensor]:
         """tau, epsilon and phi, scalars."""
-        rest, epsilon, phi = (self.change.exp() * self.change.new_tensor(self.START)).unbind()
+        rest, epsilon, phi = (self.change.exp() * constant(self.START, self.change.device)).unbind()
         return 1 - rest, epsilon, phi
 
     def forward(self, images: Tensor) -> Tensor:
@@ -91,7 +92,7 @@ def _blurs(size: int, sigmas: tuple[float, ...], like: Tensor) -> Tensor:
     """
     radius = math.ceil(3 * max(sigmas))
     offsets = torch.arange(-radius, radius + 1, device=like.device)
-    widths = like.new_tensor(sigmas)[:, None]
+    widths = constant(sigmas, like.device)[:, None]
     kernels = torch.exp(-((offsets / widths) ** 2) / 2) * (offsets.abs() <= 3 * widths)
     kernels = kernels / kernels.sum(dim=1, keepdim=True)
     places = torch.arange(size, device=like.device)

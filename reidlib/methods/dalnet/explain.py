@@ -91,7 +91,7 @@ def gradient_table(model: ReIDModel, dataset: ReIDDataset, rows: np.ndarray) -> 
     rows = np.asarray(rows)
     _require_modality(dataset, "rows", rows, 0)
     person, _ = masks(dataset, rows)
-    photos = sized_images(model, dataset).tensor(rows).float().cpu() / 255
+    photos = sized_images(model, dataset).tensor(rows).float() / 255
     true = F.interpolate(torch.from_numpy(person)[:, None].float(), photos.shape[2:], mode="area")[:, 0].numpy() > 0.5
     with torch.inference_mode():
         shown = {"photo": photos, "fixed XDoG": XDoG(learned=False)(photos)}
@@ -130,7 +130,7 @@ def distance_table(model: ReIDModel, dataset: ReIDDataset, *, split: str = "test
     sums, counts = {}, {}
     for name, (branch, wanted) in features.items():
         if branch in embeddings:
-            people, added, number = sums_by_person(embeddings[branch].cpu().double(), pids, modality)
+            people, added, number = sums_by_person(embeddings[branch].double(), pids, modality)
             sums[name], counts[name] = added[wanted], number[wanted].double()
     tables = []
     for pair, (one, other) in PAIRS.items():
@@ -182,10 +182,10 @@ def embedded_modalities(model: ReIDModel, dataset: ReIDDataset, rows: np.ndarray
     about.insert(0, "row", rows)
     branches = [model.branches[0], *(["auxiliary"] if "auxiliary" in model.branches else [])]
     found = branch_embeddings(model, dataset, rows, branches)
-    values = found[branches[0]].cpu().numpy()
+    values = found[branches[0]].numpy()
     if "auxiliary" in found:
         photos = about["modality"].to_numpy() == 0
-        values = np.concatenate([values, found["auxiliary"].cpu().numpy()[photos]])
+        values = np.concatenate([values, found["auxiliary"].numpy()[photos]])
         about = pd.concat([about, about[photos].assign(modality=2)], ignore_index=True)
     return about, values
 

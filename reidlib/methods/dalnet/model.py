@@ -21,6 +21,7 @@ from reidlib.methods.dalnet.losses import mask_cross_entropy, structure_drift, s
 from reidlib.methods.dalnet.statistics import add_auxiliary_statistics, auxiliary_statistics
 from reidlib.networks.backbone import Backbone
 from reidlib.networks.base import Outputs, ReIDModel, check_labels, evaluating, unit
+from reidlib.networks.division import division, rows, uniform
 from reidlib.networks.heads import GeM, bn_neck, classifier
 
 PHOTO, SKETCH, AUXILIARY = range(3)
@@ -123,21 +124,21 @@ class DALNet(ReIDModel):
     def losses(self, outputs: Outputs, pids: Tensor, modality: Tensor) -> dict[str, Tensor]:
         """The terms listed in :class:`DALNet`. Makes the auxiliary images: only here are identities known."""
         check_labels(pids, self.classifier.out_features)
-        rows, features = _rows(modality, pids.device), outputs.features["shared"]
-        if len(rows[PHOTO]) == 0:
+        real, features = rows(modality, 2, pids.device), outputs.features["shared"]
+        if len(real[PHOTO]) == 0:
             return self._losses_without_photos(outputs, pids)
-        photo_pids, sketch_pids = (pids[chosen] for chosen in rows)
+        photo_pids, sketch_pids = (pids[chosen] for chosen in real)
         pictures = self._pictures(outputs.extra["images"])
-        photos, sketches = (pictures[chosen] for chosen in rows)
+        photos, sketches = (pictures[chosen] for chosen in real)
         donors = choose_donors(photo_pids, sketch_pids)
         drawing = self.generator(photos, sketches, donors)
         maps = self._auxiliary_maps(drawing.auxiliary)
         labels = photo_pids, sketch_pids, photo_pids
-        spread = [[features[rows[PHOTO]]], [features[rows[SKETCH]]], [self.pool(maps)]]
+        spread = [*([features[chosen]] for chosen in real), [self.pool(maps)]]
         if self.attention:
-            real = (outputs.extra["maps"][chosen] for chosen in rows)
+            real_maps = (outputs.extra["maps"][chosen] for chosen in real)
             pairing = partners(photo_pids, sketch_pids), partners(sketch_pids, photo_pids)
-            for parts, shared in zip(spread, self.attention(maps, *real, *pairing), strict=True):
+            for parts, shared in zip(spread, self.attention(maps, *real_maps, *pairing), strict=True):
                 parts.append(self.pool(shared))
         embedded = self._embedded(spread, features)
         compared = embedded if self.after_neck else spread
@@ -162,13 +163,14 @@ class DALNet(ReIDModel):
     def branch_map(self, images: Tensor, modality: Tensor, branch: str) -> Tensor:
         """The last stage: of the images, or for ``auxiliary`` of what the generator draws of photos."""
         self.check_branch(branch)
-        photo, sketch = _rows(modality, images.device)
-        if branch == "shared" or len(photo) == 0:
+        counts = division(modality, 2).counts
+        if branch == "shared" or counts[PHOTO] == 0:
             return self.backbone(images, modality)
+        photo, sketch = rows(modality, 2, images.device)
         drawn = self._auxiliary_maps(self.generator(self._pictures(images[photo])).auxiliary)
         if len(sketch) == 0:
             return drawn
-        maps = torch.cat([drawn, self.backbone(images[sketch], modality[modality == SKETCH])])
+        maps = torch.cat([drawn, self.backbone(images[sketch], uniform(SKETCH, sketch))])
         return maps[torch.cat([photo, sketch]).argsort()]
 
     def embed_map(self, maps: Tensor, branch: str) -> Tensor:
@@ -207,7 +209,7 @@ class DALNet(ReIDModel):
 
     def _auxiliary_maps(self, pictures: Tensor) -> Tensor:
         with auxiliary_statistics(self.backbone):
-            return self.backbone(self._normalised(pictures), torch.full((len(pictures),), AUXILIARY))
+            return self.backbone(self._normalised(pictures), uniform(AUXILIARY, pictures))
 
     def _embedded(self, spread: list[list[Tensor]], tested: Tensor) -> list[list[Tensor]]:
         """Through the BNNeck by the statistics of the test features, which in training are those of the batch."""
@@ -271,11 +273,3 @@ class DALNet(ReIDModel):
             if number in STYLE_STAGES:
                 found.append(maps)
         return found
-
-
-def _rows(modality: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Rows of photos and of sketches, on the device; the values are read in main memory."""
-    values = modality.cpu()
-    if not ((values == PHOTO) | (values == SKETCH)).all():
-        raise ValueError(f"modality must be 0 (photo) or 1 (sketch), but has {values.min()} to {values.max()}")
-    return tuple((values == number).nonzero()[:, 0].to(device) for number in (PHOTO, SKETCH))

@@ -93,7 +93,7 @@ def center_distances(
         ("before the neck", Adapted(model, lambda *given: model.pool(model.branch_map(*given, "shared")))),
         ("after the neck", model),
     ):
-        unit = normalize(evaluation.embed(asked, dataset, rows).double().cpu(), dim=1)
+        unit = normalize(evaluation.embed(asked, dataset, rows).double(), dim=1)
         people, sums, counts = sums_by_person(unit, owners, modality)
         centres = normalize((sums / counts[..., None]).sum(dim=0), dim=1)
         one, other = torch.triu_indices(len(people), len(people), 1)

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reidlib.losses._common import check_labels, check_range, check_rows, describe, distances, full_precision, mean_over
+from reidlib.networks.division import division
 
 
 def identity_guided_center(
@@ -41,7 +42,7 @@ def identity_guided_center(
     Args:
         features: (N, D), normalised here.
         pids: (N,) integers.
-        modality: (N,) 0 or 1. In main memory it spares a GPU the wait for its values.
+        modality: (N,) 0 or 1; see :mod:`reidlib.networks.division`.
         margin: least distance between the centres of two identities, of at most 2.
         beta: weight of the distance between the two centres of an identity.
         temperature: T > 0; ``None`` for plain means. T → 0 takes the surest row of each modality for its centre.
@@ -160,11 +161,9 @@ def _grouped(features: Tensor, pids: Tensor, modality: Tensor) -> tuple[Tensor, 
     features = check_rows("features", features)
     pids = check_labels("pids", pids, features)
     visible = check_labels("modality", modality, features) == 0
-    present = set(modality.tolist())
-    if unknown := sorted(present - {0, 1}):
-        raise ValueError(f"modality must be 0 (visible) or 1 (infrared), but has {unknown[0]}")
+    counts = division(modality, 2).counts
     for number, name in enumerate(("visible", "infrared")):
-        if number not in present:
+        if not counts[number]:
             raise ValueError(
                 f"the batch has no row of modality {number} ({name}), but these centres need both: draw batches with "
                 "reidlib.data.PKSampler, or leave the loss out"

@@ -96,7 +96,7 @@ def relay_table(model: ReIDModel, dataset: ReIDDataset, pids: np.ndarray, *, sha
         )
     order = np.argsort(pids)
     classes = torch.from_numpy(order[np.searchsorted(pids, people, sorter=order)])
-    own = [each.to(centres[0].device)[classes.to(centres[0].device)] for each in proxies]
+    own = [each.cpu()[classes] for each in proxies]
     seen = _cosines(people, True, *centres, *own)
     people, *centres = _centres(model, dataset, test, parts)
     return pd.concat([seen, _cosines(people, False, *centres)], ignore_index=True)

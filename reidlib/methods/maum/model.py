@@ -16,6 +16,7 @@ from reidlib.losses._common import check_one_of
 from reidlib.methods.maum.losses import FORMS, proxy_metric
 from reidlib.networks.backbone import Backbone
 from reidlib.networks.base import Outputs, ReIDModel, check_labels, unit
+from reidlib.networks.division import rows
 from reidlib.networks.heads import GeM, bn_neck
 
 # Options that are whole numbers, and the least that each may be.
@@ -162,8 +163,7 @@ class MAUM(ReIDModel):
         """
         check_labels(pids, len(self.proxies[0][0].weight))
         embeddings = outputs.embeddings["shared"]
-        rows = [(modality.cpu() == m).nonzero()[:, 0].to(pids.device) for m in (0, 1)]
-        visible, infrared = ((embeddings[chosen], pids[chosen]) for chosen in rows)
+        visible, infrared = ((embeddings[chosen], pids[chosen]) for chosen in rows(modality, 2, pids.device))
         to_visible, to_infrared = self.proxies
         own = self._metric(*visible, to_visible) + self._metric(*infrared, to_infrared)
         across = self._metric(*infrared, to_visible, static=True), self._metric(*visible, to_infrared, static=True)

@@ -235,7 +235,7 @@ def test_non_finite_features_are_not_hidden(name):
     [
         ({"modality": torch.zeros(24, dtype=torch.long)}, r"no row of modality 1 \(infrared\).* need both"),
         ({"modality": torch.ones(24, dtype=torch.long)}, r"no row of modality 0 \(visible\)"),
-        ({"modality": torch.arange(24) % 3}, r"modality must be 0 \(visible\) or 1 \(infrared\), but has 2"),
+        ({"modality": torch.arange(24) % 3}, "modality must be 0 to 1, but has 0 to 2"),
         ({"modality": torch.zeros(24)}, "modality .*float32"),
         ({"modality": torch.zeros(3, dtype=torch.long)}, r"modality .*\(24,\)"),
     ],

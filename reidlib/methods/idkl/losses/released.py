@@ -7,6 +7,7 @@ from torch import Tensor
 
 from reidlib.losses._common import distances
 from reidlib.losses.alignment import symmetric_kl
+from reidlib.networks.division import rows as rows_of
 
 BATCH = 120  # rows; batches of this size have their own weights and one more graph
 
@@ -68,7 +69,7 @@ def csa(z: Tensor, y: Tensor, pids: Tensor, modality: Tensor) -> dict[str, Tenso
 
 def _halves(modality: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     """The visible and the infrared rows, each in the order given."""
-    visible, infrared = rows[modality == 0], rows[modality == 1]
+    visible, infrared = (rows[chosen] for chosen in rows_of(modality, 2, rows.device))
     if len(visible) != len(infrared):
         raise ValueError(
             f"preset 'released' pairs visible and infrared rows by position, but there are {len(visible)} and "
