@@ -52,12 +52,21 @@ def pairs(pids: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def distances(rows: Tensor, others: Tensor | None = None) -> Tensor:
-    """Euclidean distances (N, M), by default among ``rows`` (N, D) themselves.
+    """Euclidean distances (N, M), by default among ``rows`` (N, D) themselves; gradient 0, not NaN, at distance 0.
 
-    From differences: exact for near duplicates, with gradient 0, not NaN, at distance 0.
+    Of float32 rows: from products of centred rows in float64, many times faster than from differences. Errors are below
+    1e-8 of the length of the centred rows, or 1e-6 of a distance from 2e-5 of that length on; what is nearer than
+    1.2e-7 of it counts as equal. Of float64 rows, and where there is no float64 (MPS): from differences.
     """
     others = rows if others is None else others
-    return torch.cdist(rows, others, compute_mode="donot_use_mm_for_euclid_dist")
+    if rows.dtype == torch.float64 or rows.device.type == "mps":
+        return torch.cdist(rows, others, compute_mode="donot_use_mm_for_euclid_dist")
+    centre = rows.detach().mean(dim=0, dtype=torch.float64)  # so that near duplicates far from 0 are told apart
+    a, b = rows.double() - centre, others.double() - centre
+    lengths = torch.linalg.vecdot(a, a)[:, None] + torch.linalg.vecdot(b, b)
+    squared = torch.addmm(lengths, a, b.T, alpha=-2)
+    equal = squared <= 2**-46 * lengths
+    return squared.masked_fill(equal, 1.0).sqrt().masked_fill(equal, 0.0).to(rows.dtype)
 
 
 def check_range(name: str, labels: Tensor, count: int, what: str) -> None:
