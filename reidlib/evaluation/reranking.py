@@ -24,7 +24,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from scipy import sparse
 from torch import Tensor
 
@@ -37,9 +36,6 @@ STEPS = 2**32
 """Steps per unit of squared distance. Equal embeddings are then at equal distance, whatever the order of the sums,
 and neighbours are told apart far more finely than by products in single precision."""
 
-BLOCK = 512
-"""Rows of a matrix that are computed at a time."""
-
 
 def k_reciprocal(
     query: Any, gallery: Any, *, k1: int = 20, k2: int = 6, lam: float = 0.3, neighbours: str = "all"
@@ -50,8 +46,9 @@ def k_reciprocal(
     of fewer than k1 + 1 items is taken whole and half of k1 stays what it is, as slices do in released code; with
     ``"queries"``, where that code would run into the gallery, k1 is at most the number of queries less one.
 
-    Cosines are computed on the tensors' device, the rest on the CPU. Memory: 12 bytes for each
-    pair among queries and gallery, about 3 GiB for 12,000 items.
+    Distances are computed in single precision, from centred embeddings and on a CUDA device if the queries are on one;
+    which items are the nearest is decided in double precision. Memory: about 4 bytes for each pair of an item of the
+    pool and any item, and 4 for each pair of a query and a gallery image.
 
     Args:
         query: (Q, D) embeddings of any length above 0, which are scaled to unit length here; a tensor or an array.
@@ -72,11 +69,12 @@ def k_reciprocal(
     if neighbours not in POOLS:
         raise ValueError(f"neighbours={neighbours!r} is unknown; known: {', '.join(map(repr, POOLS))}")
     features, queries = _unit(_features(query, "query"), _features(gallery, "gallery")), len(query)
+    device = query.device if isinstance(query, Tensor) else torch.device("cpu")
     pool = len(features)
     if neighbours == "queries":
         pool, k1 = queries, min(k1, queries - 1)
 
-    distances, nearest = _neighbours(features, pool, depth=max(k1 + 1, k2))
+    distances, nearest = _neighbours(features, pool, max(k1 + 1, k2), device)
     mutual = _reciprocal(nearest[:pool], k1 + 1)
     encodings = _encode(distances, _expand(mutual, _reciprocal(nearest[:pool], round(k1 / 2) + 1)))
     if k2 == 1:
@@ -85,10 +83,9 @@ def k_reciprocal(
 
     result = np.zeros((queries, len(features) - queries), dtype=np.float32)
     rows, columns = encodings[:queries], encodings[queries:].tocsc()
-    _add_shared(rows.indptr, rows.indices, rows.data, columns.indptr, columns.indices, columns.data, result)
-    lam = float(lam)  # a NumPy number would make the result float64
-    result = (1 - lam) * (1 - result / (2 - result)) + lam * distances[:queries, queries:]
-    return torch.from_numpy(result).to(query.device) if isinstance(query, Tensor) else result
+    by_rows, by_columns = ((each.indptr, each.indices, each.data) for each in (rows, columns))
+    _combine(by_rows, by_columns, distances[:queries, queries:], float(lam), result)
+    return torch.from_numpy(result).to(device) if isinstance(query, Tensor) else result
 
 
 def check_parameters(k1: int, k2: int, lam: float) -> None:
@@ -101,59 +98,119 @@ def check_parameters(k1: int, k2: int, lam: float) -> None:
 
 
 def _features(values: Any, name: str) -> Tensor:
-    values = values.detach() if isinstance(values, Tensor) else torch.tensor(np.asarray(values))
+    values = values.detach() if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
     if values.ndim != 2 or 0 in values.shape or values.is_complex():
         raise ValueError(f"{name} must be real embeddings of shape (N, D), got {values.dtype} {tuple(values.shape)}")
-    if len(bad := torch.nonzero(~torch.isfinite(values).all(dim=1))):
-        raise ValueError(f"{name} holds {len(bad)} embeddings with NaN or infinite values; the first is {int(bad[0])}")
     return values
 
 
-def _unit(query: Tensor, gallery: Tensor) -> Tensor:
+def _unit(query: Tensor, gallery: Tensor) -> np.ndarray:
+    """Queries and gallery (N, D) float64, of unit length."""
     if query.shape[1] != gallery.shape[1]:
         raise ValueError(f"query and gallery differ in dimension: {tuple(query.shape)}, {tuple(gallery.shape)}")
-    if query.device.type == "mps":  # has no float64
-        query = query.cpu()
-    return F.normalize(torch.cat([query.double(), gallery.to(query.device).double()]), dim=1)
+    features = np.empty((len(query) + len(gallery), query.shape[1]))
+    joined = torch.from_numpy(features)
+    joined[: len(query)], joined[len(query) :] = query.cpu(), gallery.cpu()
+    norms = np.sqrt(np.einsum("ij,ij->i", features, features))
+    if not np.isfinite(norms).all():
+        for values, name in ((query, "query"), (gallery, "gallery")):
+            if len(bad := torch.nonzero(~torch.isfinite(values).all(dim=1))):
+                raise ValueError(
+                    f"{name} holds {len(bad)} embeddings with NaN or infinite values; the first is {int(bad[0])}"
+                )
+    features /= norms.clip(min=1e-12)[:, None]
+    return features
 
 
-def _neighbours(features: Tensor, pool: int, depth: int) -> tuple[np.ndarray, np.ndarray]:
+def _neighbours(features: np.ndarray, pool: int, depth: int, device: torch.device) -> tuple[np.ndarray, np.ndarray]:
     """Scaled distances (pool, N) float32, and of each of the N items the nearest ones of the pool (N, depth) int64."""
-    items = len(features)
-    cosines = torch.empty(items, items, dtype=features.dtype)  # of pairs outside the pool nothing is computed or read
-    for start in range(0, pool, BLOCK):  # on and above the diagonal, which halves the products
-        stop = min(start + BLOCK, pool)
-        above = (features[start:stop] @ features[start:].T).cpu()
-        cosines[start:stop, start:] = above
-        cosines[stop:, start:stop] = above[:, stop - start :].T
-    distances = np.empty((pool, items), dtype=np.float32)
-    nearest = np.empty((items, min(depth, pool)), dtype=np.int64)
-    _sort_rows(cosines.numpy(), distances, nearest)
-    return distances, nearest
+    centred = features - features.mean(axis=0)  # single precision is lost on what all have in common
+    lengths = np.einsum("ij,ij->i", centred, centred)
+    products = _products(centred, pool, device)
+    copies, originals = _copies(features)
+    products[:, copies] = products[:, originals]
+    products[copies[copies < pool]] = products[originals[copies < pool]]
+    nearest = np.empty((len(features), min(depth, pool)), dtype=np.int64)
+    _find_nearest(products[:, :pool], 0, lengths, features, nearest)
+    _find_nearest(np.ascontiguousarray(products[:, pool:].T), pool, lengths, features, nearest)
+    _scale(products, lengths)
+    return products, nearest
+
+
+def _products(centred: np.ndarray, pool: int, device: torch.device) -> np.ndarray:
+    """Inner products (pool, N) float32."""
+    if device.type == "cuda":
+        items = torch.from_numpy(centred).to(device)
+        return (items[:pool] @ items.T).float().cpu().numpy()
+    items = centred.astype(np.float32)
+    square = items[:pool] @ items[:pool].T  # NumPy computes half of such a product; torch would compute all of it
+    return square if pool == len(items) else np.concatenate([square, items[:pool] @ items[pool:].T], axis=1)
+
+
+def _copies(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Items that equal an earlier one, and the first one that each of them equals."""
+    direction = np.random.default_rng(0).normal(size=features.shape[1])
+    keys = np.array([row @ direction for row in features])  # row by row: equal ones get equal sums
+    _, first, group = np.unique(keys, return_index=True, return_inverse=True)
+    copies = np.flatnonzero(first[group] < np.arange(len(features)))
+    copies = copies[(features[copies] == features[first[group[copies]]]).all(axis=1)]
+    return copies, first[group[copies]]
 
 
 @compiled()
-def _sort_rows(cosines, distances, nearest):
-    """Fill the last two arrays; the first one is spent."""
-    pool, depth = distances.shape[0], nearest.shape[1]
-    steps = np.empty(depth)
-    for i in range(cosines.shape[0]):
-        row = cosines[i]
-        largest = 1.0  # not 0, where all items are equal
+def _find_nearest(products, start, lengths, features, nearest):
+    """Fill nearest[start:], a row for each of ``products`` (R, pool).
+
+    Squared distances from products in single precision are off by ``error`` at most, whatever the order of the sums.
+    All items that may be among the nearest by them are compared in double precision.
+    """
+    rows, pool = products.shape
+    depth = nearest.shape[1]
+    norms = np.sqrt(lengths)
+    unit = 2 * (features.shape[1] + 16) * 2.0**-24
+    bounds, steps = np.empty(depth), np.empty(depth)
+    for row in range(rows):
+        i = start + row
+        error = unit * norms[i]
         found = 0
-        for j in range(row.size if i < pool else pool):
-            row[j] = np.rint((2 - 2 * row[j]) * STEPS)
-            largest = max(largest, row[j])
-            if j < pool and (found < depth or row[j] < steps[depth - 1]):
+        for j in range(pool):
+            bound = lengths[i] + lengths[j] - 2 * products[row, j] + error * norms[j]
+            if found < depth or bound < bounds[depth - 1]:
                 found = min(found + 1, depth)
                 place = found - 1
-                while place > 0 and row[j] < steps[place - 1]:
+                while place > 0 and bound < bounds[place - 1]:
+                    bounds[place] = bounds[place - 1]
+                    place -= 1
+                bounds[place] = bound
+        limit, found = bounds[depth - 1], 0
+        for j in range(pool):
+            squared = lengths[i] + lengths[j] - 2 * products[row, j]
+            if squared - error * norms[j] > limit:
+                continue
+            if (squared + error * norms[j]) * STEPS < 0.25:
+                step = 0.0
+            else:
+                step = np.rint((2 - 2 * np.dot(features[i], features[j])) * STEPS)
+            if found < depth or step < steps[depth - 1]:
+                found = min(found + 1, depth)
+                place = found - 1
+                while place > 0 and step < steps[place - 1]:
                     steps[place], nearest[i, place] = steps[place - 1], nearest[i, place - 1]
                     place -= 1
-                steps[place], nearest[i, place] = row[j], j
-        if i < pool:
-            for j in range(row.size):
-                distances[i, j] = row[j] / largest
+                steps[place], nearest[i, place] = step, j
+
+
+@compiled()
+def _scale(products, lengths):
+    """Turn products (pool, N), in place, into squared distances divided by the largest of the row."""
+    for i in range(products.shape[0]):
+        largest = 1.0  # not 0, where all items are equal
+        for j in range(products.shape[1]):
+            step = np.rint(max(lengths[i] + lengths[j] - 2 * products[i, j], 0.0) * STEPS)
+            largest = max(largest, step)
+            products[i, j] = step
+        for j in range(products.shape[1]):
+            products[i, j] /= largest
 
 
 def _rows(columns: np.ndarray, width: int, value: Any) -> sparse.csr_array:
@@ -184,10 +241,15 @@ def _encode(distances: np.ndarray, members: sparse.csr_array) -> sparse.csr_arra
 
 
 @compiled()
-def _add_shared(row_ends, row_columns, row_values, column_ends, column_rows, column_values, result):
-    """Add Σ_k min(a[i, k], b[j, k]) to result[i, j]; ``a`` is given by rows, ``b`` by columns."""
+def _combine(rows, columns, distances, lam, result):
+    """Fill ``result``, which is 0: (1 - λ) · Jaccard distance + λ · distance; encodings by rows and by columns, CSR."""
+    row_ends, row_columns, row_values = rows
+    column_ends, column_rows, column_values = columns
     for i in range(result.shape[0]):
         for a in range(row_ends[i], row_ends[i + 1]):
             k = row_columns[a]
             for b in range(column_ends[k], column_ends[k + 1]):
                 result[i, column_rows[b]] += min(row_values[a], column_values[b])
+        for j in range(result.shape[1]):
+            jaccard = 1 - result[i, j] / (2 - result[i, j])
+            result[i, j] = (1 - lam) * jaccard + lam * distances[i, j]

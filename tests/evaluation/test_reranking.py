@@ -29,7 +29,7 @@ def test_equals_the_row_loop(reranking_reference, neighbours, identities, parame
     expected = reranking_reference(query, gallery, **parameters, neighbours=neighbours)
     found = k_reciprocal(query, gallery, **parameters, neighbours=neighbours)
     assert found.dtype == np.float32 and found.shape == (150, 90)
-    np.testing.assert_allclose(found, expected, atol=1e-5, rtol=0)
+    np.testing.assert_allclose(found, expected, atol=1e-6, rtol=0)
     plain = reranking_reference(query, gallery, lam=1)
     assert np.abs(found - plain).max() > 0.05, "the case must tell re-ranked from original distances"
 
@@ -39,7 +39,29 @@ def test_equals_the_row_loop_on_a_thousand_items(reranking_reference, neighbours
     for identities in (0, 60):
         query, gallery = embeddings(520, 510, identities, dimensions=128)
         expected = reranking_reference(query, gallery, neighbours=neighbours)
-        np.testing.assert_allclose(k_reciprocal(query, gallery, neighbours=neighbours), expected, atol=1e-5, rtol=0)
+        np.testing.assert_allclose(k_reciprocal(query, gallery, neighbours=neighbours), expected, atol=1e-6, rtol=0)
+
+
+def concentrated(rows):
+    """All within a few degrees of each other, as the embeddings of an untrained network are."""
+    return 30 + rows
+
+
+def one_apart(rows):
+    return np.concatenate([-30 - rows[:1], 30 + rows[1:]])
+
+
+def repeated(rows):
+    return rows[np.arange(len(rows)) // 3]
+
+
+@pytest.mark.parametrize("neighbours", POOLS)
+@pytest.mark.parametrize("change", [concentrated, one_apart, repeated])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_unusual_embeddings_equal_the_row_loop(reranking_reference, neighbours, change, dtype):
+    query, gallery = (change(part).astype(dtype) for part in embeddings(160, 120, 15, dimensions=700))
+    expected = reranking_reference(query, gallery, neighbours=neighbours)
+    np.testing.assert_allclose(k_reciprocal(query, gallery, neighbours=neighbours), expected, atol=1e-6, rtol=0)
 
 
 @settings(max_examples=60)
@@ -62,7 +84,7 @@ def test_small_sets_and_ties_equal_the_row_loop(
     items[0] = [0, 0, 1]  # not all at one point, which the row loop cannot scale
     expected = reranking_reference(query, items, k1, k2, 0.3, neighbours)
     found = k_reciprocal(query, items, k1=k1, k2=k2, neighbours=neighbours)
-    np.testing.assert_allclose(found, expected, atol=1e-5, rtol=0)
+    np.testing.assert_allclose(found, expected, atol=1e-6, rtol=0)
 
 
 def test_worked_example():
