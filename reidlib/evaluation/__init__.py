@@ -13,3 +13,4 @@ from reidlib.evaluation.reranking import k_reciprocal
 from reidlib.evaluation.results import EvaluationResult, TrialResult, report
 from reidlib.evaluation.retrieval import Retrieval, pair_distances, retrieve
 from reidlib.evaluation.scoring import cosine_distances, embed, evaluate, score
+from reidlib.evaluation.seen import TrainedOn, trained_on

@@ -18,6 +18,7 @@ from reidlib.evaluation.ranking import RankResult
 
 FORMAT = 1
 OF_DATA = ("dataset", "split", "is_twin", "twin_version", "profile")
+OF_TRAINING = ("seen", "identities")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -36,6 +37,9 @@ class EvaluationResult:
     Values are fractions 0–1 here and per cent in tables. ``print(result)`` shows the mean and the standard deviation
     over trials (of a sample: divided by the number of trials − 1), ``table()`` every trial, ``trials`` every query.
     CMC at rank k is ``rank-k`` here for every data set; tables call it as the protocol's field does.
+
+    ``seen`` of the ``identities`` in queries and galleries are known to have been trained on; ``source``, ``table()``
+    and ``print`` say so. Files of older versions know of neither.
     """
 
     protocol: protocols.Protocol
@@ -45,6 +49,8 @@ class EvaluationResult:
     twin_version: str | None
     profile: str | None
     trials: tuple[TrialResult, ...]
+    seen: int = 0
+    identities: int | None = None
 
     @property
     def mean(self) -> dict[str, float]:
@@ -82,15 +88,20 @@ class EvaluationResult:
 
     @property
     def source(self) -> str:
-        """The data set in words; says so when it is synthetic."""
-        return _source(self, f" split {self.split}" if self.split is not None else "")
+        """The data set in words; says so when it is synthetic, or when people were seen in training."""
+        return _source([self], f" split {self.split}" if self.split is not None else "")
+
+    @property
+    def note(self) -> str:
+        """``"11 of 24 test identities were trained on"``; empty if none were."""
+        return _note([self])
 
     def table(self) -> pd.DataFrame:
         """Every trial, their mean and their standard deviation, in per cent."""
         metrics = self._metrics().rename(columns=_labels(self))
         summary = pd.DataFrame({"mean": metrics.mean(), "std": metrics.std(ddof=1)}).T
         table = 100 * pd.concat([metrics.rename(index="trial {}".format), summary])
-        return table.rename_axis(columns="per cent")
+        return table.rename_axis(columns=", ".join(filter(None, ["per cent", self.note])))
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the result, with the scores of every query, as JSON; the file appears whole or not at all.
@@ -125,7 +136,10 @@ class EvaluationResult:
             trials = tuple(_trial_from_dict(trial) for trial in record["trials"])
             if not trials:
                 raise ValueError("it holds no trial")
-            return cls(protocols.from_dict(record["protocol"]), **{key: record[key] for key in OF_DATA}, trials=trials)
+            known = {key: record[key] for key in OF_DATA} | {key: record[key] for key in OF_TRAINING if key in record}
+            if not 0 <= known.get("seen", 0) <= (known.get("identities") or 0):
+                raise ValueError("seen must be 0 to the number of identities")
+            return cls(protocols.from_dict(record["protocol"]), **known, trials=trials)
         except KeyError as error:
             raise ValueError(f"{path} is not a saved evaluation result: it lacks {error}") from error
         except (ValueError, TypeError, AttributeError, OverflowError) as error:
@@ -154,7 +168,7 @@ class EvaluationResult:
     def _to_dict(self) -> dict[str, Any]:
         return {
             "format": FORMAT,
-            **{name: getattr(self, name) for name in OF_DATA},
+            **{name: getattr(self, name) for name in (*OF_DATA, *OF_TRAINING)},
             "protocol": self.protocol.to_dict(),
             "summary": {"mean": self.mean, "std": {name: _or_null(value) for name, value in self.std.items()}},
             "trials": [_trial_to_dict(trial) for trial in self.trials],
@@ -169,7 +183,7 @@ def report(results: Mapping[str, Results] | Iterable[EvaluationResult]) -> pd.Da
 
     Results of several splits of a data set (RegDB, PKU-Sketch: ten splits, ten models) make one row: mean and standard
     deviation over splits of the means over trials; the row says how many of the splits are there. Nothing else is ever
-    averaged: directions, re-rankings, profiles, twin and real stand in rows of their own.
+    averaged: directions, re-rankings, profiles, twin and real, and people seen in training stand in rows of their own.
 
     Args:
         results: a dictionary whose keys name the rows, for example after models, and whose values are a result or
@@ -184,7 +198,7 @@ def report(results: Mapping[str, Results] | Iterable[EvaluationResult]) -> pd.Da
         for result in [value] if isinstance(value, EvaluationResult) else value:
             row = name if isinstance(results, Mapping) or result.split is None else "splits"
             rules = (result.dataset, result.split is None, result.is_twin, result.twin_version, result.profile)
-            groups.setdefault((row, *rules, result.protocol), []).append(result)
+            groups.setdefault((row, *rules, result.seen > 0, result.protocol), []).append(result)
     if not groups:
         raise ValueError("report() needs at least one result")
     table = pd.DataFrame([_report_row(group) for group in groups.values()])
@@ -206,7 +220,7 @@ def _report_row(group: list[EvaluationResult]) -> dict[str, Any]:
         mean, std, source = first.mean, first.std, first.source
     else:
         means = pd.DataFrame([result.mean for result in group])
-        mean, std, source = means.mean().to_dict(), means.std(ddof=1).to_dict(), _source(first)
+        mean, std, source = means.mean().to_dict(), means.std(ddof=1).to_dict(), _source(group)
     if splits:
         over = f"{len(splits)} of {len(READERS[first.dataset].splits)} splits"
     else:
@@ -222,10 +236,19 @@ def _report_row(group: list[EvaluationResult]) -> dict[str, Any]:
     }
 
 
-def _source(result: EvaluationResult, split: str = "") -> str:
+def _source(results: list[EvaluationResult], split: str = "") -> str:
+    """Of results of one data set."""
+    result = results[0]
     details = ", ".join(filter(None, [result.twin_version, result.profile]))
     twin = f" (synthetic twin{f' {details}' if details else ''})" if result.is_twin else ""
-    return f"{result.dataset}{split}{twin}"
+    return ", ".join(filter(None, [f"{result.dataset}{split}{twin}", _note(results)]))
+
+
+def _note(results: list[EvaluationResult]) -> str:
+    if not any(result.seen for result in results):
+        return ""
+    seen, identities = (_span(getattr(result, name) for result in results) for name in OF_TRAINING)
+    return f"{seen} of {identities} test identities were trained on"
 
 
 def _labels(result: EvaluationResult) -> dict[str, str]:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from reidlib.evaluation.protocols import Protocol, Trial
 from reidlib.evaluation.scoring import fuse_queries, protocol_distances
+from reidlib.evaluation.seen import require_unseen
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +31,9 @@ class Retrieval:
     first_match: np.ndarray
 
 
-def retrieve(embeddings: Any, dataset: Any, protocol: Protocol, *, trial: int = 0, depth: int = 10) -> Retrieval:
+def retrieve(
+    embeddings: Any, dataset: Any, protocol: Protocol, *, trial: int = 0, depth: int = 10, allow_seen: bool = False
+) -> Retrieval:
     """Rank the gallery of one trial for every query.
 
     Ties are broken as `reidlib.evaluation.rank` does: a wrong image goes before a correct one.
@@ -39,8 +42,9 @@ def retrieve(embeddings: Any, dataset: Any, protocol: Protocol, *, trial: int = 
         embeddings: (N, D) aligned with ``dataset.rows("test")``, of any length.
         trial: number of the trial, from 0.
         depth: K.
+        allow_seen: rank people that the model was trained on, too; see ``reidlib.evaluation.score``.
     """
-    drawn, distances, correct, ignored = _compare(embeddings, dataset, protocol, trial)
+    drawn, distances, correct, ignored = _compare(embeddings, dataset, protocol, trial, allow_seen)
     distances[ignored] = np.inf
     correct &= ~ignored
     order = np.lexsort((correct, distances), axis=1)
@@ -58,15 +62,15 @@ def retrieve(embeddings: Any, dataset: Any, protocol: Protocol, *, trial: int = 
 
 
 def pair_distances(
-    embeddings: Any, dataset: Any, protocol: Protocol, *, trial: int = 0
+    embeddings: Any, dataset: Any, protocol: Protocol, *, trial: int = 0, allow_seen: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """Distances of all query-gallery pairs of one trial: (those of the same person, those of different persons)."""
-    _, distances, same, ignored = _compare(embeddings, dataset, protocol, trial)
+    _, distances, same, ignored = _compare(embeddings, dataset, protocol, trial, allow_seen)
     return distances[same & ~ignored], distances[~same & ~ignored]
 
 
 def _compare(
-    embeddings: Any, dataset: Any, protocol: Protocol, trial: int
+    embeddings: Any, dataset: Any, protocol: Protocol, trial: int, allow_seen: bool
 ) -> tuple[Trial, np.ndarray, np.ndarray, np.ndarray]:
     """The trial; distances, same identity or not, ignored or not, each (Q, G)."""
     rows = dataset.rows("test")
@@ -74,6 +78,7 @@ def _compare(
     if len(embeddings) != len(rows):
         raise ValueError(f"embeddings must have one row per test image, {len(rows)}, got {len(embeddings)}")
     drawn = protocol.trials(dataset)[trial]
+    require_unseen(embeddings, dataset, drawn.rows, allow_seen=allow_seen)
     embeddings = fuse_queries(embeddings, rows, [drawn])
     query, gallery = (np.searchsorted(rows, part) for part in (drawn.query_rows, drawn.gallery_rows))
     distances = protocol_distances(embeddings[query], embeddings[gallery], protocol)

@@ -46,11 +46,13 @@ class ReIDModel(nn.Module, ABC):
         branches: names of the features that can be looked at; the first is the test feature.
         arguments: what :func:`reidlib.methods.build` needs to build this network again (JSON types).
         image_size: (height, width) the network was trained at; set by training, ``None`` before.
+        trained_on: the people, a `reidlib.evaluation.TrainedOn`; set by training, ``None`` before.
     """
 
     branches: tuple[str, ...]
     arguments: dict[str, object]
     image_size: tuple[int, int] | None = None
+    trained_on: object | None = None
 
     @abstractmethod
     def forward(self, images: Tensor, modality: Tensor) -> Outputs:

@@ -97,12 +97,17 @@ def ranked_list(dataset: "ReIDDataset", retrieval: "Retrieval", queries: Sequenc
 def cmc(results: Mapping[str, "EvaluationResult"]) -> pd.DataFrame:
     """CMC of each trial of each result, at the ranks it holds: ``model``, ``rank``, ``trial``, ``cmc`` (0–1)."""
     records = [
-        (name, rank, number, trial.ranking.cmc[rank])
+        (_noted(name, result), rank, number, trial.ranking.cmc[rank])
         for name, result in results.items()
         for number, trial in enumerate(result.trials)
         for rank in trial.ranking.cmc
     ]
     return pd.DataFrame(records, columns=["model", "rank", "trial", "cmc"])
+
+
+def _noted(name: str, result: "EvaluationResult") -> str:
+    """The name of a model; says so if it was trained on the people it was tested on."""
+    return f"{name} ({result.note})" if result.note else name
 
 
 def distances(
@@ -167,7 +172,7 @@ def against_chance(
     protocols |= set(rows[["dataset", "protocol"]].itertuples(index=False, name=None))
     if not results or len(protocols) != 1:
         raise ValueError(f"give one result or more, and all of one data set and protocol, not of {sorted(protocols)}")
-    scores = [ledger.by_identity(result).assign(model=name, run=-1) for name, result in results.items()]
+    scores = [ledger.by_identity(result).assign(model=_noted(name, result), run=-1) for name, result in results.items()]
     recorded = ledger.by_run(rows, identities)
     scores.append(recorded.assign(model=rows["variant"].to_numpy()[recorded["run"]]))
     lines = [(model, *_mean_and_interval(part)) for model, part in pd.concat(scores).groupby("model", sort=False)]
