@@ -132,11 +132,11 @@ def finished() -> Callable:
     import torch
 
     from reidlib import evaluation
-    from reidlib.training import devices, runs
+    from reidlib.training import devices, provenance, record, runs
 
     def make(recipe, dataset, protocol):
-        environment = runs.environment(torch.device("cpu"), 1, "float32") | {
-            "code": runs.code_digest(recipe.method, dataset.name),
+        environment = record.environment(torch.device("cpu"), 1, "float32") | {
+            "code": provenance.code_digest(recipe.method, dataset.name),
             "dataset": runs.describe(dataset),
         }
         speeds = {"images_per_second": [40.0, 80.0, 80.0], "seconds": [1.0, 2.0, 3.0]}

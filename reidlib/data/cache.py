@@ -23,8 +23,12 @@ from PIL import Image
 from reidlib import paths
 from reidlib.data.augment import normalise
 from reidlib.data.decode import in_threads, read_row, resized
+from reidlib.progress import bar
 
 CACHE_VERSION = 1  # raise it when the same files would give other bytes
+
+
+PLACES = ("device", "host")  # where images can be kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,12 +36,14 @@ class ImageCache:
     """All images of a data set at one size.
 
     ``array`` is uint8 ``(N, height, width, 3)``, RGB, memory-mapped and read-only; row ``i`` is frame row ``i``.
+    ``resident`` holds the images of the frame rows ``kept`` (ascending) on ``device``; see :meth:`on`.
     """
 
     array: np.ndarray = field(repr=False)
     path: Path
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     resident: torch.Tensor | None = field(default=None, repr=False)
+    kept: np.ndarray | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.array)
@@ -47,7 +53,7 @@ class ImageCache:
 
         Raises:
             TypeError: rows are not whole numbers (turn a mask into positions with ``np.flatnonzero``).
-            IndexError: a row lies outside 0 … N-1.
+            IndexError: a row lies outside 0 … N-1, or is not among those that ``on`` was given.
         """
         rows = np.atleast_1d(np.asarray(rows))
         if rows.size == 0:
@@ -57,30 +63,56 @@ class ImageCache:
         if rows.size and not 0 <= rows.min() <= rows.max() < len(self):
             raise IndexError(f"rows must lie in 0 … {len(self) - 1}; found {rows.min()} … {rows.max()}")
         device = self.device if device is None else torch.device(device)
-        if self.resident is not None:
-            index = torch.from_numpy(rows.astype(np.int64)).to(self.resident.device)
-            return self.resident.index_select(0, index).to(device)
-        return torch.from_numpy(self.array[rows]).to(device).permute(0, 3, 1, 2).contiguous()
+        if self.resident is None:
+            return to_device(torch.from_numpy(self.array[rows]), device).permute(0, 3, 1, 2).contiguous()
+        places = np.searchsorted(self.kept, rows)
+        if rows.size and (places.max() >= len(self.kept) or (self.kept[places] != rows).any()):
+            raise IndexError("some of these rows are not on the device; name them all in on(device, rows)")
+        index = to_device(torch.from_numpy(places), self.resident.device)
+        return self.resident.index_select(0, index).to(device)
 
     def batches(self, rows: np.ndarray, size: int, device: torch.device | str | None = None) -> Iterator[torch.Tensor]:
         """The given rows, ``size`` of them at a time, normalised: float32 ``(B, 3, height, width)``; see ``tensor``."""
         for start in range(0, len(rows), size):
             yield normalise(self.tensor(rows[start : start + size], device))
 
-    def on(self, device: torch.device | str, *, share: float = 0.5) -> "ImageCache":
-        """The same images for use on ``device``: copied there once if they fit in ``share`` of its free memory.
+    def on(
+        self,
+        device: torch.device | str,
+        rows: np.ndarray | None = None,
+        *,
+        keep: str | None = None,
+        share: float = 0.5,
+    ) -> "ImageCache":
+        """The same images for use on ``device``.
 
-        Where they do not fit, or where the free memory is not known (anything but CUDA), rows travel batch by batch.
+        Args:
+            rows: frame rows (ascending) that will be asked for; default: all.
+            keep: ``"device"`` copies these rows there once, ``"host"`` leaves them in main memory and copies batch by
+                batch; default: ``"device"`` on a GPU of which they take no more than ``share`` of what is free.
+
+        Raises:
+            ValueError: ``keep`` is something else.
+            torch.OutOfMemoryError: ``keep="device"``, and there is no room.
         """
+        if keep not in (None, *PLACES):
+            raise ValueError(f"images can be kept on: {', '.join(PLACES)}; not {keep!r}")
         device = torch.device(device)
-        if self.array.nbytes > share * _free_bytes(device):
-            return replace(self, device=device, resident=None)
-        count, height, width, channels = self.array.shape
-        resident = torch.empty((count, channels, height, width), dtype=torch.uint8, device=device)
-        for start in range(0, count, 1024):
-            block = torch.from_numpy(np.array(self.array[start : start + 1024])).to(device)
+        rows = np.arange(len(self)) if rows is None else np.asarray(rows)
+        needed = len(rows) * self.array[0].nbytes
+        if keep == "host" or (keep is None and needed > share * _free_bytes(device)):
+            return replace(self, device=device, resident=None, kept=None)
+        _, height, width, channels = self.array.shape
+        resident = torch.empty((len(rows), channels, height, width), dtype=torch.uint8, device=device)
+        for start in range(0, len(rows), 1024):
+            block = torch.from_numpy(self.array[rows[start : start + 1024]]).to(device)
             resident[start : start + 1024] = block.permute(0, 3, 1, 2)
-        return replace(self, device=device, resident=resident)
+        return replace(self, device=device, resident=resident, kept=rows)
+
+
+def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Copy a tensor of main memory to a device; on a GPU from pinned memory, so that nobody waits for the copy."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def open_cache(
@@ -164,8 +196,6 @@ def _build(
     decode: Callable[[Path, str], Image.Image] | None,
     progress: bool,
 ) -> None:
-    from tqdm.auto import tqdm
-
     _, height, width, _ = shape
     _require_space(
         target.parent, int(np.prod(shape)), f"{len(relative_paths):,} images of {name!r} at {height}×{width}"
@@ -176,9 +206,7 @@ def _build(
         # Plain writes rather than a writable map: a full disk is then an exception, not a killed process.
         with partial.open("wb") as file:
             np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
-            for image in tqdm(
-                images, f"decoding {name}", len(relative_paths), disable=not progress, leave=False, delay=1
-            ):
+            for image in bar(images, f"decoding {name}", len(relative_paths), shown=progress):
                 file.write(image.tobytes())
             file.flush()
             os.fsync(file.fileno())

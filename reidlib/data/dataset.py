@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
-from reidlib import paths
+from reidlib import paths, progress, spelling
 from reidlib.data import decode
 from reidlib.data.cache import ImageCache, just, open_cache
 from reidlib.data.report import CheckReport, Problem
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "test")
 MODALITIES = {0: "visible/photo", 1: "infrared/sketch"}
+_OPENED: WeakKeyDictionary["ReIDDataset", dict[tuple[int, int], ImageCache]] = WeakKeyDictionary()  # stays unpickled
 _UNSAFE_PATH = r"^$|^/|^[A-Za-z]:|\\|//|(?:^|/)\.\.?(?:/|$)"
 
 
@@ -31,7 +33,8 @@ class Reader:
     splits share one cache. ``check(dataset)`` returns what is odd about the tree, beyond what every data set is
     checked for. ``splits`` are the split numbers the publishers define, empty if there is one split only.
     ``modalities`` are the names of modality 0 and 1 in captions; ``shape`` is that of the images, see
-    :meth:`reidlib.profiles.Profile.size`.
+    :meth:`reidlib.profiles.Profile.size`. ``local_pids`` says that pids number what one tree holds: in another profile
+    of its twin they are somebody else's.
 
     Two more for trees whose rows are not plain image files (strokes kept in one file, faces that must be aligned):
     ``decode(root, path)`` returns the image of a row, ``None`` for the file at ``root / path``; it raises ``OSError``
@@ -47,6 +50,7 @@ class Reader:
     shape: str = "person"
     decode: Callable[[Path, str], Image.Image] | None = None
     files: Callable[[str], Sequence[str]] | None = None
+    local_pids: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,15 +118,20 @@ class ReIDDataset:
     def images(self, height: int, width: int, *, progress: bool = True) -> ImageCache:
         """All images at one size as bytes, aligned with the frame; decoded on the first call, then mapped from disk.
 
+        Whether files have changed is asked once: a data set that was opened shows them as they were at its first call.
+
         Raises:
             OSError: an image is missing or damaged (named), or the disk is too full.
         """
-        return open_cache(
-            *(self.name, self.root, self.frame["path"].tolist(), height, width),
-            decode=self.reader.decode,
-            files=self.reader.files,
-            progress=progress,
-        )
+        opened = _OPENED.setdefault(self, {})
+        if (height, width) not in opened:
+            opened[height, width] = open_cache(
+                *(self.name, self.root, self.frame["path"].tolist(), height, width),
+                decode=self.reader.decode,
+                files=self.reader.files,
+                progress=progress,
+            )
+        return opened[height, width]
 
     def image(self, row: int) -> Image.Image:
         """One image in RGB, at its own size.
@@ -139,7 +148,8 @@ class ReIDDataset:
             ValueError: this is not a twin; nobody knows the truth behind a photograph.
         """
         if not self.is_twin:
-            raise ValueError(f'{self.root} is not a synthetic twin, so it has no known truth; open one with twin="cpu"')
+            remedy = f"open one with {spelling.argument('twin', 'cpu')}"
+            raise ValueError(f"{self.root} is not a synthetic twin, so it has no known truth; {remedy}")
         from reidlib.data.registry import renderer
 
         return renderer().truth(self.root, self.frame["path"].iloc[row])
@@ -209,7 +219,8 @@ def _check_modalities(dataset: ReIDDataset) -> list[Problem]:
     for (split, pid), (number, modality) in counts.iterrows():
         if number == 1:
             lacking = MODALITIES[1 - int(modality)]
-            fix = "give the other modality, take the identity out, or PKSampler(..., allow_missing_modality=True)"
+            sampler = spelling.either(" (or sample with PKSampler(..., allow_missing_modality=True))", "")
+            fix = f"give the other modality, or take the identity out{sampler}"
             fix = fix if split == "train" else "complete the tree; such an identity is never matched across modalities"
             problems.append(Problem("warning", f"identity {pid}", f"({split}) has no {lacking} image", fix))
     return problems
@@ -217,8 +228,6 @@ def _check_modalities(dataset: ReIDDataset) -> list[Problem]:
 
 def _check_files(dataset: ReIDDataset, decode_all: bool) -> list[Problem]:
     """Files that vanished, are empty, or (``decode_all``) cannot be decoded."""
-    from tqdm.auto import tqdm
-
     gone, empty = [], []
     sources = {path: (dataset.reader.files or just)(path) for path in dataset.frame["path"]}
     for path in dict.fromkeys(path for several in sources.values() for path in several):
@@ -231,7 +240,7 @@ def _check_files(dataset: ReIDDataset, decode_all: bool) -> list[Problem]:
     problems += [Problem("error", path, "the file is empty", copy_again) for path in empty]
     if decode_all:
         messages = decode.in_threads(partial(_decoding_error, dataset), full)
-        for path, message in zip(full, tqdm(messages, "decoding", len(full), leave=False, delay=1), strict=True):
+        for path, message in zip(full, progress.bar(messages, "decoding", len(full)), strict=True):
             if message:
                 problems.append(Problem("error", path, message, copy_again))
     return problems

@@ -8,15 +8,17 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from tqdm.auto import tqdm
 
-from reidlib import profiles
+from reidlib import profiles, progress
+from reidlib.data.cache import to_device
 from reidlib.evaluation.protocols import Protocol, Trial
 from reidlib.evaluation.protocols.base import RERANKING
 from reidlib.evaluation.ranking import rank
 from reidlib.evaluation.reranking import k_reciprocal
 from reidlib.evaluation.results import EvaluationResult, TrialResult
+from reidlib.evaluation.seen import mark, require_unseen
 from reidlib.networks.base import device_of, evaluating
+from reidlib.networks.division import noted
 
 
 def evaluate(
@@ -28,8 +30,12 @@ def evaluate(
     width: int | None = None,
     batch_size: int = 256,
     device: torch.device | str | None = None,
+    allow_seen: bool = False,
 ) -> EvaluationResult:
     """Embed the images the protocol asks for, each once, and score them; see ``embed`` and ``score``.
+
+    People that the model was trained on are refused, see ``reidlib.evaluation.TrainedOn``, unless ``allow_seen``; then
+    the result says how many they are.
 
     Several protocols on one model are cheaper from one set of embeddings, here without and with re-ranking::
 
@@ -39,10 +45,11 @@ def evaluate(
     trials = protocol.trials(dataset)
     rows = np.unique(np.concatenate([trial.rows for trial in trials]))
     options = {"height": height, "width": width, "flip": protocol.flip, "batch_size": batch_size, "device": device}
-    return _score(embed(model, dataset, rows, **options), rows, dataset, protocol, trials)
+    options["allow_seen"] = allow_seen
+    return _score(embed(model, dataset, rows, **options), rows, dataset, protocol, trials, allow_seen)
 
 
-def score(embeddings: Any, dataset: Any, protocol: Protocol) -> EvaluationResult:
+def score(embeddings: Any, dataset: Any, protocol: Protocol, *, allow_seen: bool = False) -> EvaluationResult:
     """Score given embeddings: cosine distance, the protocol's re-ranking if it has one, and its trials on the features.
 
     Each trial is re-ranked by itself, its excluded pairs included; what a query ignores is left out of the ranking only
@@ -55,12 +62,14 @@ def score(embeddings: Any, dataset: Any, protocol: Protocol) -> EvaluationResult
         dataset: a ``reidlib.data.ReIDDataset``.
         protocol: see ``reidlib.evaluation.protocols.get``. If it averages flips, the embeddings must be those of
             ``embed(…, flip=True)``, which cannot be seen from them.
+        allow_seen: score people that the model was trained on, and say so. Only the tensor that ``embed`` returned
+            tells who they are; what was computed from it does not.
 
     Raises:
-        ValueError: a wrong shape; NaN or infinite values among the rows that the trials use; a data set that does not
-            fit the protocol.
+        ValueError: people that the model was trained on; a wrong shape; NaN or infinite values among the rows that the
+            trials use; a data set that does not fit the protocol.
     """
-    embeddings = embeddings.detach() if isinstance(embeddings, Tensor) else torch.tensor(np.asarray(embeddings))
+    embeddings = embeddings if isinstance(embeddings, Tensor) else torch.tensor(np.asarray(embeddings))
     rows, test_rows = np.arange(len(dataset.frame)), dataset.rows("test")
     if embeddings.ndim != 2 or len(embeddings) not in (len(rows), len(test_rows)):
         raise ValueError(
@@ -68,7 +77,7 @@ def score(embeddings: Any, dataset: Any, protocol: Protocol) -> EvaluationResult
             f"got {tuple(embeddings.shape)}"
         )
     rows = rows if len(embeddings) == len(rows) else test_rows
-    return _score(embeddings, rows, dataset, protocol, protocol.trials(dataset))
+    return _score(embeddings, rows, dataset, protocol, protocol.trials(dataset), allow_seen)
 
 
 @torch.no_grad()
@@ -82,8 +91,9 @@ def embed(
     flip: bool = False,
     batch_size: int = 256,
     device: torch.device | str | None = None,
+    allow_seen: bool = False,
 ) -> Tensor:
-    """Embed the images at ``rows`` (frame positions): (len(rows), D) float32 of unit length, on the device.
+    """Embed the images at ``rows`` (frame positions): (len(rows), D) float32 of unit length, in main memory.
 
     The model is put in evaluation mode and given back as it was; no random number is drawn.
 
@@ -94,9 +104,11 @@ def embed(
             shape.
         flip: take the mean of an image's embedding and that of its mirror image, both of unit length, instead.
         device: where to compute; default: where the model is.
+        allow_seen: embed test images of people that the model was trained on as well.
 
     Raises:
-        ValueError: only one of height and width is given, no row or batch, or ``model.embed`` returns another shape.
+        ValueError: only one of height and width is given, no row or batch, people that the model was trained on, or
+            ``model.embed`` returns another shape.
     """
     height, width = _image_size(model, dataset, height, width)
     rows = np.asarray(rows)
@@ -104,15 +116,17 @@ def embed(
         raise ValueError(
             f"embed needs at least one row and a batch_size of 1 or more, got {len(rows)} and {batch_size}"
         )
+    is_test = (dataset.frame["split"] == "test").to_numpy()
+    require_unseen(model, dataset, rows[is_test[rows]], allow_seen=allow_seen)
     images, modality = dataset.images(height, width), torch.from_numpy(dataset.frame["modality"].to_numpy()[rows])
     batches = []
     with _evaluating(model, device) as device:
-        parts = tqdm(modality.split(batch_size), "embedding", leave=False, delay=1)
+        parts = progress.bar(modality.split(batch_size), "embedding")
         for which, pixels in zip(parts, images.batches(rows, batch_size, device), strict=True):
             views = [pixels, pixels.flip(3)] if flip else [pixels]
-            units = [_embed_batch(model, view, which.to(device)) for view in views]
+            units = [_embed_batch(model, view, noted(to_device(which, device), which)) for view in views]
             batches.append(F.normalize(sum(units), dim=1) if flip else units[0])
-    return torch.cat(batches)
+    return mark(torch.cat(batches).cpu(), model)
 
 
 def _embed_batch(model: Any, images: Tensor, modality: Tensor) -> Tensor:
@@ -161,10 +175,12 @@ def protocol_distances(query: Tensor, gallery: Tensor, protocol: Protocol) -> np
 
 
 def _score(
-    embeddings: Tensor, rows: np.ndarray, dataset: Any, protocol: Protocol, trials: list[Trial]
+    embeddings: Tensor, rows: np.ndarray, dataset: Any, protocol: Protocol, trials: list[Trial], allow_seen: bool
 ) -> EvaluationResult:
     """``embeddings[i]`` belongs to frame row ``rows[i]``; ``rows`` ascend and contain the rows of every trial."""
-    embeddings = fuse_queries(embeddings, rows, trials)
+    needed = np.unique(np.concatenate([trial.rows for trial in trials]))
+    seen = require_unseen(embeddings, dataset, needed, allow_seen=allow_seen)
+    embeddings = fuse_queries(embeddings.detach(), rows, trials)
     query_rows = np.unique(np.concatenate([trial.query_rows for trial in trials]))
     gallery_rows = np.unique(np.concatenate([trial.gallery_rows for trial in trials]))
     query, gallery = (embeddings[np.searchsorted(rows, needed)] for needed in (query_rows, gallery_rows))
@@ -198,6 +214,7 @@ def _score(
         twin_version=dataset.twin_version,
         profile=dataset.profile,
         trials=tuple(results),
+        **seen,
     )
 
 

@@ -11,6 +11,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -56,7 +57,7 @@ def results(path: str | Path | None = None, **filters: object) -> pd.DataFrame:
     Raises:
         ValueError, FileNotFoundError: as :func:`reidlib.experiments.ledger.table`.
     """
-    every = ledger.table(path, latest=True, **{"error": None, **filters})
+    every = ledger.table(path, latest=True, **{"error": None, "processes": 1, **filters})
     parts, present = [every[:0].assign(model="")], set(every[["dataset", "profile"]].itertuples(index=False, name=None))
     for dataset, profile in itertools.product(READERS, ("paper", "gpu", "cpu", "screen")):
         of_place = every[(every["dataset"] == dataset) & (every["profile"] == profile)]
@@ -78,14 +79,14 @@ def table(path: str | Path | None = None, **filters: object) -> pd.DataFrame:
         ``"<metric> std"``, its deviation over them (of a sample; NaN for a single run), as fractions; ``runs``,
         ``seeds`` and ``splits``, how many (``splits`` is 0 where there is but one); ``parameters`` and ``epochs``;
         ``step_seconds``, the median over the runs, and ``step_ratio``, that over the baseline's (NaN unless all runs of
-        both were made on the same device with the same number of threads), and ``time_ratio``, that of whole trainings
-        (by epochs, which are equally long); ``machine``, device and threads.
+        both were made on the same ``machine``), and ``time_ratio``, that of whole trainings
+        (by epochs, which are equally long); ``machine``: device, threads, and the precision if it is not float32.
     """
     lines, reference = [], methods.reference().name
     for place, of_place in results(path, **filters).groupby(PLACE, sort=False):
         usual = [], math.nan, 1
         for model, rows in of_place.groupby("model", sort=False):
-            machines = sorted({f"{row.device}, {row.threads} thread(s)" for row in rows.itertuples()})
+            machines = sorted({_machine(row) for row in rows.itertuples()})
             step, epochs = rows["step_seconds"].median(), int(rows["epochs"].iloc[0])
             usual = (machines, step, epochs) if model == reference else usual
             ratio = step / usual[1] if len(machines) == 1 and machines == usual[0] else math.nan
@@ -149,3 +150,9 @@ def lengths(path: str | Path | None = None, profile: str = "screen") -> list[com
             if len(pair[0]) > 1:
                 found.append(comparison.compare(*pair, identities=ledger.identities(rows, path)))
     return found
+
+
+def _machine(row: Any) -> str:
+    """On what a row's run was trained."""
+    threads = "several settings" if pd.isna(row.threads) else f"{row.threads} thread(s)"
+    return f"{row.device}, {threads}" + (f", {row.precision}" if row.precision not in (None, "float32") else "")

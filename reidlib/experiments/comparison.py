@@ -38,8 +38,8 @@ class Comparison:
         identities: number of query identities.
         parameters: of both models.
         step_seconds: of both, median over the runs.
-        same_machine: whether both were trained on the same device with the same number of threads; if not, their step
-            times cannot be compared.
+        same_machine: whether both were trained on the same device, with the same number of threads, in the same
+            precision; if not, their step times cannot be compared.
         allowed: what differs in their budgets, by name, because it was allowed to: values of ``a`` and ``b``.
         metric: the one that decides, ``"mAP"`` or ``"rank-1"`` (which is acc@1).
     """
@@ -166,7 +166,7 @@ def compare(
         identities=weights.shape[1],
         parameters=(int(a["parameters"].iloc[0]), int(b["parameters"].iloc[0])),
         step_seconds=(float(a["step_seconds"].median()), float(b["step_seconds"].median())),
-        same_machine=len(pd.concat([a, b]).drop_duplicates(["device", "threads"])) == 1,
+        same_machine=len(pd.concat([a, b]).drop_duplicates(["device", "threads", "precision"])) == 1,
         allowed=allowed,
         metric=metric,
     )

@@ -14,7 +14,7 @@ from reidlib.experiments import ledger
 from reidlib.experiments import measures as measuring
 from reidlib.experiments.records import run_key
 from reidlib.methods import Recipe
-from reidlib.training import runs
+from reidlib.training import provenance, record, runs
 
 _logger = logging.getLogger("reidlib")
 
@@ -75,7 +75,7 @@ class Job:
         with FileLock(folder.with_name(f".{folder.name}.lock")):
             if self.is_done():
                 return
-            if runs.code_digest(self.recipe.method, self.dataset.name) != self.code:
+            if provenance.code_digest(self.recipe.method, self.dataset.name) != self.code:
                 raise Interrupted("the code of reidlib has changed since the sweep began; start it again to go on")
             is_recorded = self.is_recorded
             try:
@@ -101,6 +101,6 @@ class Job:
 
     def _own_folder(self, folder: Path) -> Path:
         """The default folder, or one beside it if that holds a run of other code, which ``fit`` would only load."""
-        begun = folder / runs.ENVIRONMENT
+        begun = folder / record.ENVIRONMENT
         is_ours = not begun.exists() or json.loads(begun.read_text(encoding="utf-8"))["code"] == self.code
         return folder if is_ours else folder.with_name(f"{folder.name}-{self.code[:8]}")

@@ -22,9 +22,9 @@ from reidlib.data import ReIDDataset
 from reidlib.evaluation import EvaluationResult
 from reidlib.evaluation.protocols import Protocol
 from reidlib.experiments import tables
-from reidlib.experiments.records import DIGESTS, RECIPE, RUN, TRAINING, describe, run_key
+from reidlib.experiments.records import BEFORE, DIGESTS, RECIPE, RUN, TRAINING, describe, run_key
 from reidlib.methods import Recipe
-from reidlib.training import runs
+from reidlib.training import provenance, runs
 
 CLONE = Path(__file__).resolve().parents[2]
 PUBLISHED = CLONE / "reidlib" / "published" / "ledger.csv"
@@ -41,18 +41,19 @@ COLUMNS = {  # name → type in a table; an empty field is a missing value, exce
     "device": "str",
     "threads": "Int64",
     "torch": "str",
+    "precision": "str",  # of the network's arithmetic in training; the last three as "A + B" if a run went on elsewhere
     **DIGESTS,
     "error": "str",
 }
 KEY = [*RUN, "protocol", "reranking"]  # rows that agree in these are of the same run, under the same rules
-LEDGER = tables.Format("ledger", COLUMNS, "ledger.csv")
+LEDGER = tables.Format("ledger", COLUMNS, "ledger.csv", BEFORE)
 _OF_IDENTITIES = {
-    **dict.fromkeys(KEY, "str"),
+    **{name: COLUMNS[name] for name in KEY},
     "pid": "int64",
     "queries": "int64",  # of the identity that have a match, summed over the trials
     **dict.fromkeys(("rank-1", "mAP"), "float64"),  # means over these queries
 }
-IDENTITIES = tables.Format("table of identities", _OF_IDENTITIES, "identities.csv")
+IDENTITIES = tables.Format("table of identities", _OF_IDENTITIES, "identities.csv", BEFORE)
 _OF_MEASURES = {
     **TRAINING,
     **RECIPE,
@@ -60,7 +61,7 @@ _OF_MEASURES = {
     "value": "float64",
     **DIGESTS,
 }
-MEASUREMENTS = tables.Format("table of measures", _OF_MEASURES, "measures.csv")
+MEASUREMENTS = tables.Format("table of measures", _OF_MEASURES, "measures.csv", BEFORE)
 
 
 def local() -> Path:
@@ -85,19 +86,21 @@ def record(
     if not scored_on.items() <= data.items():
         raise ValueError(f"{run!r} was trained on other data than the result is of: {data}, {scored_on}")
     mean, std = result.mean, result.std
-    batch = 2 * recipe.identities * recipe.images * environment["processes"]
+    made = {"code": environment["code"], "processes": environment.get("processes", 1)}
     row = {
-        **describe(recipe, data, environment["code"], variant),
-        **key(recipe, data, result.protocol, environment["code"]),
+        **describe(recipe, data, variant=variant, **made),
+        **key(recipe, data, result.protocol, **made),
         **{name: mean.get(name) for name in METRICS},
         **{f"{name} std": std[name] for name in DEVIATIONS},
         "trials": len(result.trials),
         "parameters": sum(parameter.numel() for parameter in run.model.parameters()),
         "epochs": run.epoch,
-        "seconds": run.seconds,
-        "step_seconds": batch / run.history["images_per_second"].median(),
-        **{name: environment[name] for name in ("device", "threads", "torch")},
+        **{name: _joined(each.get(name) for each in run.environments) for name in ("device", "torch", "precision")},
     }
+    if run.is_timed:  # or else the times are of several machines
+        batch = 2 * recipe.identities * recipe.images
+        row |= {"seconds": run.seconds, "step_seconds": batch / run.history["images_per_second"].median()}
+        row |= {"threads": environment["threads"]}
     return _append(row, path, by_identity(result).to_dict("records"))
 
 
@@ -105,7 +108,7 @@ def record_failure(
     recipe: Recipe, dataset: ReIDDataset, error: Exception, *, protocol: Protocol, variant: str = ""
 ) -> dict[str, Any]:
     """Add the row of a run that failed: its error, and no scores; returns it. Raises ``ValueError`` as ``record``."""
-    data, code = runs.describe(dataset), runs.code_digest(recipe.method, dataset.name)
+    data, code = runs.describe(dataset), provenance.code_digest(recipe.method, dataset.name)
     row = describe(recipe, data, code, variant) | key(recipe, data, protocol, code)
     row |= {"threads": torch.get_num_threads(), "torch": torch.__version__}
     return _append({**row, "error": _in_one_line(error, (dataset.root, runs.home()))})
@@ -221,9 +224,11 @@ def publish(path: str | Path | None = None) -> None:
             MEASUREMENTS.write(published, lines)
 
 
-def key(recipe: Recipe, data: Mapping[str, Any], protocol: Protocol, code: str) -> dict[str, str]:
+def key(
+    recipe: Recipe, data: Mapping[str, Any], protocol: Protocol, code: str, processes: int = 1
+) -> dict[str, str | int]:
     """The values of ``KEY`` for a run; ``data`` as :func:`reidlib.training.runs.describe` gives it."""
-    return {**run_key(recipe, data, code), "protocol": protocol.name, "reranking": protocol.reranking}
+    return {**run_key(recipe, data, code, processes), "protocol": protocol.name, "reranking": protocol.reranking}
 
 
 def require_finished(run: runs.Run) -> None:
@@ -244,6 +249,11 @@ def files(path: str | Path | None, table: tables.Format = LEDGER) -> list[Path]:
 def unique_measures(rows: pd.DataFrame) -> pd.DataFrame:
     """One row of every number measured on a run: the last, with a label if there is one."""
     return tables.last(rows, [*RUN, "measure", "name"], rows["variant"] != "")
+
+
+def _joined(values: Iterable[str | None]) -> str | None:
+    """The different values in their order, as one text."""
+    return " + ".join(dict.fromkeys(value for value in values if value)) or None
 
 
 def _in_one_line(error: Exception, folders: Iterable[Path]) -> str:

@@ -80,7 +80,8 @@ def record(
     """
     path = local() if path is None else Path(path)
     ledger.MEASUREMENTS.read(path)  # complains before anything is computed
-    row = describe(run.recipe, run.environment["dataset"], run.environment["code"], variant)
+    made = {"code": run.environment["code"], "processes": run.environment.get("processes", 1)}
+    row = describe(run.recipe, run.environment["dataset"], variant=variant, **made)
     rows = [
         {**row, "measure": measure, "name": name, "value": float(value)}
         for measure, values in take(run, dataset, names).items()

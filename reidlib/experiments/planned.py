@@ -97,7 +97,7 @@ def runs(plans: Iterable[Plan] | None = None) -> pd.DataFrame:
         ``study``, ``variant``, ``dataset``, ``profile``, ``split`` (missing where there is a single one), ``seed``,
         ``recipe`` (its digest), ``is_recorded`` and ``command``.
     """
-    rows = ledger.table(error=None)
+    rows = ledger.table(error=None, processes=1)
     present = set(zip(rows["recipe"], rows["split"].fillna(0), strict=True))
     records = []
     for plan in grid() if plans is None else plans:

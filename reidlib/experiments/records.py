@@ -15,7 +15,9 @@ TRAINING = {  # name → type in a table, as in the next two
     "source": "str",  # "twin <version>" or "real"
     "profile": "str",  # of the recipe
     **dict.fromkeys(("seed", "split"), "Int64"),
+    "processes": "Int64",  # that trained together
 }
+BEFORE = {"processes": "1", "precision": "float32"}  # what held before there were these columns
 RECIPE = {
     "variant": "str",  # a label
     "changes": "str",  # JSON: the recipe is ``methods.recipe(method, …).replace(seed=seed, **changes)``
@@ -24,10 +26,10 @@ DIGESTS = {
     **dict.fromkeys(("code", "recipe", "data"), "str"),  # digests; of the data: of what :func:`runs.describe` says
     "twin_version": "str",
 }
-RUN = ["recipe", "code", "data"]  # rows that agree in these are of the same training
+RUN = ["recipe", "code", "data", "processes"]  # rows that agree in these are of the same training
 
 
-def describe(recipe: Recipe, data: Mapping[str, Any], code: str, variant: str) -> dict[str, Any]:
+def describe(recipe: Recipe, data: Mapping[str, Any], code: str, variant: str, processes: int = 1) -> dict[str, Any]:
     """What a row says of the training it is about; raises ``ValueError`` for a label that is not one printable line."""
     if not variant.isprintable():
         raise ValueError(f"variant must be one printable line, not {variant!r}")
@@ -39,14 +41,14 @@ def describe(recipe: Recipe, data: Mapping[str, Any], code: str, variant: str) -
         "variant": variant,
         "changes": json.dumps(_changes(recipe)),
         "twin_version": data["twin_version"],
-        **run_key(recipe, data, code),
+        **run_key(recipe, data, code, processes),
     }
 
 
-def run_key(recipe: Recipe, data: Mapping[str, Any], code: str) -> dict[str, str]:
+def run_key(recipe: Recipe, data: Mapping[str, Any], code: str, processes: int = 1) -> dict[str, str | int]:
     """The values of ``RUN``; arguments as for :func:`key`."""
     digest = checkpoints.short_digest(json.dumps(dict(data), sort_keys=True).encode())
-    return {"recipe": recipe.digest, "code": code, "data": digest}
+    return {"recipe": recipe.digest, "code": code, "data": digest, "processes": processes}
 
 
 def _changes(recipe: Recipe) -> dict[str, Any]:

@@ -76,7 +76,8 @@ def results(
 
     A row is found by its recipe, whatever it was called when it was recorded: a run that several studies share, such
     as their reference, is made once and has one label in the ledger. Of the runs of a recipe with one seed that differ
-    in the code alone, only the latest counts; those that failed do not.
+    in the code alone, only the latest counts; those that failed do not, nor, unless the filters name them, do those of
+    several processes.
 
     Args:
         variants: as :func:`get` and :func:`grid` return them; their seed does not matter.
@@ -86,7 +87,7 @@ def results(
     Raises:
         ValueError: as :func:`reidlib.experiments.ledger.table`.
     """
-    rows = _labelled(ledger.table(path, latest=True, **{"error": None, **filters}), variants)
+    rows = _labelled(ledger.table(path, latest=True, **{"error": None, "processes": 1, **filters}), variants)
     if paired:
         alike = rows.groupby(["dataset", "split", "protocol", "reranking", "seed"], dropna=False)["variant"]
         rows = rows[alike.transform("nunique") == len(variants)].reset_index(drop=True)
@@ -105,7 +106,7 @@ def measures(variants: Mapping[str, Recipe], path: str | Path | None = None, **f
     Raises:
         ValueError, FileNotFoundError: as :func:`reidlib.experiments.measures.table`.
     """
-    return _labelled(measuring.table(path, latest=True, **filters), variants)
+    return _labelled(measuring.table(path, latest=True, **{"processes": 1, **filters}), variants)
 
 
 def trained(variants: Mapping[str, Recipe], dataset: ReIDDataset, *, seed: int = 0) -> dict[str, runs.Run]:

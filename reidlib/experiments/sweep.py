@@ -16,19 +16,22 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from multiprocessing.context import BaseContext
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import torch
-from tqdm.auto import tqdm
 
+from reidlib import progress
 from reidlib.data import ReIDDataset
 from reidlib.evaluation.protocols import Protocol
 from reidlib.experiments import ledger
 from reidlib.experiments import measures as measuring
 from reidlib.experiments.job import Interrupted, Job
 from reidlib.methods import Recipe
+from reidlib.spelling import argument
 from reidlib.training import provenance, runs
 
 if TYPE_CHECKING:
@@ -56,8 +59,8 @@ def run(
         recipes: label → recipe; the seeds replace the recipe's own.
         dataset: one data set or several, such as the splits of one; each recipe is trained on those of its name.
         protocol: one or several; each run is scored by those for its data set.
-        workers: processes that train at once. With more than one, a script must start the sweep under
-            ``if __name__ == "__main__":``.
+        workers: processes that train at once; they share out the GPUs there are. With more than one, a script must
+            start the sweep under ``if __name__ == "__main__":``.
         threads: of torch in each; default: those of this process, shared out.
         measures: names of :func:`reidlib.experiments.measures.registered`, taken on every run;
             :func:`reidlib.experiments.studies.measures` finds them. One that fails is logged, and tried again when the
@@ -104,7 +107,7 @@ def plan(
     for each in datasets:
         for rule in rules[each.name] or protocols:
             rule.trials(each)  # what does not fit shall be said now, not after hours of training
-    codes = {pair: runs.code_digest(*pair) for pair in {(recipe.method, recipe.dataset) for _, recipe in named}}
+    codes = {pair: provenance.code_digest(*pair) for pair in {(recipe.method, recipe.dataset) for _, recipe in named}}
     return [
         Job(variant, recipe.replace(seed=seed), each, rule, codes[recipe.method, recipe.dataset], tuple(measures))
         for seed in seeds
@@ -128,7 +131,8 @@ def rows(jobs: Sequence[Job]) -> pd.DataFrame:
 def measured(jobs: Sequence[Job]) -> pd.DataFrame:
     """What was measured on the runs of jobs: rows of `reidlib.experiments.measures.table`, in their order."""
     wanted = [{**job.run_key, "variant": job.variant, "measure": measure} for job in jobs for measure in job.measures]
-    wanted = pd.DataFrame(wanted, columns=[*measuring.KEY, "variant"], dtype="str").drop_duplicates()
+    wanted = pd.DataFrame(wanted, columns=[*measuring.KEY, "variant"])
+    wanted = wanted.astype({name: measuring.COLUMNS[name] for name in wanted}).drop_duplicates()
     found = wanted.merge(measuring.table().drop(columns="variant"), on=measuring.KEY)
     return found[list(measuring.COLUMNS)]
 
@@ -141,22 +145,31 @@ def perform(jobs: list[Job], workers: int = 1, threads: int | None = None) -> No
         _require_portable(jobs)
     open_jobs = [job for job in jobs if not job.is_done()]
     threads = threads or max(1, torch.get_num_threads() // workers)
-    bar = tqdm(desc="sweep", unit="run", total=len(jobs), initial=len(jobs) - len(open_jobs), leave=False, delay=1)
+    bar = progress.bar(desc="sweep", unit="run", total=len(jobs), initial=len(jobs) - len(open_jobs))
     if workers == 1:
         with bar, _own_threads(threads):
             for job in open_jobs:
                 job.perform()
                 bar.update()
         return
-    context = multiprocessing.get_context("spawn")  # forked processes and threads of torch do not mix
-    parent, here = context.Pipe(duplex=False)
-    with bar, ProcessPoolExecutor(workers, context, _begin_worker, (threads, parent)) as pool:
+    with bar, processes(workers, threads) as pool:
         try:
             for future in as_completed([pool.submit(job.perform) for job in open_jobs]):
                 future.result()
                 bar.update()
         except BrokenProcessPool as error:
             raise Interrupted("a worker was killed (too little memory?); start the sweep again to go on") from error
+
+
+@contextmanager
+def processes(workers: int, threads: int) -> Iterator[ProcessPoolExecutor]:
+    """A pool of processes, with so many threads of torch each, that share out the GPUs and end with this process."""
+    context = multiprocessing.get_context("spawn")  # forked processes and threads of torch do not mix
+    parent, here = context.Pipe(duplex=False)
+    begin = _begin_worker, (threads, parent, _shared_gpus(workers, context))
+    with ProcessPoolExecutor(workers, context, *begin) as pool:
+        try:
+            yield pool
         except BaseException:
             here.close()
             raise
@@ -241,7 +254,7 @@ def _require_portable(jobs: Iterable[Job], *, on_cluster: bool = False) -> None:
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise ValueError(
                 f"method {method!r} cannot be sent to another process ({error}): define its class and its measures at "
-                "the top level of a .py file and import it, or sweep in this process, with workers=1"
+                f"the top level of a .py file and import it, or sweep in this process, with {argument('workers', 1)}"
             ) from error
 
 
@@ -256,8 +269,21 @@ def _own_threads(threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _begin_worker(threads: int, parent: Connection) -> None:
+def _shared_gpus(workers: int, context: BaseContext) -> SimpleQueue:
+    """For each worker the GPU that it takes: all that this process sees, in turn."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    number = torch.cuda.device_count()
+    names = visible[:number] if len(visible) >= number and visible[0] else [str(index) for index in range(number)]
+    queue = context.SimpleQueue()
+    for worker in range(workers):
+        queue.put(names[worker % number] if number else None)
+    return queue
+
+
+def _begin_worker(threads: int, parent: Connection, gpus: SimpleQueue) -> None:
     torch.set_num_threads(threads)
+    if gpu := gpus.get():
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 

@@ -8,7 +8,7 @@ import csv
 import io
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,13 @@ class Format:
         name: what messages call it.
         columns: name → type in pandas; an empty field is a missing value, but in ``variant`` a label of no letters.
         file: the name of such a table beside ``ledger.csv``.
+        before: column → text: columns that files of older versions lack, and what holds for their rows.
     """
 
     name: str
     columns: Mapping[str, str]
     file: str
+    before: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def header(self) -> str:
@@ -54,13 +56,11 @@ class Format:
             ValueError: the file is no table of this format; it is left as it is.
         """
         rows = [{name: _rounded(row.get(name)) for name in self.columns} for row in rows]
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(row.values() for row in rows)
         kept = self.read(path)
         if instead_of and kept:
             stays = (self.frame(kept)[list(instead_of)] != pd.Series(instead_of)).any(axis=1)
             kept = [line for line, does in zip(kept, stays, strict=True) if does]
-        self.write(path, [*kept, *text.getvalue().splitlines()])
+        self.write(path, [*kept, *_lines(row.values() for row in rows)])
         return rows
 
     def read(self, path: Path) -> list[str]:
@@ -72,16 +72,20 @@ class Format:
         if not path.exists():
             return []
         header, *lines = path.read_text(encoding="utf-8").splitlines() or [self.header]
-        if header != self.header:
+        names = header.split(",")
+        if names != [name for name in self.columns if name in names or name not in self.before]:
             raise ValueError(
                 f"{path} is no {self.name} of this version, and is left as it is; move it away. Its columns are "
                 f"{header[:300]!r}, not {self.header!r}"
             )
         for number, line in enumerate(lines, 2):
-            if len(next(csv.reader([line]), [])) != len(self.columns):
+            if len(next(csv.reader([line]), [])) != len(names):
                 text = line[:200]
                 raise ValueError(f"{path}, line {number} is no row of the {self.name}; mend or remove it: {text!r}")
-        lines = [line for line in lines if line != self.header]  # a merge in git may leave a second one
+        lines = [line for line in lines if line != header]  # a merge in git may leave a second one
+        if header != self.header:
+            rows = (dict(zip(names, row, strict=True)) for row in csv.reader(lines))
+            lines = _lines([row.get(name, self.before.get(name)) for name in self.columns] for row in rows)
         try:
             self.frame(lines)
         except ValueError as error:
@@ -126,6 +130,13 @@ class Format:
             known = pd.Series([value for value in values if value is not None], dtype=self.columns[name])
             rows = rows[rows[name].isin(known) | (rows[name].isna() & (None in values))]
         return rows
+
+
+def _lines(rows: Iterable[Iterable[Any]]) -> list[str]:
+    """Rows as they are written."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().splitlines()
 
 
 def last(rows: pd.DataFrame, columns: list[str], *preferred: pd.Series) -> pd.DataFrame:

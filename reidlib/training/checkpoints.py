@@ -85,15 +85,24 @@ def save_weights(folder: Path, state: State) -> None:
     write(folder / WEIGHTS, to_safetensors(tensors, metadata))
 
 
-def restore(folder: Path, recipe: dict[str, Any]) -> State | None:
-    """The newest intact state in a folder: the weights if the run has finished, else a checkpoint; ``None`` if none.
+def found(folder: Path, *, resumable: bool = False) -> list[Path]:
+    """The files that hold a state, the newest first: the weights if the run has finished, then checkpoints.
+
+    Args:
+        resumable: only those that training can go on from.
+    """
+    weights = [] if resumable or not (folder / WEIGHTS).exists() else [folder / WEIGHTS]
+    return weights + sorted(folder.glob(_CHECKPOINTS), reverse=True)
+
+
+def restore(folder: Path, recipe: dict[str, Any], *, resumable: bool = False) -> State | None:
+    """The newest intact state in a folder, of those that :func:`found` names; ``None`` if there is none.
 
     Raises:
         ValueError: a file belongs to another recipe.
     """
-    found = [file for file in [folder / WEIGHTS] if file.exists()]
-    found += sorted(folder.glob(_CHECKPOINTS), reverse=True)
-    for file in found:
+    files = found(folder, resumable=resumable)
+    for file in files:
         try:
             state = _read_weights(file) if file.name == WEIGHTS else _read_checkpoint(file)
         except DamagedFileError as error:
@@ -101,7 +110,7 @@ def restore(folder: Path, recipe: dict[str, Any]) -> State | None:
             continue
         require_same(f"{file} belongs to another recipe", Recipe.renamed(state.recipe), recipe)
         return state
-    if found:
+    if files:
         warn(folder, "no intact checkpoint is left")
     return None
 

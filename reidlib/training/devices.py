@@ -35,6 +35,11 @@ class Distributed:
         return box[0]
 
 
+def default() -> torch.device:
+    """The GPU of this process if there is one, else the CPU."""
+    return torch.device(f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu")
+
+
 def init_distributed(device: torch.device | str | None = None) -> Distributed:
     """Join the processes that ``torchrun`` started, with NCCL on GPUs and gloo on CPUs; without it, work alone.
 
@@ -44,8 +49,7 @@ def init_distributed(device: torch.device | str | None = None) -> Distributed:
     Raises:
         ValueError: torch knows no such device, or this machine has none.
     """
-    if device is None:
-        device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
+    device = default() if device is None else device
     try:
         device = torch.device(device)
     except RuntimeError as error:

@@ -2,7 +2,8 @@
 
 ``runs/<data set>/<method>/<profile>-seed<k>-<digest of recipe and data>/`` holds
 
-* ``recipe.json``, and ``environment.json``: on what data and device, with what code it was trained;
+* ``recipe.json``, and ``environment.json``: on what data and devices, with what code and how many processes it was
+  trained, and every time it went on, where;
 * ``history.csv`` and ``log.txt``: losses, learning rate, validation scores and speed, for pandas and for people;
 * ``checkpoint-<epoch>-<digest of the file>.pt``: all that training needs to go on after that epoch; the last two;
 * ``weights.safetensors``: the trained model. It appears when the run has finished.
@@ -12,7 +13,6 @@
 
 import json
 import os
-import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,20 +22,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-import torchvision
 from filelock import FileLock, Timeout
 
-import reidlib
-from reidlib import paths
+from reidlib import evaluation, paths
 from reidlib.data import ReIDDataset
 from reidlib.methods import Recipe
 from reidlib.networks import ReIDModel
-from reidlib.training import checkpoints
-from reidlib.training.checkpoints import HISTORY, LOG, WEIGHTS, State, short_digest, warn, write
-from reidlib.training.provenance import code_digest
+from reidlib.training import checkpoints, devices
+from reidlib.training.checkpoints import HISTORY, WEIGHTS, State, short_digest, warn
+from reidlib.training.record import LOCK, RECIPE, describe, read_environment, read_recipe
 
-RECIPE, ENVIRONMENT, LOCK = "recipe.json", "environment.json", ".lock"
 _LABELS = ("dataset", "method", "profile", "seed")
+_TIMED = ("device", "torch", "threads", "processes", "precision")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -47,7 +45,8 @@ class Run:
         model: in evaluation mode, with the weights after the last epoch trained.
         history: a row for every tenth of an epoch: ``epoch`` (from 1), ``step``, ``learning_rate``, ``loss`` and
             ``loss.<term>`` (unweighted) as means since the row before, ``images_per_second``, ``seconds`` of training
-            so far, ``memory_gb`` (peak, on a GPU), and in the last row of an epoch ``validation.<metric>`` (0-1).
+            so far, ``memory_gb`` (peak, on a GPU), ``loss_scale`` and ``skipped_steps`` (float16), and in the last row
+            of an epoch ``validation.<metric>`` (0-1).
         recipe: what was asked for.
         environment: what ``environment.json`` says.
         pids: identity of each class of the classifier.
@@ -78,6 +77,16 @@ class Run:
         """Training time with validation, without interruptions."""
         return float(self.history["seconds"].iloc[-1]) if len(self.history) else 0.0
 
+    @property
+    def environments(self) -> list[dict[str, Any]]:
+        """That in which the run began, and those in which it went on."""
+        return [self.environment, *self.environment.get("resumed", [])]
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether its times can be compared: it was trained on one device, with one torch, in one way."""
+        return all(each.get(name) == self.environment.get(name) for each in self.environments for name in _TIMED)
+
     def __repr__(self) -> str:
         recipe, scores = self.recipe, self.validation
         state = "finished" if self.finished else f"{self.epoch} of {recipe.epochs} epochs"
@@ -91,23 +100,33 @@ def home() -> Path:
     return Path(folder).expanduser() if folder else paths.home() / "runs"
 
 
-def default_folder(recipe: Recipe, dataset: ReIDDataset) -> Path:
-    """Where the run of this recipe on this data set lies; real data and each version of a twin have their own."""
+def default_folder(recipe: Recipe, dataset: ReIDDataset, processes: int = 1) -> Path:
+    """Where the run of this recipe on this data set lies; real data and each version of a twin have their own.
+
+    So has a run of several processes: see :mod:`reidlib.training.loop`.
+    """
     digest = short_digest(json.dumps([recipe.recorded(), describe(dataset)], sort_keys=True).encode())[:8]
-    return home() / recipe.dataset / recipe.method / f"{recipe.profile}-seed{recipe.seed}-{digest}"
+    together = f"-{processes}processes" if processes > 1 else ""
+    return home() / recipe.dataset / recipe.method / f"{recipe.profile}-seed{recipe.seed}-{digest}{together}"
 
 
-def load(folder: str | Path, *, device: torch.device | str = "cpu") -> Run:
+def load(folder: str | Path, *, device: torch.device | str | None = None) -> Run:
     """Read a run, finished or not.
+
+    Args:
+        folder: of the run, not of a file in it.
+        device: where its model shall be; default: the GPU if there is one, else the CPU.
 
     Raises:
         FileNotFoundError: the folder holds no run, or none with an epoch behind it.
         ValueError: what it holds is damaged or does not fit together; the message names the file.
     """
     folder = Path(folder)
+    if folder.is_file():
+        raise FileNotFoundError(f"{folder} is a file; name the folder of the run: {folder.parent}")
     if not (folder / RECIPE).is_file():
         raise FileNotFoundError(f"{folder} holds no run: there is no {RECIPE}")
-    recipe = _read_recipe(folder)
+    recipe = read_recipe(folder)
     state = checkpoints.restore(folder, recipe.to_dict())
     if state is None:
         raise FileNotFoundError(f"{folder} holds no intact weights yet; training.fit(recipe, dataset) makes them")
@@ -115,10 +134,12 @@ def load(folder: str | Path, *, device: torch.device | str = "cpu") -> Run:
 
 
 def from_state(
-    folder: Path, recipe: Recipe, environment: dict[str, Any], state: State, device: torch.device | str
+    folder: Path, recipe: Recipe, environment: dict[str, Any], state: State, device: torch.device | str | None
 ) -> Run:
     """The run that stands at ``state``, its model on ``device``."""
+    device = devices.default() if device is None else device
     model = checkpoints.build_model(state).to(device).eval()
+    model.trained_on = evaluation.TrainedOn.of(environment["dataset"], state.pids)
     return Run(folder, model, pd.DataFrame(state.history), recipe, environment, np.array(state.pids), state.epoch)
 
 
@@ -126,7 +147,7 @@ def table(folder: str | Path | None = None) -> pd.DataFrame:
     """Every run under a folder (default: :func:`home`), a row each: what it is, how far it got, its last scores."""
     rows = []
     for file in sorted(Path(folder or home()).rglob(RECIPE)):
-        recipe, environment = _read_recipe(file.parent), read_environment(file.parent)
+        recipe, environment = read_recipe(file.parent), read_environment(file.parent)
         history = file.with_name(HISTORY)
         last = pd.read_csv(history).iloc[-1].to_dict() if history.exists() else {}
         shown = ("epoch", "loss", "images_per_second", "seconds", "memory_gb")
@@ -153,65 +174,3 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def prepare(folder: Path, recipe: Recipe, dataset: ReIDDataset, environment: dict[str, Any]) -> None:
-    """Begin a run in a folder, or make sure that the one that lies there is of this recipe and data.
-
-    Raises:
-        ValueError: the folder holds another run, or something that is no run.
-    """
-    wanted = {**environment, "code": code_digest(recipe.method, dataset.name), "dataset": describe(dataset)}
-    if (folder / RECIPE).exists():
-        begun = read_environment(folder)
-        checkpoints.require_same(f"{folder} holds another recipe", _read_recipe(folder).to_dict(), recipe.to_dict())
-        checkpoints.require_same(f"{folder} was trained on other data", begun["dataset"], wanted["dataset"])
-        if begun["code"] != wanted["code"]:
-            warn(folder, "this run was begun with another version of the code; delete its folder to train it anew")
-        return
-    ours = {LOCK, LOG, ENVIRONMENT}  # of a run that was killed before it had begun
-    if strange := sorted(file.name for file in folder.iterdir() if file.name not in ours and file.suffix != ".partial"):
-        raise ValueError(f"{folder} holds {strange[0]!r} and no {RECIPE}: not a run; choose an empty or a new folder")
-    write(folder / ENVIRONMENT, (json.dumps(wanted, indent=2) + "\n").encode())
-    write(folder / RECIPE, recipe.to_json().encode())
-
-
-def describe(dataset: ReIDDataset) -> dict[str, Any]:
-    """What tells one data set from another, wherever it lies on disk: name, version, and a digest of its frame."""
-    columns = dataset.frame[["path", "pid", "camid", "modality", "split"]]
-    record = {name: getattr(dataset, name) for name in ("name", "split", "is_twin", "twin_version", "profile")}
-    return {**record, "images": len(columns), "digest": short_digest(columns.to_csv(index=False).encode())}
-
-
-def environment(device: torch.device, processes: int, precision: str) -> dict[str, Any]:
-    """Versions and device; nothing that names the machine or its user."""
-    return {
-        "reidlib": reidlib.__version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "torchvision": torchvision.__version__,
-        "numpy": np.__version__,
-        "system": f"{platform.system()} {platform.machine()}",
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        "threads": torch.get_num_threads(),
-        "processes": processes,
-        "precision": precision,
-    }
-
-
-def read_environment(folder: Path) -> dict[str, Any]:
-    """What ``environment.json`` says; raises ``ValueError`` if it is damaged."""
-    try:
-        record = json.loads((folder / ENVIRONMENT).read_text(encoding="utf-8"))
-        if not isinstance(record["dataset"], dict) or not isinstance(record["code"], str):
-            raise ValueError("the data set or the code is not described")
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{folder / ENVIRONMENT} is damaged: {error}") from error
-    return record
-
-
-def _read_recipe(folder: Path) -> Recipe:
-    try:
-        return Recipe.from_json((folder / RECIPE).read_text(encoding="utf-8"))
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{folder / RECIPE} is damaged or of another version: {error}") from error

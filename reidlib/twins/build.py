@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
-from tqdm.auto import tqdm
 
 from reidlib import paths
+from reidlib.progress import bar
 from reidlib.twins import chair, cufsf, llcm, market_sketch, pku_sketch, regdb, shoe, sysu
 from reidlib.twins.identity import Identity
 from reidlib.twins.people import Rendering
@@ -146,7 +146,7 @@ def _build(name: str, profile: str, folder: Path, workers: int | None, progress:
     with ThreadPoolExecutor(workers) as pool:
         done = pool.map(draw, plan.images)
         label = f"rendering the {name} twin ({profile})"
-        for _ in tqdm(done, total=len(plan.images), desc=label, disable=not progress, unit="image"):
+        for _ in bar(done, total=len(plan.images), desc=label, shown=progress, unit="image"):
             pass
     for path, image in plan.copies.items():
         shutil.copyfile(building / image, building / path)

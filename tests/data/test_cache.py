@@ -1,6 +1,7 @@
 """The image cache: right bytes, valid for the files it was built from, and never half built."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -56,6 +57,21 @@ def test_grey_palette_and_transparent_images_become_rgb(tree):
     assert np.abs(array[[4, 5, 6]].astype(int) - [200, 100, 50]).max() < 60
 
 
+def opened_again(dataset):
+    return reidlib.data.open("sysu", root=dataset.root)
+
+
+def test_files_are_looked_at_once(dataset, monkeypatch):
+    asked = []
+    stat = os.stat
+    monkeypatch.setattr(cache_module.os, "stat", lambda path, **how: asked.append(path) or stat(path, **how))
+    for _ in range(3):
+        dataset.images(*SIZE)
+    assert sum(str(path).endswith(".jpg") for path in asked) == len(dataset)
+    assert pickle.loads(pickle.dumps(dataset)).images(*SIZE).path == dataset.images(*SIZE).path
+    assert len(pickle.dumps(dataset)) < 10**6, "no images travel with it"
+
+
 def test_decoded_once(dataset, decoded):
     dataset.images(*SIZE)
     assert len(decoded) == len(dataset)
@@ -73,7 +89,8 @@ def test_changed_image_gives_a_new_cache_in_place_of_the_old(dataset, decoded, c
     if change == "content":
         Image.new("RGB", (9, 9), (1, 2, 3)).save(file)
     os.utime(file, ns=(1, 1))
-    after = dataset.images(*SIZE)
+    assert dataset.images(*SIZE) is before, "asked once"
+    after = opened_again(dataset).images(*SIZE)
     assert before.path != after.path and len(decoded) == 2 * len(dataset)
     assert cache_files(dataset) == [after.path.name]
     if change == "content":
@@ -92,7 +109,7 @@ def test_added_image_and_other_root_have_their_own_cache(dataset, make_tree):
 def test_cache_version_is_part_of_the_key(dataset, monkeypatch):
     before = dataset.images(*SIZE).path
     monkeypatch.setattr(cache_module, "CACHE_VERSION", cache_module.CACHE_VERSION + 1)
-    assert dataset.images(*SIZE).path != before
+    assert opened_again(dataset).images(*SIZE).path != before
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x93NUMPY", None])
@@ -101,7 +118,7 @@ def test_damaged_cache_file_is_built_again(dataset, decoded, damage):
     content = path.read_bytes()
     path.unlink()  # not written over: it may still be mapped
     path.write_bytes(content[:-1] if damage is None else damage)
-    assert dataset.images(*SIZE).path.read_bytes() == content
+    assert opened_again(dataset).images(*SIZE).path.read_bytes() == content
     assert len(decoded) == 2 * len(dataset)
 
 
@@ -220,3 +237,17 @@ def test_bytes_move_to_the_device_when_they_fit(dataset, monkeypatch, free):
     assert torch.equal(moved.tensor(rows), cache.tensor(rows))
     with pytest.raises(IndexError):
         moved.tensor([108])
+
+
+def test_who_asks_says_where_images_lie(dataset, monkeypatch):
+    monkeypatch.setattr(cache_module, "_free_bytes", lambda device: 2 * 40 * dataset.images(*SIZE).array[0].nbytes)
+    cache, rows = dataset.images(*SIZE), np.arange(40, 80)
+    assert cache.on("cpu").resident is None, "all of them are more than half of what is free"
+    some = cache.on("cpu", rows)
+    assert len(some.resident) == 40 and torch.equal(some.tensor(rows[::-3]), cache.tensor(rows[::-3]))
+    for outside in ([39], [80], [107]):
+        with pytest.raises(IndexError, match="not on the device"):
+            some.tensor(outside)
+    assert cache.on("cpu", keep="device").resident is not None and cache.on("cpu", rows, keep="host").resident is None
+    with pytest.raises(ValueError, match="device, host; not 'gpu'"):
+        cache.on("cpu", keep="gpu")

@@ -275,6 +275,6 @@ def test_the_cache_notices_changed_points(tree):
     dataset = reidlib.data.open("cufsf", tree)
     before = np.array(dataset.images(50, 40, progress=False).array)
     (tree / "sketch_points" / "00001.3pts").write_text("14 22\n28 24\n20 35\n")
-    after = dataset.images(50, 40, progress=False).array
+    after = reidlib.data.open("cufsf", tree).images(50, 40, progress=False).array
     changed = [row for row in range(8) if (before[row] != after[row]).any()]
     assert changed == [1]

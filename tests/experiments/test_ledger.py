@@ -10,7 +10,7 @@ import pytest
 from reidlib import evaluation
 from reidlib.experiments import ledger
 from reidlib.methods import Recipe
-from reidlib.training import runs
+from reidlib.training import provenance
 
 pytestmark = pytest.mark.usefixtures("own_ledger")
 
@@ -68,7 +68,7 @@ def test_one_row_for_each_run(record: Callable, fail: Callable, finished, imagel
 
 def test_results_of_older_code_can_be_left_out(record: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     record(seed=0), record(seed=1)
-    monkeypatch.setattr(runs, "code_digest", lambda *_: "0" * 16)
+    monkeypatch.setattr(provenance, "code_digest", lambda *_: "0" * 16)
     record(seed=0)
     assert ledger.table()["seed"].tolist() == [0, 1, 0]
     latest = ledger.table(latest=True)
@@ -79,7 +79,7 @@ def test_results_of_older_code_can_be_left_out(record: Callable, monkeypatch: py
 
 def test_a_label_does_not_make_older_code_the_latest(record: Callable, fail: Callable, monkeypatch) -> None:
     record("full")
-    monkeypatch.setattr(runs, "code_digest", lambda *_: "0" * 16)
+    monkeypatch.setattr(provenance, "code_digest", lambda *_: "0" * 16)
     record()
     fail(RuntimeError("once"))
     (row,) = ledger.table(latest=True).to_dict("records")

@@ -14,7 +14,7 @@ from reidlib import evaluation
 from reidlib.data import ReIDDataset
 from reidlib.experiments import ledger
 from reidlib.methods import Recipe
-from reidlib.training import runs
+from reidlib.training import provenance
 
 pytestmark = pytest.mark.usefixtures("own_ledger")
 
@@ -31,7 +31,7 @@ def test_row_says_what_was_run_and_what_came_out(
         **{"seed": 2, "split": None, "protocol": protocol.name, "reranking": "none", "variant": "full"},
         **{"changes": "{}", "trials": 3, "parameters": 8, "epochs": recipe.epochs, "seconds": 3, "error": None},
         **{"device": "cpu", "threads": torch.get_num_threads(), "torch": torch.__version__},
-        **{"code": runs.code_digest("baseline", "sysu"), "recipe": run.recipe.digest},
+        **{"code": provenance.code_digest("baseline", "sysu"), "recipe": run.recipe.digest},
     }
     assert {name: row[name] for name in expected} == expected
     assert row["step_seconds"] == 2 * recipe.identities * recipe.images / 80, "the median, not the slow first row"

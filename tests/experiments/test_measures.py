@@ -14,7 +14,7 @@ from reidlib import evaluation, explain, methods
 from reidlib.data import ReIDDataset
 from reidlib.experiments import ledger, measures
 from reidlib.methods import Recipe
-from reidlib.training import runs
+from reidlib.training import provenance, runs
 
 PROTOCOL = evaluation.protocols.get("sysu", gallery="agw", num_trials=2)
 
@@ -111,7 +111,7 @@ def test_rows_say_what_was_measured_on_which_run(finished, imageless, recipe: Re
         assert row["date"] == datetime.now(UTC).date().isoformat() and row["variant"] == "full"
         assert ledger.recipe(row) == changed
     assert list(measures.COLUMNS) == [
-        *("date", "method", "dataset", "source", "profile", "seed", "split", "variant", "changes"),
+        *("date", "method", "dataset", "source", "profile", "seed", "split", "processes", "variant", "changes"),
         *("measure", "name", "value", "code", "recipe", "data", "twin_version"),
     ]
 
@@ -155,7 +155,7 @@ def test_latest_are_the_numbers_of_one_version_of_the_code(
     record: Callable, monkeypatch: pytest.MonkeyPatch, new_measure
 ) -> None:
     record("full", seed=0), record("full", ("length",), seed=0), record(seed=1)
-    monkeypatch.setattr(runs, "code_digest", lambda *_: "0" * 16)
+    monkeypatch.setattr(provenance, "code_digest", lambda *_: "0" * 16)
     new_measure("sizes", lambda *_: {"images": 7.0})
     record(seed=0)
     assert len(measures.table()) == 8

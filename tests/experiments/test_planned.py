@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from reidlib import evaluation, methods
-from reidlib.app import cli
+from reidlib.app import cli, commands
 from reidlib.experiments import ledger, measures, planned, studies
 from reidlib.experiments.planned import Plan
 from reidlib.methods import crossed
@@ -35,7 +35,7 @@ def test_the_command_makes_the_plan(plan: Plan, monkeypatch: pytest.MonkeyPatch)
         return 1
 
     sweep.__annotations__["splits"] = tuple[int, ...]
-    monkeypatch.setattr(cli, "COMMANDS", (sweep, train))
+    monkeypatch.setattr(commands, "COMMANDS", (sweep, train))
     program, *arguments = plan.command.split()
     assert program == "reidlib" and cli.main(arguments) == 0
     assert asked == {name: getattr(plan, name) for name in asked}

@@ -9,7 +9,7 @@ from reidlib import evaluation, methods
 from reidlib.experiments import ledger, measures, studies
 from reidlib.methods.idkl import recipes
 from reidlib.methods.idkl.model import CONFUSERS
-from reidlib.training import runs
+from reidlib.training import provenance, runs
 
 
 @pytest.mark.parametrize("name", studies.registered())
@@ -187,7 +187,7 @@ def test_measures_are_found_by_recipe_not_by_label(
         *([second, 0, "twice", 0.0], [second, 0, "one", 1.0]),
     ]
     assert studies.measures({"it": plain}, measures.local(), seed=3)["variant"].tolist() == ["it", "it"]
-    monkeypatch.setattr(runs, "code_digest", lambda *_: "0" * 16)
+    monkeypatch.setattr(provenance, "code_digest", lambda *_: "0" * 16)
     measures.record(finished(inert, imageless, protocol)[0], imageless, ["seeds"])
     assert set(studies.measures({"inert": inert})["code"]) == {"0" * 16}, "of older code nothing counts"
 

@@ -9,7 +9,7 @@ import torch
 
 from reidlib import evaluation, methods, training
 from reidlib.experiments import ledger, measures, studies, sweep
-from reidlib.training import runs
+from reidlib.training import provenance
 
 PROTOCOL = evaluation.protocols.get("sysu", gallery="agw", num_trials=2)
 
@@ -44,7 +44,7 @@ def test_other_data_protocol_or_code_is_another_run(grid, imageless, trained, mo
     assert len(trained) == 6
     single = evaluation.protocols.get("sysu", gallery="agw", num_trials=1)
     assert not any(job.is_done() for job in sweep.plan(grid, imageless, single, [0]))
-    monkeypatch.setattr(runs, "code_digest", lambda *_: "0" * 16)
+    monkeypatch.setattr(provenance, "code_digest", lambda *_: "0" * 16)
     rows = sweep.run(grid, imageless, PROTOCOL, seeds=[0])
     assert len(trained) == 8 and set(rows["code"]) == {"0" * 16} and len(rows) == 2
     folders = {folder for *_, folder, _ in trained}
@@ -75,7 +75,7 @@ def test_threads_are_as_asked_and_given_back(grid, imageless, trained) -> None:
 
 def test_code_that_changes_meanwhile_ends_the_sweep(grid, imageless, trained, monkeypatch) -> None:
     jobs = sweep.plan(grid, imageless, PROTOCOL, [0])
-    monkeypatch.setattr(runs, "code_digest", lambda *_: "0" * 16)
+    monkeypatch.setattr(provenance, "code_digest", lambda *_: "0" * 16)
     with pytest.raises(RuntimeError, match="the code of reidlib has changed since the sweep began"):
         sweep.perform(jobs)
     assert not trained and ledger.table().empty
@@ -125,7 +125,7 @@ def test_recipes_meet_the_data_set_they_are_for(grid, imageless, monkeypatch) ->
         recipe.replace = lambda seed, recipe=recipe: recipe
     there = replace(imageless, name="other")
     protocol = SimpleNamespace(dataset="other", trials=lambda dataset: [])
-    monkeypatch.setattr(runs, "code_digest", lambda *pair: "-".join(pair))
+    monkeypatch.setattr(provenance, "code_digest", lambda *pair: "-".join(pair))
     pairs = [*grid.items(), *((f"{name} on other", recipe) for name, recipe in other.items())]
     jobs = sweep.plan(pairs, [imageless, there], [PROTOCOL, protocol], [0])
     found = [(job.variant, job.dataset.name, job.protocol, job.code) for job in jobs]

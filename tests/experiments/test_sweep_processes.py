@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from reidlib import data, evaluation
 from reidlib.data import ReIDDataset
@@ -131,3 +132,21 @@ def test_local_cluster_performs_jobs_in_processes_of_their_own(
     again = sweep.submit(jobs, cluster="local", folder=tmp_path / "logs", threads=1)
     assert len(again) == 1, "what failed is tried again"
     assert again[0].result() is None and sweep.rows(jobs)[:2].equals(rows[:2])
+
+
+def gpu_of_this_process(_: int) -> str | None:
+    time.sleep(0.5)  # so that every worker has its share
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("there", "visible", "shared"), [(2, None, ["0", "1", "0"]), (2, "5,7", ["5", "7", "5"]), (0, None, [None] * 3)]
+)
+def test_workers_share_out_the_gpus(monkeypatch, there: int, visible: str | None, shared: list) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: there)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    with sweep.processes(3, 1) as pool:
+        assert sorted(pool.map(gpu_of_this_process, range(3)), key=str) == sorted(shared, key=str)

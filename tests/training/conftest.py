@@ -16,6 +16,7 @@ from reidlib.methods import Recipe, registry
 from reidlib.methods.baseline.model import Baseline
 
 HEIGHT, WIDTH = 32, 16
+OPTIONS = ("stop_after", "device", "extends", "images_on", "checkpoint_every", "progress")
 TRAIN_PIDS, TEST_PIDS = range(1, 17), range(101, 105)
 
 
@@ -107,8 +108,8 @@ def fit(recipe: Recipe, dataset: ReIDDataset, tmp_path: Path) -> Callable:
     """``fit(folder="run", **changes of the recipe or options of training.fit)``."""
 
     def run(folder: str = "run", **changes):
-        options = {name: changes.pop(name) for name in ("stop_after", "device") if name in changes}
-        return training.fit(recipe.replace(**changes), dataset, tmp_path / folder, progress=False, **options)
+        options = {name: changes.pop(name) for name in OPTIONS if name in changes}
+        return training.fit(recipe.replace(**changes), dataset, tmp_path / folder, **{"progress": False, **options})
 
     return run
 

@@ -13,7 +13,7 @@ import reidlib
 from reidlib import training
 from reidlib.data import ReIDDataset
 from reidlib.methods import Recipe
-from reidlib.training import runs
+from reidlib.training import provenance, record, runs
 
 
 def test_folder_tells_recipes_and_data_apart(recipe: Recipe, dataset: ReIDDataset, monkeypatch, tmp_path) -> None:
@@ -61,7 +61,7 @@ def test_folder_holds_what_the_results_rest_on(fit, tmp_path: Path) -> None:
     environment = json.loads((tmp_path / "run" / "environment.json").read_text())
     assert environment["torch"] == torch.__version__ and environment["reidlib"] == reidlib.__version__
     assert environment["device"] == "cpu" and environment["threads"] == 1 and environment["precision"] == "float32"
-    assert environment["code"] == runs.code_digest("baseline", "sysu") and environment == run.environment
+    assert environment["code"] == provenance.code_digest("baseline", "sysu") and environment == run.environment
     assert environment["dataset"]["name"] == "sysu" and environment["dataset"]["twin_version"] is None
     for name in ("recipe.json", "environment.json", "history.csv"):
         assert str(tmp_path) not in (tmp_path / "run" / name).read_text()
@@ -86,7 +86,7 @@ def test_load_says_what_is_missing(recipe: Recipe, tmp_path: Path) -> None:
     (tmp_path / "recipe.json").write_text(recipe.to_json())
     (tmp_path / "environment.json").write_text("{}")
     with pytest.raises(ValueError, match=r"environment\.json is damaged"):
-        runs.read_environment(tmp_path)
+        record.read_environment(tmp_path)
     with pytest.raises(FileNotFoundError, match="holds no intact weights yet"):
         runs.load(tmp_path)
     (tmp_path / "recipe.json").write_text(recipe.to_json()[:50])
@@ -116,7 +116,7 @@ def test_folder_with_other_files_is_refused_and_left_alone(fit, tmp_path: Path) 
 def test_run_begun_by_other_code_is_used_and_named(fit, caplog, monkeypatch) -> None:
     run = fit(epochs=1)
     assert not caplog.text
-    monkeypatch.setattr(runs, "code_digest", lambda *_: "0" * 16)
+    monkeypatch.setattr(provenance, "code_digest", lambda *_: "0" * 16)
     assert fit(epochs=1).environment == run.environment
     assert "another version of the code" in caplog.text
 

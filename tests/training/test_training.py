@@ -320,7 +320,7 @@ torch.save(record, f"{folder}.rank" + os.environ["RANK"])
 @pytest.mark.parametrize("name", ["recipe", "maum", "fienet", "idkl", "dalnet"])
 @pytest.mark.parametrize("subsample", [None, {"modality": 1, "identities": 0.1}])
 def test_two_processes_train_one_model(name: str, subsample, request, dataset, tree, tmp_path: Path) -> None:
-    recipe = request.getfixturevalue(name).replace(epochs=2, identities=4, subsample=subsample)
+    recipe = request.getfixturevalue(name).replace(epochs=2, identities=8, subsample=subsample)
     (tmp_path / "recipe.json").write_text(recipe.to_json())
     (tmp_path / "script.py").write_text(TEAM.format(**places(tree, tmp_path)))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -337,7 +337,7 @@ def test_two_processes_train_one_model(name: str, subsample, request, dataset, t
         assert torch.equal(tensor, second["state"][name]) and torch.equal(tensor, first["again"][name]), name
     assert torch.equal(first["embeddings"], second["embeddings"])
     for one, other in zip(first["pids"], second["pids"], strict=True):
-        assert len(one) == len(other) == 4 and not set(one) & set(other), "each process has its own identities"
+        assert len(one) == len(other) == 4 and not set(one) & set(other), "they share the eight of a batch"
     loaded = runs.load(tmp_path / "run")
     assert loaded.finished and loaded.environment["processes"] == 2
     assert torch.equal(evaluation.embed(loaded.model, dataset, dataset.rows("test")), first["embeddings"])
