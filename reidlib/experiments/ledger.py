@@ -75,11 +75,13 @@ def record(
     """Add the row of a finished run to the ledger (default: :func:`local`), and its identities; returns the row.
 
     Raises:
-        ValueError: the run has not finished, the result is of other data, the label is not one printable line, or the
-            file is no ledger of this version (it is left untouched).
+        ValueError: the run has not finished, the result is of other data or of people trained on, the label is not one
+            printable line, or the file is no ledger of this version (it is left untouched).
     """
     recipe, environment = run.recipe, run.environment
     require_finished(run)
+    if result.seen:
+        raise ValueError(f"{result.note}: such a score is no test and is not recorded")
     data = environment["dataset"]
     scored_on = {name: getattr(result, name) for name in ("split", "is_twin", "twin_version", "profile")}
     scored_on["name"] = result.dataset

@@ -1,5 +1,6 @@
 """Files of the ledger are never spoilt, and published rows are in order."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -46,6 +47,24 @@ def test_spoilt_rows_are_named_and_nothing_is_written(
         with pytest.raises(ValueError, match=message):
             use()
     assert own_ledger.read_text() == spoilt
+
+
+def test_a_file_of_an_older_version_is_read_and_kept(record: Callable, own_ledger: Path) -> None:
+    rows = [record(seed=0), record(seed=1)]
+    for format in (ledger.LEDGER, ledger.IDENTITIES):
+        path, new = format.beside(own_ledger), set(format.before)
+        table = format.collect([path])
+        lines = path.read_text().splitlines()
+        fields = list(csv.reader(lines))
+        keep = [place for place, name in enumerate(fields[0]) if name not in new]
+        with path.open("w", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows([row[place] for place in keep] for row in fields)
+        assert "processes" not in path.read_text() and format.collect([path]).equals(table)
+    record(seed=2)
+    found = ledger.table()
+    assert found["seed"].tolist() == [0, 1, 2] and (found["processes"] == 1).all()
+    assert (found["precision"] == "float32").all() and own_ledger.read_text().splitlines()[0] == ledger.LEDGER.header
+    assert len(ledger.identities()) == 3 * len(ledger.identities(found[:1])) and rows[0]["processes"] == 1
 
 
 def test_a_file_that_ends_without_a_line_break_keeps_its_last_row(record: Callable, own_ledger: Path) -> None:

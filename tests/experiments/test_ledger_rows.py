@@ -12,7 +12,7 @@ import torch
 
 from reidlib import evaluation
 from reidlib.data import ReIDDataset
-from reidlib.experiments import ledger
+from reidlib.experiments import ledger, studies
 from reidlib.methods import Recipe
 from reidlib.training import provenance
 
@@ -38,6 +38,38 @@ def test_row_says_what_was_run_and_what_came_out(
     assert {name: row[name] for name in ledger.METRICS} == pytest.approx(result.mean, abs=1e-5)
     assert [row["mAP std"], row["mINP std"]] == pytest.approx([result.std["mAP"], result.std["mINP"]], abs=1e-5)
     assert row["mAP std"] > 0
+
+
+def test_people_seen_in_training_have_no_row(finished: Callable, imageless: ReIDDataset, recipe, protocol) -> None:
+    run, result = finished(recipe, imageless, protocol)
+    with pytest.raises(ValueError, match="2 of 9 test identities were trained on: such a score is no test"):
+        ledger.record(run, replace(result, seen=2, identities=9))
+    assert ledger.table().empty
+
+
+def test_a_run_that_went_on_elsewhere_has_no_times(finished: Callable, imageless, recipe, protocol) -> None:
+    run, result = finished(recipe, imageless, protocol)
+    here = {name: run.environment[name] for name in ("device", "torch", "threads", "precision", "processes")}
+    again = replace(run, environment={**run.environment, "resumed": [{**here, "epoch": 1}]})
+    assert ledger.record(again, result)["step_seconds"] > 0
+    moved = {**here, "epoch": 2, "torch": "9.9", "device": "NVIDIA T4", "precision": "float16"}
+    again = replace(again, environment={**again.environment, "resumed": [{**here, "epoch": 1}, moved]})
+    row = ledger.record(again, result)
+    assert (row["device"], row["precision"]) == ("cpu + NVIDIA T4", "float32 + float16")
+    assert row["torch"] == f"{torch.__version__} + 9.9"
+    assert (row["seconds"], row["step_seconds"], row["threads"]) == (None, None, None)
+    assert ledger.table()["step_seconds"].isna().all()
+
+
+def test_runs_of_several_processes_have_rows_of_their_own(finished: Callable, imageless, recipe, protocol) -> None:
+    run, result = finished(recipe, imageless, protocol)
+    rows = [ledger.record(replace(run, environment={**run.environment, "processes": n}), result) for n in (1, 2)]
+    assert [row["processes"] for row in rows] == [1, 2] and rows[0]["step_seconds"] == rows[1]["step_seconds"]
+    assert ledger.table()["processes"].tolist() == [1, 2] and len(ledger.table(latest=True)) == 2
+    people = ledger.identities().groupby("processes").size()
+    assert people[1] == people[2] > 0
+    assert studies.results({"baseline": run.recipe})["processes"].tolist() == [1], "unless they are asked for"
+    assert studies.results({"baseline": run.recipe}, processes=2)["processes"].tolist() == [2]
 
 
 def test_real_data_and_single_trials_leave_fields_empty(
