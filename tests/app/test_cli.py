@@ -5,46 +5,22 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
 
-from reidlib import data, evaluation, methods, training, twins
-from reidlib.app import cli, figures
+from reidlib import data, evaluation, methods, twins
+from reidlib.app import cli, commands, figures
 from reidlib.data import ReIDDataset
 from reidlib.experiments import ledger, measures, studies, sweep
 from reidlib.training import runs
 
-PROTOCOL = evaluation.protocols.get("sysu", gallery="agw", num_trials=2)
+PROTOCOL = evaluation.protocols.get("sysu", gallery="agw", num_trials=2)  # of the fixture on_frame
 
 pytestmark = pytest.mark.usefixtures("isolated_home", "own_ledger")
-
-
-@pytest.fixture
-def on_frame(imageless: ReIDDataset, finished: Callable, monkeypatch: pytest.MonkeyPatch) -> list:
-    """No images and no training: what was opened and trained, in order; a learning rate of 666 fails."""
-    asked, made_with = [], {}
-
-    def open_frame(name: str, root=None, twin=None, split=None) -> ReIDDataset:
-        asked.append((name, root, twin, split))
-        return replace(imageless, profile=twin)
-
-    def fit(recipe, dataset, folder=None, **_) -> runs.Run:
-        if recipe.learning_rate == 666:
-            raise FloatingPointError("loss is nan")
-        run, _ = finished(recipe, dataset, PROTOCOL)
-        asked.append((recipe.method, recipe.profile, recipe.seed))
-        made_with[run.model] = recipe
-        return run
-
-    monkeypatch.setattr(data, "open", open_frame)
-    monkeypatch.setattr(training, "fit", fit)
-    monkeypatch.setattr(evaluation.protocols, "get", lambda name: PROTOCOL)
-    monkeypatch.setattr(evaluation, "evaluate", lambda model, *on: finished(made_with[model], *on)[1])
-    return asked
 
 
 # ---- help and errors
@@ -55,25 +31,39 @@ def test_help_names_every_command_and_every_option(capsys: pytest.CaptureFixture
         cli.main(["--help"])
     assert ended.value.code == 0
     overview = capsys.readouterr().out
-    for command in cli.COMMANDS:
-        assert f"• {command.__name__}" in overview
+    for command in commands.COMMANDS:
+        name = command.__name__.removesuffix("_")
+        assert f"• {name}" in overview
         with pytest.raises(SystemExit) as ended:
-            cli.main([command.__name__, "--help"])
+            cli.main([name, "--help"])
         page = capsys.readouterr().out
         assert ended.value.code == 0 and command.__doc__.split(".")[0][:50] in page
-        for name, parameter in inspect.signature(command).parameters.items():
-            assert re.search(rf"^        {name}: \w", command.__doc__, re.MULTILINE), f"{name} has no text"
-            assert parameter.kind == parameter.POSITIONAL_ONLY or f"--{name}" in page
+        for option, parameter in inspect.signature(command).parameters.items():
+            if parameter.kind != parameter.POSITIONAL_ONLY:
+                assert f"--{'set' if option == 'changes' else option.replace('_', '-')}" in page
+            if option != "what":
+                texts = [each.help for each in get_args(parameter.annotation) if hasattr(each, "help")]
+                assert len(texts) == 1 and texts[0].endswith("."), option
 
 
 def test_the_installed_command_is_this_one(repository: Path) -> None:
     assert 'reidlib = "reidlib.app.cli:main"' in (repository / "pyproject.toml").read_text(encoding="utf-8")
 
 
-def test_help_is_quick() -> None:
-    code = "import sys, reidlib.app.cli; print([name for name in ('torch', 'pandas', 'tyro') if name in sys.modules])"
+@pytest.mark.parametrize("arguments", [["sweep", "--help"], ["--version"], ["--tyro-print-completion", "bash"]])
+def test_help_is_quick(arguments: list[str]) -> None:
+    heavy = "[name for name in ('torch', 'pandas', 'numpy', 'matplotlib') if name in sys.modules]"
+    code = f"""
+import sys
+from reidlib.app import cli
+try:
+    cli.main({arguments})
+except SystemExit:
+    pass
+print({heavy})
+"""
     completed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment())
-    assert completed.stdout.strip() == "[]", completed.stderr
+    assert completed.stdout.splitlines()[-1] == "[]", completed.stderr
 
 
 def environment() -> dict[str, str]:
@@ -98,13 +88,26 @@ def environment() -> dict[str, str]:
         ("sweep null-control --profile ci --measures beauty", "unknown measure 'beauty'; choose from: cameras, "),
         ("figures nothing", "unknown figure 'nothing'; choose from: "),
         ("check market", "unknown data set 'market'; choose one of: sysu"),
-        ("check sysu --root absent", "there is no folder absent"),
+        ("check sysu --root absent", "there is no folder absent. Give --root with"),
+        ("check sysu --split 3", "--split 3 is not possible for 'sysu'; use none: this data set has a single split"),
+        ("check regdb --twin ci", "'regdb' has several splits: choose one with --split, of [1, 2"),
+        ("train baseline --profile ci --device cuda:7", "there is no device cuda:7: torch finds"),
+        ("train baseline --profile ci --device meta", "--device meta: this machine cannot compute there"),
+        ("train baseline --profile ci --device gpu", "unknown device 'gpu'; write, for example, cpu or cuda:0"),
+        ("train baseline --profile ci --batch-size 0", "--batch-size must be at least 1, not 0"),
+        ("train baseline --profile ci --protocol search=garden", "--protocol search=garden is unknown; known: 'all'"),
+        ("train baseline --profile ci --protocol serch=all", "protocol 'sysu' has no option serch; known: flip"),
+        ("evaluate absent --device cuda:7", "there is no device cuda:7"),
+        ("sweep null-control --profile ci --protocol shots=3", "--protocol shots=3 is unknown; known: 1, 10"),
+        ("sweep null-control --profile ci --workers 0", "--workers must be at least 1, not 0"),
         ("twin nothing --profile ci", "there is no twin of 'nothing'; choose one of: sysu"),
         ("twin sysu --profile paper", "the twin of 'sysu' has no profile 'paper'; choose one of: ci, screen"),
     ],
 )
-def test_mistakes_end_in_one_line(capsys: pytest.CaptureFixture, monkeypatch, arguments: str, message: str) -> None:
-    monkeypatch.delenv("REIDLIB_DATA", raising=False)
+def test_mistakes_end_in_one_line_before_a_twin_is_rendered(
+    capsys: pytest.CaptureFixture, monkeypatch, arguments: str, message: str
+) -> None:
+    monkeypatch.setattr(twins.build, "_build", lambda *_: pytest.fail("a twin was rendered"))
     assert cli.main(arguments.split()) == 2
     captured = capsys.readouterr()
     assert message in captured.err and captured.err.startswith("reidlib: ") and captured.err.count("\n") == 1
@@ -121,6 +124,7 @@ def test_only_mistakes_of_our_own_lose_their_traceback(monkeypatch, capsys: pyte
     for error, is_expected in [
         (sweep.Interrupted("the code has changed"), True),
         (torch.OutOfMemoryError("the GPU has no room\nfor this batch"), True),
+        (ValueError("this is no tree:\n  cam1/\n  cam2/\n"), True),
         (FloatingPointError("loss is nan"), True),
         (RuntimeError("shapes differ"), False),
         (TypeError("a slip"), False),
@@ -133,7 +137,8 @@ def test_only_mistakes_of_our_own_lose_their_traceback(monkeypatch, capsys: pyte
         monkeypatch.setattr(twins, "ensure", fail)
         if is_expected:
             assert cli.main(["twin", "sysu", "--profile", "ci"]) == 2
-            assert capsys.readouterr().err == f"reidlib: {' '.join(str(error).split())}\n"
+            shown = str(error) if isinstance(error, ValueError) else f"{' '.join(str(error).split())}\n"
+            assert capsys.readouterr().err == f"reidlib: {shown}", "a tree keeps its lines, what torch says does not"
         else:
             with pytest.raises(type(error)):
                 cli.main(["twin", "sysu", "--profile", "ci"])
@@ -152,6 +157,7 @@ def test_train_opens_the_twin_of_the_profile_or_the_folder_that_is_named(on_fram
     assert cli.main(["train", "baseline", "--profile", "ci", "--seed", "3"]) == 0
     assert on_frame == [("sysu", None, "ci", None), ("baseline", "ci", 3)]
     printed = capsys.readouterr().out
+    assert printed.startswith("data: SYSU-MM01 (synthetic twin 1, ci), ")
     assert "mAP" in printed and "synthetic twin" in printed and str(ledger.local()) in printed
     assert ledger.table()[["profile", "seed"]].to_numpy().tolist() == [["ci", 3]]
     for arguments, opened in [
@@ -217,10 +223,14 @@ def test_sweep_goes_to_a_cluster(on_frame, capsys, monkeypatch) -> None:
     assert "'timeout' is no option; write name=value" in capsys.readouterr().err
 
 
-def test_check_fails_if_results_would_be_wrong(imageless, monkeypatch, capsys) -> None:
+def test_check_ends_with_1_whatever_is_wrong_with_a_folder_that_is_there(imageless, monkeypatch, tmp_path, capsys):
+    """What cannot be looked at at all is among the mistakes above."""
+    assert cli.main(["check", "sysu", "--root", str(tmp_path)]) == 1
+    assert "cannot be read" in (printed := capsys.readouterr().out)
+    assert f"{tmp_path} lacks cam1, cam2" in printed and "\n  exp/val_id.txt\n" in printed
     without_files = replace(imageless, is_twin=False, twin_version=None, profile=None)
     monkeypatch.setattr(data, "open", lambda name, **options: without_files)
-    assert cli.main(["check", "sysu", "--root", "somewhere"]) == 1
+    assert cli.main(["check", "sysu", "--root", str(tmp_path)]) == 1
     assert "the file has gone" in capsys.readouterr().out
 
 
@@ -260,4 +270,4 @@ def test_from_a_twin_to_a_row_in_the_ledger(ci_twin: Path, own_ledger: Path, iso
     assert ledger.table()["protocol"].tolist() == ["sysu-all-1shot-official", "sysu-indoor-1shot-official-first2"]
     elsewhere = reidlib("evaluate", folder, "--root", ci_twin, "--protocol", "search=garden")
     assert elsewhere.returncode == 2 and elsewhere.stderr.count("\n") == 1
-    assert "search='garden' is unknown; known: 'all', 'indoor'" in elsewhere.stderr
+    assert "--protocol search=garden is unknown; known: 'all', 'indoor'" in elsewhere.stderr
