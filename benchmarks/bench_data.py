@@ -1,15 +1,19 @@
 """How many times faster cached bytes and batched augmentation are than the usual one image at a time.
 
-Run ``python benchmarks/bench_data.py``. 256 JPEG files of 288×144, used at two sizes; batches of 64. The two sides of a
+    python benchmarks/bench_data.py [--images 256] [--batch 64] [--pairs 9]
+
+JPEG files of 288×144, used at two sizes. The two sides of a
 ratio run in alternating pairs, so that other load on the machine falls on both; the median ratio counts.
 """
 
+import argparse
 import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from time import perf_counter
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -19,19 +23,21 @@ from torchvision.transforms import v2
 from reidlib.data import Augmentation, cache
 from reidlib.data.decode import read_image, resized
 
-IMAGES, BATCH, PAIRS, SIZES = 256, 64, 9, ((128, 64), (288, 144))
+SIZES = ((128, 64), (288, 144))
 
 
-def compare(name: str, reference: Callable[[], object], fast: Callable[[], object]) -> None:
+def compare(
+    options: argparse.Namespace, name: str, reference: Callable[[], object], fast: Callable[[], object]
+) -> None:
     pairs = []
-    for _ in range(PAIRS):
+    for _ in range(options.pairs):
         seconds = []
         for function in (reference, fast):
             start = perf_counter()
             function()
             seconds.append(perf_counter() - start)
         pairs.append(seconds)
-    slow_ms, fast_ms = (1000 * median(times) / BATCH for times in zip(*pairs, strict=True))
+    slow_ms, fast_ms = (1000 * median(times) / options.batch for times in zip(*pairs, strict=True))
     ratio = median(slow / quick for slow, quick in pairs)
     print(f"{name:62} {slow_ms:7.3f} → {fast_ms:6.3f} ms an image   {ratio:6.1f} ×")
 
@@ -60,34 +66,44 @@ def one_by_one(height: int, width: int) -> v2.Transform:
     )
 
 
-def bench(root: Path, paths: list[str], height: int, width: int) -> None:
+def bench(options: argparse.Namespace, root: Path, paths: list[str], height: int, width: int) -> None:
     images = cache.open_cache("noise", root, paths, height, width, progress=False)
-    rows = np.random.default_rng(0).choice(IMAGES, BATCH, replace=False)
+    rows = np.random.default_rng(0).choice(options.images, options.batch, replace=False)
     compare(
+        options,
         f"{height}×{width}, reading: decode and resize → rows of the cache",
         lambda: torch.from_numpy(np.stack([resized(read_image(root / paths[row]), height, width) for row in rows])),
         lambda: images.tensor(rows),
     )
-    batch, visible, single = images.tensor(rows), torch.zeros(BATCH, dtype=torch.long), one_by_one(height, width)
+    batch, visible, single = (
+        images.tensor(rows),
+        torch.zeros(options.batch, dtype=torch.long),
+        one_by_one(height, width),
+    )
     augmentation, generator = Augmentation(pad=10, exchange=0.375, grey=0.125, erase=0.5), torch.Generator()
     compare(
+        options,
         f"{height}×{width}, augmentation: torchvision v2 one by one → batch",
         lambda: torch.stack([single(image) for image in batch]),
         lambda: augmentation(batch, visible, generator),
     )
 
 
-def main() -> None:
-    print(f"batches of {BATCH}, {torch.get_num_threads()} threads; median of {PAIRS} alternating pairs")
-    with tempfile.TemporaryDirectory() as folder:
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=256)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--pairs", type=int, default=9)
+    options = parser.parse_args(arguments)
+    print(f"batches of {options.batch}, {torch.get_num_threads()} threads; median of {options.pairs} alternating pairs")
+    with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, REIDLIB_CACHE=f"{folder}/cache"):
         root = Path(folder)
-        os.environ["REIDLIB_CACHE"] = str(root / "cache")
-        paths = [f"{number:04d}.jpg" for number in range(IMAGES)]
+        paths = [f"{number:04d}.jpg" for number in range(options.images)]
         for path in paths:
             blocks = np.random.default_rng(0).integers(0, 256, (36, 18, 3), dtype=np.uint8)
             Image.fromarray(blocks).resize((144, 288)).save(root / path)
         for height, width in SIZES:
-            bench(root, paths, height, width)
+            bench(options, root, paths, height, width)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Training step of IDKL: one front with two backs, against the three whole ResNets that the released code builds.
 
     python benchmarks/bench_idkl.py [--backbone small --height 128 --width 64 --batch 64] [--pairs 9] [--device cpu]
+                                    [--skip-memory]
     python benchmarks/bench_idkl.py --backbone resnet50 --height 384 --width 144 --batch 120 --device cuda
 
 Of the three, one serves as the front and two as backs; the other halves hold parameters that no image passes. Both
@@ -10,6 +11,7 @@ a CPU, of a process of its own for each construction, above what it held before.
 """
 
 import argparse
+import math
 import multiprocessing
 import resource
 import statistics
@@ -106,7 +108,7 @@ def _peak_of_this_process(construction: str, options: argparse.Namespace) -> int
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--backbone", default="small")
     parser.add_argument("--height", type=int, default=128)
@@ -114,8 +116,10 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64, help="images, both modalities together; a multiple of 8")
     parser.add_argument("--pairs", type=int, default=9)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    options = parser.parse_args()
-    ours_peak, theirs_peak = (peak_bytes(construction, options) for construction in CONSTRUCTIONS)
+    parser.add_argument("--skip-memory", action="store_true", help="time alone")
+    options = parser.parse_args(arguments)
+    peaks = [math.nan if options.skip_memory else peak_bytes(construction, options) for construction in CONSTRUCTIONS]
+    ours_peak, theirs_peak = peaks
     (ours, ours_size), (theirs, theirs_size) = (make_step(construction, options) for construction in CONSTRUCTIONS)
     for step in (ours, theirs) * 2:
         step()

@@ -1,6 +1,6 @@
 """Losses against their loops: forward and backward on one training batch.
 
-python benchmarks/bench_losses.py [--rows 64] [--dimensions 256] [--repeats 5]
+python benchmarks/bench_losses.py [--rows 120] [--dimensions 2048] [--repeats 5]
 """
 
 import argparse
@@ -19,12 +19,12 @@ def seconds(loss, features: torch.Tensor, pids: torch.Tensor) -> float:
     return time.perf_counter() - start
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=64)
-    parser.add_argument("--dimensions", type=int, default=256)
+    parser.add_argument("--rows", type=int, default=120)
+    parser.add_argument("--dimensions", type=int, default=2048)
     parser.add_argument("--repeats", type=int, default=5)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     features = torch.randn(options.rows, options.dimensions, requires_grad=True)
     pids = torch.arange(options.rows) // 4 % 8
     for name in ("batch_hard_triplet", "weighted_regularised_triplet", "circle"):

@@ -10,6 +10,7 @@ is the result.
 """
 
 import argparse
+import math
 import statistics
 from time import perf_counter
 
@@ -34,7 +35,10 @@ def make_step(method: str, options: dict, arguments: argparse.Namespace, device:
     """A function that makes one training step, and the number of parameters."""
     devices.seed(device, 0)
     if options.get("parts"):
-        options = {**options, "stripes": 4 if arguments.height // 16 % 6 else 6}
+        options = {
+            **options,
+            "stripes": next(number for number in (6, 4, 2, 1) if arguments.height // 16 % number == 0),
+        }
     dataset = "pku-sketch" if method == "dalnet" else "sysu"
     recipe = methods.recipe(method, dataset=dataset, profile="paper").replace(
         backbone=arguments.backbone, model=options
@@ -76,7 +80,7 @@ def seconds(step, device: torch.device) -> float:
     return perf_counter() - start
 
 
-def main() -> None:
+def main(given: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     parser.add_argument("--backbone", default="resnet50")
@@ -87,7 +91,7 @@ def main() -> None:
     parser.add_argument("--num-ids", type=int, default=395)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given)
     device = torch.device(arguments.device)
     batch = 2 * arguments.identities * arguments.images
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"

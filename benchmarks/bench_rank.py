@@ -1,9 +1,12 @@
 """How many times faster ``reidlib.evaluation.rank`` is than the per-query reference.
 
-Run ``python benchmarks/bench_rank.py``. 2060 queries, 2060 gallery items, 10 matches each (the size of RegDB's test
-set). The two run in alternating pairs, so that other load on the machine falls on both; the median ratio counts.
+    python benchmarks/bench_rank.py [--identities 206] [--pairs 7]
+
+By default 2060 queries, 2060 gallery items, 10 matches each (the size of RegDB's test set). The two run in alternating
+pairs, so that other load on the machine falls on both; the median ratio counts.
 """
 
+import argparse
 from statistics import median
 from time import perf_counter
 
@@ -12,7 +15,7 @@ from rank_reference import rank_reference
 
 from reidlib import evaluation
 
-IDENTITIES, IMAGES, PAIRS = 206, 10, 7
+IMAGES = 10
 
 
 def seconds(function, *arguments, **options) -> float:
@@ -21,22 +24,27 @@ def seconds(function, *arguments, **options) -> float:
     return perf_counter() - start
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--identities", type=int, default=206, help="each has 10 queries and 10 gallery items")
+    parser.add_argument("--pairs", type=int, default=7)
+    options = parser.parse_args(arguments)
     rng = np.random.default_rng(0)
-    query_pids = np.repeat(np.arange(IDENTITIES), IMAGES)
+    query_pids = np.repeat(np.arange(options.identities), IMAGES)
     gallery_pids = rng.permutation(query_pids)
     distances = rng.random((query_pids.size, gallery_pids.size), dtype=np.float32)
     excluded = rng.random(distances.shape) < 0.2
 
-    print(f"rank, {query_pids.size} × {gallery_pids.size}, {IMAGES} matches each; median of {PAIRS} alternating pairs")
+    size = f"{query_pids.size} × {gallery_pids.size}, {IMAGES} matches each"
+    print(f"rank, {size}; median of {options.pairs} alternating pairs")
     for exclude in (None, excluded):
         for distinct_ids in (False, True):
-            options = {"exclude": exclude, "distinct_ids": distinct_ids}
-            arguments = (distances, query_pids, gallery_pids)
-            evaluation.rank(*arguments, **options)  # compiles
+            rules = {"exclude": exclude, "distinct_ids": distinct_ids}
+            inputs = (distances, query_pids, gallery_pids)
+            evaluation.rank(*inputs, **rules)  # compiles
             pairs = [
-                (seconds(rank_reference, *arguments, **options), seconds(evaluation.rank, *arguments, **options))
-                for _ in range(PAIRS)
+                (seconds(rank_reference, *inputs, **rules), seconds(evaluation.rank, *inputs, **rules))
+                for _ in range(options.pairs)
             ]
             slow, fast = (median(times) for times in zip(*pairs, strict=True))
             ratio = median(slow / fast for slow, fast in pairs)

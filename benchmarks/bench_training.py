@@ -10,6 +10,7 @@ the sum is a little more than the time of a step in training.
 
 import argparse
 import statistics
+from itertools import chain, count, islice
 from time import perf_counter
 
 import torch
@@ -22,12 +23,12 @@ from reidlib.data.decode import read_image, resized
 from reidlib.training import devices
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--profile", default=reidlib.profiles.get().name)
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     device = torch.device(options.device)
     recipe = methods.recipe("baseline", profile=options.profile).replace(weights=None)
     dataset = reidlib.data.open("sysu", twin="ci")
@@ -80,19 +81,17 @@ def main() -> None:
         optimizer.step()
 
     times = []
-    epoch = 0
-    while len(times) < options.steps + 3:
-        for batch in sampler.epoch(epoch):
-            prepared, inputs = seconds(data, batch)
-            times.append((prepared, seconds(reference, batch)[0], seconds(network, inputs, batch)[0]))
-        epoch += 1
-    times = times[3 : options.steps + 3]  # without warming up
-    count = 2 * recipe.identities * recipe.images
+    batches = chain.from_iterable(sampler.epoch(epoch) for epoch in count())
+    for batch in islice(batches, options.steps + 3):
+        prepared, inputs = seconds(data, batch)
+        times.append((prepared, seconds(reference, batch)[0], seconds(network, inputs, batch)[0]))
+    times = times[3:]  # without warming up
+    number = 2 * recipe.identities * recipe.images
     ours, theirs, net = (1000 * statistics.median(column) for column in zip(*times, strict=True))
     share = statistics.median(data / (data + step) for data, _, step in times)
     ratio = statistics.median((slow + step) / (data + step) for data, slow, step in times)
-    size = f"{count} images of {recipe.height}×{recipe.width}"
-    speed = 1000 * count / (ours + net)
+    size = f"{number} images of {recipe.height}×{recipe.width}"
+    speed = 1000 * number / (ours + net)
     print(f"{recipe.backbone}, {size}, {device}, {torch.get_num_threads()} threads")
     print(f"data {ours:.1f} ms, network {net:.1f} ms a step: {100 * share:.1f} % data, {speed:.0f} images/s")
     print(f"one image at a time: data {theirs:.1f} ms, a step takes {ratio:.1f} × as long")

@@ -1,0 +1,48 @@
+"""Every benchmark runs, at toy size; what it prints at full size is for people."""
+
+import importlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from reidlib import paths
+
+FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
+TINY = ["--height", "32", "--width", "16"]
+# Benchmark → arguments, and what its last lines say.
+TOYS = {
+    "bench_data": (["--images", "8", "--batch", "4", "--pairs", "1"], r"augmentation.* × *\n$"),
+    "bench_idkl": (["--backbone", "tiny", *TINY, "--batch", "8", "--pairs", "1", "--skip-memory"], r"× the parameters"),
+    "bench_losses": (["--rows", "16", "--dimensions", "8", "--repeats", "1"], r"circle: .* times faster"),
+    "bench_methods": (
+        ["--backbone", "tiny", *TINY, "--identities", "2", "--images", "2", "--num-ids", "5", "--pairs", "1"],
+        r"dalnet: .* median ratio",
+    ),
+    "bench_rank": (["--identities", "4", "--pairs", "1"], r"mask .* times faster"),
+    "bench_render": (["--images", "4", "--repeats", "1"], r"1 ray a pixel .* images/s"),
+    "bench_reranking": (
+        ["--identities", "6", "--dimensions", "16", "--pairs", "1", "--memory-items", "0"],
+        r"queries .* largest difference",
+    ),
+    "bench_step": (["--backbones", "tiny", *TINY, "--batch", "8", "--pairs", "1"], r"bfloat16 .* times faster"),
+    "bench_training": (["--profile", "ci", "--steps", "1", "--device", "cpu"], r"a step takes .* as long"),
+}
+SLOW = ["rank_reference", "reranking_reference"]  # counterparts, which the tests of the library call
+
+
+def test_every_benchmark_has_a_toy() -> None:
+    assert sorted(path.stem for path in FOLDER.glob("*.py")) == sorted([*TOYS, *SLOW])
+
+
+@pytest.mark.parametrize("name", TOYS)
+def test_it_runs(
+    name: str, twin: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    monkeypatch.setattr(paths, "twin_folder", twin)
+    monkeypatch.setenv("REIDLIB_CACHE", str(tmp_path / "cache"))
+    arguments, says = TOYS[name]
+    importlib.import_module(name).main(arguments)
+    assert re.search(says, capsys.readouterr().out)
