@@ -10,7 +10,6 @@ is the result.
 """
 
 import argparse
-import math
 import statistics
 from time import perf_counter
 
