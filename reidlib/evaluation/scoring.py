@@ -17,8 +17,9 @@ from reidlib.evaluation.ranking import rank
 from reidlib.evaluation.reranking import k_reciprocal
 from reidlib.evaluation.results import EvaluationResult, TrialResult
 from reidlib.evaluation.seen import mark, require_unseen
-from reidlib.networks.base import device_of, evaluating
+from reidlib.networks.base import device_of, evaluating, room_for
 from reidlib.networks.division import noted
+from reidlib.spelling import argument
 
 
 def evaluate(
@@ -109,6 +110,7 @@ def embed(
     Raises:
         ValueError: only one of height and width is given, no row or batch, people that the model was trained on, or
             ``model.embed`` returns another shape.
+        torch.OutOfMemoryError: the GPU has no room for a batch; the message names one to try.
     """
     height, width = _image_size(model, dataset, height, width)
     rows = np.asarray(rows)
@@ -120,7 +122,8 @@ def embed(
     require_unseen(model, dataset, rows[is_test[rows]], allow_seen=allow_seen)
     images, modality = dataset.images(height, width), torch.from_numpy(dataset.frame["modality"].to_numpy()[rows])
     batches = []
-    with _evaluating(model, device) as device:
+    fewer = argument("batch_size", max(1, batch_size // 2))
+    with room_for(batch_size, fewer), _evaluating(model, device) as device:
         parts = progress.bar(modality.split(batch_size), "embedding")
         for which, pixels in zip(parts, images.batches(rows, batch_size, device), strict=True):
             views = [pixels, pixels.flip(3)] if flip else [pixels]

@@ -204,6 +204,7 @@ def _embedded(model: ReIDModel, maps: Tensor, branch: str, targets: Tensor) -> T
 def _untouched(model: nn.Module, device: torch.device) -> Iterator[None]:
     """Evaluation mode, float32 and no gradient for any parameter; gradients are on, whatever the caller chose."""
     with (
+        common.room(),
         evaluating(model, learning=False),
         instance_statistics(model),
         torch.inference_mode(False),

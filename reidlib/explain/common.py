@@ -7,6 +7,7 @@ which channels count, and nothing of where in this image something is.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 
 import numpy as np
 import pandas as pd
@@ -17,11 +18,16 @@ from reidlib.data import ReIDDataset
 from reidlib.data.cache import ImageCache, to_device
 from reidlib.explain.embedding import instance_statistics
 from reidlib.networks import ReIDModel
-from reidlib.networks.base import device_of, evaluating
+from reidlib.networks.base import device_of, evaluating, room_for
 from reidlib.networks.division import noted
 
 BATCH = 64
 """Images that go through a network at a time."""
+
+
+def room() -> AbstractContextManager[None]:
+    """Says what to lower when a GPU has no room for a batch."""
+    return room_for(BATCH, f"reidlib.explain.common.BATCH = {BATCH // 2}")
 
 
 def sized_images(model: ReIDModel, dataset: ReIDDataset) -> ImageCache:
@@ -50,7 +56,7 @@ def mean_maps(
     """
     branch, images, means = model.check_branch(branch), sized_images(model, dataset), {}
     rows, modality = np.asarray(rows), dataset.frame["modality"].to_numpy()[rows]
-    with evaluating(model), instance_statistics(model):
+    with evaluating(model), instance_statistics(model), room():
         for number in np.unique(modality).tolist():
             chosen, total, squares = rows[modality == number], 0.0, 0.0
             for pixels, which in batches(images, dataset, chosen, device_of(model)):

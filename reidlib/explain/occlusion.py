@@ -90,7 +90,7 @@ class HiddenImages:
     @torch.inference_mode()
     def __call__(self, hidden: Tensor) -> Tensor:
         places, found = repeat(hidden) if len(hidden) == 1 else hidden.split(common.BATCH), []
-        with evaluating(self.model), instance_statistics(self.model):
+        with evaluating(self.model), instance_statistics(self.model), common.room():
             for (images, modality), place in zip(common.batches(*self.given), places, strict=False):
                 images = torch.where(place.to(images.device), images.mean(dim=(2, 3), keepdim=True), images)
                 found.append(self.model.branch_embedding(images, modality, self.branch))

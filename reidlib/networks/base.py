@@ -110,6 +110,16 @@ def evaluating(model: nn.Module, *, learning: bool = True) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
+@contextmanager
+def room_for(images: int, advice: str) -> Iterator[None]:
+    """Turn a GPU's "out of memory" into advice: what to lower when so many images go through a network at a time."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        text = f"the GPU has no room for {images} images at a time; try {advice} ({error})"
+        raise torch.OutOfMemoryError(text) from error
+
+
 def device_of(model: nn.Module) -> torch.device:
     """Where the parameters of a model are; the CPU for a model without any."""
     return next(model.parameters(), torch.empty(0)).device

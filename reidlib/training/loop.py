@@ -182,6 +182,7 @@ def _train(
         scaler.load_state_dict(state.scaler)
     images = dataset.images(recipe.height, recipe.width, progress=progress).on(device, part.rows, keep=images_on)
 
+    together = min(256, 2 * recipe.identities * recipe.images)  # images to validate at a time: a step takes more room
     history = History([*state.history], len(sampler), distributed, recipe, last, progress)
     try:
         for epoch in range(state.epoch, last):
@@ -206,7 +207,7 @@ def _train(
 
             if distributed.is_primary:
                 is_due = (epoch + 1) % recipe.validate_every == 0 or epoch + 1 == recipe.epochs
-                line = history.end(validate(model, dataset, part) if is_due and len(part.query_rows) else {})
+                line = history.end(validate(model, dataset, part, together) if is_due and len(part.query_rows) else {})
                 if (epoch + 1) % checkpoint_every == 0 or epoch + 1 == last:
                     tensors = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
                     progressed = {"epoch": epoch + 1, "model": tensors, "history": history.rows}

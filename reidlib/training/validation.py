@@ -52,11 +52,12 @@ def split(dataset: ReIDDataset, validation_share: float) -> Split:
     return Split(kept, new_labels[labels[~is_held_out[labels]]], pids[~is_held_out], query_rows, np.sort(drawn))
 
 
-def validate(model: ReIDModel, dataset: ReIDDataset, part: Split) -> dict[str, float]:
+def validate(model: ReIDModel, dataset: ReIDDataset, part: Split, batch_size: int = 256) -> dict[str, float]:
     """Scores (0-1) on the identities held out, under the camera and CMC rules of the data set's protocol."""
     protocol = evaluation.protocols.get(dataset.name)
     query, gallery = dataset.frame.iloc[part.query_rows], dataset.frame.iloc[part.gallery_rows]
-    embeddings = evaluation.embed(model, dataset, np.concatenate([part.query_rows, part.gallery_rows]))
+    rows = np.concatenate([part.query_rows, part.gallery_rows])
+    embeddings = evaluation.embed(model, dataset, rows, batch_size=batch_size)
     distances = evaluation.cosine_distances(*embeddings.split([len(query), len(gallery)]))
     rules = {"exclude": protocol.exclude(query, gallery), "distinct_ids": protocol.distinct_ids}
     return evaluation.rank(distances, query["pid"].to_numpy(), gallery["pid"].to_numpy(), **rules).metrics

@@ -7,6 +7,7 @@ import pytest
 import torch
 from pretend_cuda import Gpu, pretending
 
+from reidlib import evaluation, explain, spelling
 from reidlib.data import ImageCache
 from reidlib.training.validation import split
 
@@ -92,3 +93,31 @@ def test_advice_when_nothing_gives_way(gpu: Gpu, fit, crowded, options: dict, ad
     with pytest.raises(torch.OutOfMemoryError) as caught:
         fit(epochs=1, identities=4, images=2, **options)
     assert advice in str(caught.value)
+
+
+def test_evaluation_and_maps_say_what_to_lower(fit, dataset, monkeypatch) -> None:
+    model, rows = fit(epochs=1).model, dataset.rows("test")
+
+    def full(*_) -> None:
+        raise torch.OutOfMemoryError("tried to allocate 1 GiB")
+
+    monkeypatch.setattr(model.backbone, "forward", full)
+    with pytest.raises(
+        torch.OutOfMemoryError, match=r"no room for 256 images at a time; try batch_size=128 \(tried to"
+    ):
+        evaluation.evaluate(model, dataset, evaluation.protocols.get("sysu", gallery="agw"))
+    with (
+        spelling.for_command_line(),
+        pytest.raises(torch.OutOfMemoryError, match=r"room for 20 images at a time; try --batch-size 10 \(tried"),
+    ):
+        evaluation.embed(model, dataset, rows, batch_size=20)
+    for look in (explain.cams, explain.occlusion_maps):
+        with pytest.raises(torch.OutOfMemoryError, match=r"try (reidlib\.explain\.common\.BATCH = 32|batch_size=)"):
+            look(model, dataset, rows[:4])
+
+
+def test_validation_takes_no_more_room_than_a_step(fit, monkeypatch) -> None:
+    sizes, embed = [], evaluation.embed
+    monkeypatch.setattr(evaluation, "embed", lambda *a, **k: sizes.append(k["batch_size"]) or embed(*a, **k))
+    fit(epochs=1, identities=4, images=2)
+    assert sizes == [16]
