@@ -75,6 +75,12 @@ def test_number_of_batches_of_the_usual_setting():
     assert len(PKSampler(pids, modality, identities=8, images=4)) == 395 * 14 // 8 == 691
 
 
+@pytest.mark.parametrize(("images", "turns"), [(12, 2), (13, 3), (17, 3), (18, 4), (2, 1)])
+def test_turns_are_rounded_to_the_nearest(images, turns):
+    pids, modality = rows_of(dict.fromkeys(range(10), (images, 2)))
+    assert len(PKSampler(pids, modality, identities=5, images=5)) == 10 * turns // 5
+
+
 def test_order_depends_on_seed_epoch_and_rank_alone():
     pids, modality = rows_of(dict.fromkeys(range(12), (5, 5)))
 

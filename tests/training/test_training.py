@@ -15,7 +15,7 @@ from reidlib import evaluation, methods, training
 from reidlib.data import Augmentation, ImageCache, ReIDDataset
 from reidlib.methods import Recipe
 from reidlib.methods.baseline.model import Baseline
-from reidlib.training import runs
+from reidlib.training import devices, runs
 from reidlib.training.validation import split
 
 
@@ -89,16 +89,20 @@ def test_equal_seeds_give_equal_weights(fit, same_weights) -> None:
     assert torch.equal(torch.get_rng_state(), state), "the caller's generator is left alone"
 
 
-def test_every_epoch_is_augmented_anew(fit, monkeypatch) -> None:
-    seeds, augment = [], Augmentation.__call__
+def test_every_epoch_and_process_is_augmented_anew(fit, monkeypatch) -> None:
+    keys, seeds, seed, augment = [], [], devices.seed, Augmentation.__call__
 
     def watched(self, images, modality, generator):
         seeds.append(generator.initial_seed())
         return augment(self, images, modality, generator)
 
+    monkeypatch.setattr(devices, "seed", lambda device, *key: keys.append(key) or seed(device, *key))
     monkeypatch.setattr(Augmentation, "__call__", watched)
-    fit(epochs=3)
+    fit(epochs=3, seed=5)
     assert len(seeds) == 36 and len(set(seeds)) == 3
+    assert keys == [(5,), (5, 0, 0), (5, 1, 0), (5, 2, 0)], "of a seed; of seed, epoch and rank"
+    ranks = [torch.rand(3, generator=seed(torch.device("cpu"), 5, 0, rank)).tolist() for rank in range(3)]
+    assert len(set(map(tuple, ranks))) == 3
 
 
 @pytest.mark.parametrize(

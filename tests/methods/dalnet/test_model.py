@@ -8,7 +8,7 @@ from tiny import MIXED, MODALITY, ORDER, PIDS, images, step
 
 from reidlib import losses
 from reidlib.methods.dalnet import model as dalnet
-from reidlib.methods.dalnet.auxiliary import KINDS
+from reidlib.methods.dalnet.auxiliary import KINDS, Drawing
 from reidlib.methods.dalnet.interaction import Interaction, partners
 from reidlib.methods.dalnet.statistics import auxiliary_statistics
 
@@ -166,6 +166,17 @@ def test_style_moves_the_generator_alone():
     assert gradients[0].abs().sum() > 0 and all(gradient is None for gradient in gradients[1:])
     assert all(torch.equal(before[name], tensor) for name, tensor in model.backbone.named_buffers())
     assert all(p.requires_grad for p in model.parameters()) and model.backbone.training
+
+
+def test_the_mask_does_not_shrink_to_avoid_the_structure_term():
+    logits = torch.randn(4, 1, 64, 32, requires_grad=True)
+    drawn, photos = torch.rand(4, 1, 64, 32, requires_grad=True), torch.rand(4, 3, 64, 32)
+    drawing = Drawing(drawn, torch.rand(4, 1, 64, 32), mask_logits=logits)
+    terms = build()._generator_losses(drawing, photos, torch.rand(4, 3, 64, 32), torch.tensor([1, 0, 3, 2]))
+    for name, learns in (("structure", False), ("style", False), ("mask", True)):
+        (gradient,) = torch.autograd.grad(terms[name], logits, allow_unused=True, retain_graph=True)
+        assert (gradient is not None and gradient.abs().sum() > 0) == learns, name
+    assert torch.autograd.grad(terms["structure"], drawn)[0].abs().sum() > 0
 
 
 def test_auxiliary_images_leave_the_statistics_of_real_ones_alone():
