@@ -1,6 +1,7 @@
 """Every benchmark runs, at toy size; what it prints at full size is for people."""
 
 import importlib
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,10 @@ TOYS = {
     ),
     "bench_step": (["--backbones", "tiny", *TINY, "--batch", "8", "--pairs", "1"], r"bfloat16 .* times faster"),
     "bench_training": (["--profile", "ci", "--steps", "1", "--device", "cpu"], r"a step takes .* as long"),
+    "gpu": (
+        ["--device", "cpu", "--toy", "--methods", "baseline", "--notebooks"],
+        r"error: none\nskipped: train and look: baseline, fp16; waits: baseline",
+    ),
 }
 SLOW = ["rank_reference", "reranking_reference"]  # counterparts, which the tests of the library call
 
@@ -44,5 +49,35 @@ def test_it_runs(
     monkeypatch.setattr(paths, "twin_folder", twin)
     monkeypatch.setenv("REIDLIB_CACHE", str(tmp_path / "cache"))
     arguments, says = TOYS[name]
-    importlib.import_module(name).main(arguments)
+    written = ["--out", str(tmp_path / "gpu.json")] if name == "gpu" else []
+    importlib.import_module(name).main([*arguments, *written])
     assert re.search(says, capsys.readouterr().out)
+
+
+def test_a_part_that_fails_leaves_its_error_and_the_next_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """The script for GPUs, with parts of this test's own."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    gpu = importlib.import_module("gpu")
+    planned = [("one", 0, lambda: 1 / 0), ("two", 0, lambda: {"x": 1}), ("long", 9e9, dict)]
+    monkeypatch.setattr(gpu, "parts", lambda *_: planned)
+    out = tmp_path / "new" / "gpu.json"
+    assert gpu.main(["--device", "cpu", "--out", str(out)]) == 1
+    found = json.loads(out.read_text())["parts"]
+    assert found["one"]["error"] == "ZeroDivisionError: division by zero" and found["two"]["result"] == {"x": 1}
+    assert found["long"]["skipped"].startswith("no time")
+    assert "error: one\nskipped: long" in capsys.readouterr().out
+
+
+def test_a_cell_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The script for GPUs goes through notebooks without Jupyter."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    gpu = importlib.import_module("gpu")
+    sources = ["x = 1", "%matplotlib inline\nx += 1", "assert x == 2", "x.numpy()"]
+    cells = [{"cell_type": "code", "metadata": {}, "source": [source]} for source in sources]
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "page.ipynb").write_text(json.dumps({"cells": cells}))
+    monkeypatch.setattr(gpu, "ROOT", tmp_path)
+    with pytest.raises(RuntimeError, match=r"^cell 3: AttributeError: 'int' object has no attribute 'numpy'$"):
+        gpu.notebook("page", 60)
