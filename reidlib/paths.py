@@ -1,11 +1,19 @@
-"""Where things lie on disk: one function per question, no global state."""
+"""Where things lie on disk, and how files there are written whole and read without trust; no global state."""
 
+import errno
 import json
 import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 MANIFEST = "twin.json"
 """The file that tells the folder of a twin from a real tree."""
+
+MOST_BYTES = 1 << 24
+"""Of a small file (lists, manifests, records); a larger one is none of ours, and reading it may never end."""
+_MOST_LEVELS = 50
 
 
 def home() -> Path:
@@ -43,6 +51,57 @@ def build_folder() -> Path:
     return Path(folder).expanduser() if folder else home() / "build"
 
 
+def read_bounded(path: Path, most: int = MOST_BYTES) -> bytes:
+    """The content of a regular file of at most ``most`` bytes.
+
+    Raises:
+        FileNotFoundError, OSError: there is no such file, or it cannot be read.
+        ValueError: it is a folder, a pipe or a device, or larger; the message names it.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is not a regular file; take it away, or put the right file in its place")
+    with path.open("rb") as stream:
+        content = stream.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"{path} holds more than {most:,} bytes; such a file is never that large: take the right one")
+    return content
+
+
+def read_json(path: Path, most: int = MOST_BYTES) -> object:
+    """What a JSON file holds, whoever wrote it; a byte-order mark is accepted.
+
+    Raises:
+        FileNotFoundError, OSError: there is no such file, or it cannot be read.
+        ValueError: it is too large (``most`` bytes), no UTF-8, no JSON, or nested too deep; the message names it.
+    """
+    content = read_bounded(path, most)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not in UTF-8: {error}") from error
+    return parse_json(text, str(path))
+
+
+def parse_json(text: str, where: str) -> object:
+    """What a text in JSON holds, whoever wrote it; ``ValueError`` that begins with ``where`` if it cannot be used.
+
+    More than 50 levels of lists and objects are refused, so that whoever walks through the result is safe as well.
+    """
+    try:
+        content = json.loads(text)
+    except RecursionError:
+        raise ValueError(f"{where}: lists and objects are nested too deep in this JSON") from None
+    except ValueError as error:
+        raise ValueError(f"{where} is not valid JSON: {error}") from error
+    level = [content] if isinstance(content, dict | list) else []
+    for _ in range(_MOST_LEVELS):
+        insides = [value.values() if isinstance(value, dict) else value for value in level if value]
+        if not (level := [item for inside in insides for item in inside if isinstance(item, dict | list)]):
+            return content
+    raise ValueError(f"{where}: lists and objects are nested more than {_MOST_LEVELS} deep in this JSON")
+
+
 def read_manifest(root: Path) -> dict | None:
     """Return the manifest of the twin at ``root``, or ``None`` if the folder holds none.
 
@@ -50,14 +109,72 @@ def read_manifest(root: Path) -> dict | None:
         ValueError: the file is there but is no valid manifest.
     """
     path = Path(root) / MANIFEST
-    if not path.is_file():
+    if not path.exists():
         return None
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = read_json(path)
         valid = all(isinstance(manifest[key], str) for key in ("twin_version", "dataset", "profile"))
-        valid = valid and isinstance(manifest["images"], int) and len(manifest["image_size"]) == 2
+        height, width = manifest["image_size"]
+        valid = valid and all(type(number) is int for number in (manifest["images"], height, width))
     except (ValueError, KeyError, TypeError):
         valid = False
     if not valid:
         raise ValueError(f"{path} is not a valid twin manifest; delete the folder and build the twin again")
     return manifest
+
+
+def write(file: Path, content: bytes) -> None:
+    """Write a file as a whole: readers, and whoever comes after a crash, see the old content or the new.
+
+    What a kill leaves is called ``<name>.<random>.partial``; :func:`remove_partials` clears it.
+
+    Raises:
+        OSError: as the system says; on a full disk the message names the file, its size and what to do.
+    """
+    partial = file.with_name(f"{file.name}.{secrets.token_hex(4)}.partial")
+    try:
+        with naming_full_disk(file, len(content)):
+            with partial.open("xb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(partial, file)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def remove_partials(folder: Path, *names: str) -> None:
+    """Remove what killed calls of :func:`write` left of files of these names (patterns of ``glob``).
+
+    Only who holds a lock on the files may do this: others could be writing them.
+    """
+    for name in names:
+        for file in folder.glob(f"{name}.*partial"):
+            if file.is_symlink() or file.is_file():
+                file.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming_full_disk(file: Path, size: int) -> Iterator[None]:
+    """Turn a system's "no space left" into a message that names the file, its size in bytes, and what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+            raise
+        raise OSError(
+            error.errno,
+            f"no space left for {file}: it takes {size / 1e6:.3g} MB. Make room there, or choose a folder on another "
+            "disk (REIDLIB_RUNS for runs and their tables, REIDLIB_CACHE for images, REIDLIB_HOME for everything)",
+        ) from error
+
+
+def without_links(path: str, flags: int) -> int:
+    """For ``open(…, opener=without_links)``: a file that is a link is an error, where the system knows how."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0), 0o666)
+
+
+def require_no_link(file: Path) -> None:
+    """Raise ``ValueError`` if something other than a file lies there: a link, a device, a pipe, a folder."""
+    if file.is_symlink() or (file.exists() and not file.is_file()):
+        raise ValueError(f"{file} is a link or no plain file, and is not followed; put the file itself there")
