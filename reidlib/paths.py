@@ -55,24 +55,27 @@ def read_bounded(path: Path, most: int = MOST_BYTES) -> bytes:
     """The content of a regular file of at most ``most`` bytes.
 
     Raises:
-        FileNotFoundError, OSError: there is no such file, or it cannot be read.
-        ValueError: it is a folder, a pipe or a device, or larger; the message names it.
+        OSError: there is no such file, it is a folder, or it cannot be read.
+        ValueError: it is a pipe or a device, or larger; the message names it.
     """
-    path = Path(path)
-    if path.exists() and not path.is_file():
-        raise ValueError(f"{path} is not a regular file; take it away, or put the right file in its place")
-    with path.open("rb") as stream:
+    with open(path, "rb", opener=_open_at_once) as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise ValueError(f"{path} is not a regular file; take it away, or put the right file in its place")
         content = stream.read(most + 1)
     if len(content) > most:
         raise ValueError(f"{path} holds more than {most:,} bytes; such a file is never that large: take the right one")
     return content
 
 
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe would be waited for
+
+
 def read_json(path: Path, most: int = MOST_BYTES) -> object:
     """What a JSON file holds, whoever wrote it; a byte-order mark is accepted.
 
     Raises:
-        FileNotFoundError, OSError: there is no such file, or it cannot be read.
+        OSError: there is no such file, or it cannot be read.
         ValueError: it is too large (``most`` bytes), no UTF-8, no JSON, or nested too deep; the message names it.
     """
     content = read_bounded(path, most)
