@@ -24,9 +24,10 @@ unexport MPLBACKEND
 
 # One thread a worker: with more, parallel workers are slower than one. Figures of tests stay apart from those of `run`.
 TEST = REIDLIB_PROFILE=ci REIDLIB_BUILD="$(CURDIR)/build/test" OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist loadfile
+MOST = -m "not all"
 NBVAL = notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout 120 --nbval-sanitize-with notebooks/sanitize.cfg
 
-.PHONY: help run publish figures results badges test test-fast lint format bench lab install key clean
+.PHONY: help run publish figures results badges test test-all test-fast lint format bench lab install key clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | expand -t 12
@@ -47,6 +48,9 @@ badges: install ## write badges, environment cells and README's table from the o
 	@$(PY) -m reidlib.app.notebooks badges
 
 test: lint ## everything: ruff, all tests, all notebooks with their solutions (profile ci)
+	$(TEST) tests $(NBVAL) $(MOST) --durations 10
+
+test-all: lint ## the same, and all notebooks and solutions as if there were a GPU (an hour)
 	$(TEST) tests $(NBVAL) --durations 10
 
 test-fast: install ## the tests that take seconds

@@ -38,7 +38,7 @@ def planted(monkeypatch: pytest.MonkeyPatch, dataset: ReIDDataset):
             return {"nothing": share, "background": share + 1, "person": share + 2}
 
         monkeypatch.setattr(focus, "cams", cams)
-        monkeypatch.setattr(focus, "occlusion_maps", lambda model, dataset, rows, *, branch=None: torch.zeros(len(rows), 8, 4))
+        monkeypatch.setattr(focus, "occlusion_maps", lambda model, dataset, rows, **_: torch.zeros(len(rows), 8, 4))
         monkeypatch.setattr(focus, "hidden_cosines", hidden)
         return explain.focus_table(None, dataset, rows)
 
