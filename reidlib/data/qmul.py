@@ -283,6 +283,7 @@ def _reader(kind: Kind) -> Reader:
         shape="square",
         decode=partial(decode, kind),
         files=partial(files, kind),
+        local_pids=True,
     )
 
 
