@@ -101,8 +101,7 @@ def read_annotation(root: Path) -> dict[str, list[int]]:
         raise FileNotFoundError(
             f"{root / ANNOTATION} lacks the list of artist {', '.join(missing)}; expected tree:\n{EXPECTED_TREE}"
         )
-    counts = Counter(pid for pids in drawn.values() for pid in pids)
-    if twice := sorted(pid for pid, count in counts.items() if count > 1):
+    if twice := tree.repeats(pid for pids in drawn.values() for pid in pids):
         raise ValueError(f"{root / ANNOTATION}: several artists list {twice}; every identity has one sketch")
     return drawn
 
@@ -168,7 +167,7 @@ def _check_annotation(root: Path, listing: Listing, drawn: dict[str, list[int]])
     problems = []
     for artist, name in _style_files(root):
         lines, announced = _read_style(root, name), _STYLE.fullmatch(name)[2]
-        if repeated := sorted({pid for pid in lines if lines.count(pid) > 1}):
+        if repeated := tree.repeats(lines):
             problems.append(Problem("warning", f"{ANNOTATION}/{name}", f"lists more than once: {repeated}", "clean it"))
         if announced and int(announced) != len(drawn[artist]):
             message = f"names {len(drawn[artist])} identities, the file's name says {announced}"

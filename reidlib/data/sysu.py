@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from reidlib import spelling
-from reidlib.data import tree
+from reidlib import paths, spelling
+from reidlib.data import matlab, tree
 from reidlib.data.dataset import Reader, ReIDDataset
 from reidlib.data.report import Problem, left_out
 
@@ -110,7 +110,7 @@ def read_permutations(root: Path) -> dict[tuple[int, int], np.ndarray]:
     path = root / PERMUTATIONS
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; {_get_permutations()}")
-    cells = np.ravel(tree.read_matlab(path, "rand_perm_cam"))
+    cells = np.ravel(matlab.read(path, "rand_perm_cam"))
     if len(cells) != len(CAMERAS) or cells.dtype != object:
         raise ValueError(f"{path}: rand_perm_cam must be a cell with one entry per camera (6), found {cells.shape}")
     draws = {}
@@ -168,7 +168,7 @@ def _check_numbers(numbers: dict[tuple[int, int], list[int]]) -> list[Problem]:
     problems = []
     for (camid, pid), found in sorted(numbers.items()):
         where = f"cam{camid}/{pid:04d}"
-        if repeated := sorted({number for number in found if found.count(number) > 1}):
+        if repeated := tree.repeats(found):
             message = f"several files carry the number {_short(repeated)}"
             problems.append(Problem("warning", where, message, "keep one file per number"))
         if gaps := sorted(set(range(1, max(found) + 1)) - set(found)):
@@ -193,7 +193,7 @@ def _check_permutations(dataset: ReIDDataset, numbers: dict[tuple[int, int], lis
             message = f"cam{camid}/{pid:04d} holds {found} images, the permutation has {drawn}"
             fix = "complete the tree, or take the file that belongs to it: the official draws are void otherwise"
             problems.append(Problem(severity, PERMUTATIONS, message, fix))
-    digest = hashlib.sha256((dataset.root / PERMUTATIONS).read_bytes()).hexdigest()
+    digest = hashlib.sha256(paths.read_bounded(dataset.root / PERMUTATIONS)).hexdigest()
     if not dataset.is_twin and digest != _PERMUTATIONS_SHA256:
         message = "is not the published file (SHA-256 differs)"
         problems.append(Problem("note", PERMUTATIONS, message, _get_permutations()))

@@ -2,16 +2,19 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from reidlib import spelling
+from reidlib import paths, spelling
+from reidlib.data import matlab
 from reidlib.data.report import Problem
 
 _JUNK = {"thumbs.db", "desktop.ini", "__macosx"}
 MAX_ID = 9999  # identity folders have four digits
+_MOST_IDS = 10 * MAX_ID  # in a list, repeats included
 
 
 def entries(folder: Path) -> list[os.DirEntry]:
@@ -71,9 +74,9 @@ def identity_images(
 
 
 def read_text(path: Path) -> str:
-    """The text of a file, without a byte-order mark; ``ValueError`` if it is none."""
+    """The text of a small file, without a byte-order mark; ``ValueError`` if it is none, or large."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return paths.read_bounded(path).decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not plain text: {error}") from error
 
@@ -86,7 +89,8 @@ def read_ids(stem: Path, expected: str) -> list[int]:
 
     Raises:
         FileNotFoundError: neither file exists; the message shows the ``expected`` tree.
-        ValueError: the file holds no number, or something that is not an identity number (1 to 9999).
+        ValueError: the file holds no number, or something that is not an identity number (1 to 9999), or far more
+            numbers than there can be identities.
     """
     text, matlab = stem.with_suffix(".txt"), stem.with_suffix(".mat")
     if text.is_file():
@@ -95,6 +99,8 @@ def read_ids(stem: Path, expected: str) -> list[int]:
         path, words = matlab, [f"{value:g}" for value in np.ravel(_read_numbers(matlab, "id"))]
     else:
         raise FileNotFoundError(f"{text} is missing (and so is {matlab.name}); expected tree:\n{expected}")
+    if len(words) > _MOST_IDS:
+        raise ValueError(f"{path} holds {len(words):,} numbers; identities are {MAX_ID:,} at most: take the right list")
     for word in words:
         if not re.fullmatch("[0-9]{1,4}", word) or int(word) == 0:
             raise ValueError(f"{path}: {word[:40]!r} is not an identity number (1 to {MAX_ID})")
@@ -103,31 +109,23 @@ def read_ids(stem: Path, expected: str) -> list[int]:
     return [int(word) for word in words]
 
 
-def read_matlab(path: Path, variable: str) -> np.ndarray:
-    """Return one variable of a MATLAB file; ``ValueError`` naming the file if it cannot be read or lacks it."""
-    from scipy.io import loadmat
-
-    try:
-        content = loadmat(path, variable_names=[variable])
-    except Exception as error:  # a damaged file makes scipy raise almost anything
-        raise ValueError(f"{path} is not a readable MATLAB file: {error}") from error
-    if variable not in content:
-        raise ValueError(f"{path} has no variable {variable!r}")
-    return content[variable]
-
-
 def check_ids(where: str, pids: list[int], present: set[int]) -> list[Problem]:
     """A list of identities, as `read_ids` gives it, against those that have images."""
     problems = []
     if absent := sorted(set(pids) - present):
         problems.append(Problem("warning", where, f"listed, but without any image: {absent}", "complete the tree"))
-    if repeated := sorted({pid for pid in pids if pids.count(pid) > 1}):
+    if repeated := repeats(pids):
         problems.append(Problem("warning", where, f"listed more than once: {repeated}", "clean the list"))
     return problems
 
 
+def repeats(numbers: Iterable[int]) -> list[int]:
+    """The numbers that occur more than once, ascending."""
+    return sorted(number for number, count in Counter(numbers).items() if count > 1)
+
+
 def _read_numbers(path: Path, variable: str) -> np.ndarray:
-    values = read_matlab(path, variable)
-    if not np.issubdtype(values.dtype, np.number) or np.iscomplexobj(values):
-        raise ValueError(f"{path}: variable {variable!r} must hold numbers, not {values.dtype}")
+    values = matlab.read(path, variable)
+    if values.dtype == object:
+        raise ValueError(f"{path}: variable {variable!r} must hold numbers, not cells")
     return values

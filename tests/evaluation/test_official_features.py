@@ -11,12 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.io import savemat
+from scipy.io import loadmat, savemat
 from scipy.spatial.distance import cdist
 
 from reidlib import paths
 from reidlib.data import ReIDDataset, sysu
-from reidlib.data.tree import read_matlab
 from reidlib.evaluation import protocols, rank, score
 from reidlib.twins.sysu import TEST_IDS
 
@@ -35,7 +34,7 @@ def read(folder: Path, root: Path) -> tuple[ReIDDataset, np.ndarray]:
     shutil.copy(folder / PERMUTATIONS, root / sysu.PERMUTATIONS)
     rows, features = [], []
     for camid in sysu.CAMERAS:
-        cells = np.ravel(read_matlab(folder / FEATURES.format(camid), "feature"))
+        cells = np.ravel(loadmat(folder / FEATURES.format(camid))["feature"])
         for pid in [pid for pid in TEST_IDS if pid <= len(cells) and np.size(cells[pid - 1])]:
             images, modality = cells[pid - 1], int(camid in sysu.INFRARED_CAMERAS)
             names = [f"cam{camid}/{pid:04d}/{number:04d}.jpg" for number in range(1, len(images) + 1)]
