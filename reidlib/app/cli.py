@@ -9,7 +9,7 @@ import sys
 from functools import partial
 
 import reidlib
-from reidlib import spelling
+from reidlib.console import spelling
 
 
 def main(arguments: list[str] | None = None) -> int:

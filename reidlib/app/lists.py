@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import fields
 from textwrap import shorten
 
-from reidlib import methods, profiles, spelling
+from reidlib import methods, profiles
+from reidlib.console import spelling
 from reidlib.data.registry import READERS
 from reidlib.evaluation import protocols
 from reidlib.experiments import claims, measures, studies

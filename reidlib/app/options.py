@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 import reidlib  # its packages are imported where they are used: help comes at once
-from reidlib import profiles, spelling
+from reidlib import profiles
+from reidlib.console import spelling
 
 if TYPE_CHECKING:
     from reidlib.data import ReIDDataset

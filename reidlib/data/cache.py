@@ -23,7 +23,7 @@ from PIL import Image
 from reidlib import paths
 from reidlib.data.augment import normalise
 from reidlib.data.decode import in_threads, read_row, resized
-from reidlib.progress import bar
+from reidlib.console.progress import bar
 
 CACHE_VERSION = 1  # raise it when the same files would give other bytes
 

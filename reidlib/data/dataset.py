@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from reidlib import paths, progress, spelling
+from reidlib import paths
+from reidlib.console import progress, spelling
 from reidlib.data import decode
 from reidlib.data.cache import ImageCache, just, open_cache
 from reidlib.data.report import CheckReport, Problem

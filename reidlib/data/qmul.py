@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from reidlib import spelling
+from reidlib.console import spelling
 from reidlib.data import tree
 from reidlib.data.dataset import Reader, ReIDDataset
 from reidlib.data.decode import read_image

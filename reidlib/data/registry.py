@@ -5,7 +5,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from reidlib import paths, profiles, spelling
+from reidlib import paths, profiles
+from reidlib.console import spelling
 from reidlib.data import cufsf, llcm, market_sketch, pku_sketch, qmul, regdb, sysu
 from reidlib.data.dataset import Reader, ReIDDataset
 

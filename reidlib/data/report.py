@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from reidlib.spelling import either
+from reidlib.console.spelling import either
 
 SEVERITIES = ("error", "warning", "note")
 _SHOWN_PER_REMEDY = 20

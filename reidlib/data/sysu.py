@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from reidlib import paths, spelling
+from reidlib import paths
+from reidlib.console import spelling
 from reidlib.data import matlab, tree
 from reidlib.data.dataset import Reader, ReIDDataset
 from reidlib.data.report import Problem, left_out

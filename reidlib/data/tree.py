@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from reidlib import paths, spelling
+from reidlib import paths
+from reidlib.console import spelling
 from reidlib.data import matlab
 from reidlib.data.report import Problem
 

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reidlib import profiles, progress
+from reidlib import profiles
+from reidlib.console import progress
 from reidlib.data.cache import to_device
 from reidlib.evaluation.protocols import Protocol, Trial
 from reidlib.evaluation.protocols.base import RERANKING
@@ -19,7 +20,7 @@ from reidlib.evaluation.results import EvaluationResult, TrialResult
 from reidlib.evaluation.seen import mark, require_unseen
 from reidlib.networks.base import device_of, evaluating, room_for
 from reidlib.networks.division import noted
-from reidlib.spelling import argument
+from reidlib.console.spelling import argument
 
 
 def evaluate(

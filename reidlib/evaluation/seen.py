@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from reidlib.spelling import argument, either
+from reidlib.console.spelling import argument, either
 
 _EMBEDDED_BY = WeakTensorKeyDictionary()  # embeddings → what their model was trained on; stays unpickled
 

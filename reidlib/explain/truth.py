@@ -7,7 +7,7 @@ import pandas as pd
 
 from reidlib.data import ReIDDataset, cufsf
 from reidlib.data.registry import renderer
-from reidlib.spelling import argument
+from reidlib.console.spelling import argument
 
 CHROMA = 0.15
 """Least chroma (largest less smallest of red, green and blue, 0–1) at which a colour has a hue worth the name."""

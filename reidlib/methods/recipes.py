@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from reidlib import profiles, spelling
+from reidlib import profiles
+from reidlib.console import spelling
 from reidlib.data import Augmentation, Subsample, names
 
 RECORDED_AS = {"optimizer": "optimiser", "subsample": "thinning"}

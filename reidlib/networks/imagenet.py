@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torchvision.models import get_model_weights, list_models
 
-from reidlib.spelling import argument
+from reidlib.console.spelling import argument
 
 
 def imagenet_state(name: str) -> Mapping[str, Tensor]:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reidlib import progress
+from reidlib.console import progress
 from reidlib.methods import Recipe
 from reidlib.training import devices
 

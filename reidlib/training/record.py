@@ -13,7 +13,7 @@ import torchvision
 import reidlib
 from reidlib.data import ReIDDataset
 from reidlib.methods import Recipe
-from reidlib.spelling import argument
+from reidlib.console.spelling import argument
 from reidlib.training import checkpoints, provenance
 from reidlib.training.checkpoints import LOG, State, log, short_digest, warn, write
 from reidlib.training.schedule import require_extendable

@@ -7,7 +7,7 @@ import numpy as np
 from reidlib import evaluation
 from reidlib.data import ReIDDataset
 from reidlib.networks import ReIDModel
-from reidlib.spelling import argument
+from reidlib.console.spelling import argument
 
 
 class Split(NamedTuple):

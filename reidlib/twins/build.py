@@ -15,7 +15,7 @@ import numpy as np
 from filelock import FileLock
 
 from reidlib import paths
-from reidlib.progress import bar
+from reidlib.console.progress import bar
 from reidlib.twins import chair, cufsf, llcm, market_sketch, pku_sketch, regdb, shoe, sysu
 from reidlib.twins.identity import Identity
 from reidlib.twins.people import Rendering

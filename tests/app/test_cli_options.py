@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from reidlib import data, evaluation, methods, spelling, training, twins
+from reidlib import data, evaluation, methods, training, twins
+from reidlib.console import spelling
 from reidlib.app import changes, cli, options
 from reidlib.experiments import ledger, studies
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 import reidlib.data
-from reidlib import profiles, spelling
+from reidlib import profiles
+from reidlib.console import spelling
 from reidlib.data import registry
 
 

@@ -27,7 +27,7 @@ from reidlib.evaluation import (
 from reidlib.experiments import ledger
 from reidlib.explain import branch_embeddings
 from reidlib.plots import tables
-from reidlib.spelling import for_command_line
+from reidlib.console.spelling import for_command_line
 from reidlib.training import runs
 
 PROTOCOL = protocols.get("sysu", num_trials=2)

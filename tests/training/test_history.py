@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from reidlib import progress
+from reidlib.console import progress
 from reidlib.training import devices
 from reidlib.training.history import History, Scaler
 

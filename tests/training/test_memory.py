@@ -7,7 +7,8 @@ import pytest
 import torch
 from pretend_cuda import Gpu, pretending
 
-from reidlib import evaluation, explain, spelling
+from reidlib import evaluation, explain
+from reidlib.console import spelling
 from reidlib.data import ImageCache
 from reidlib.training.validation import split
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from reidlib.evaluation.reranking import POOLS, check_parameters
-from reidlib.spelling import argument
+from reidlib.console.spelling import argument
 
 rule = partial(field, init=False)
 """A field that states a fixed rule of the protocol: printed and saved, not an option."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from reidlib.evaluation.protocols.base import Trial, rule
 from reidlib.evaluation.protocols.sketch import SketchProtocol
-from reidlib.spelling import either
+from reidlib.console.spelling import either
 
 
 @dataclass(frozen=True, kw_only=True)

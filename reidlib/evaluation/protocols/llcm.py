@@ -26,7 +26,7 @@ import pandas as pd
 from reidlib.evaluation.protocols.base import DISTINCT_IDENTITIES, Protocol, Trial, rule
 from reidlib.evaluation.protocols.regdb import DIRECTIONS
 from reidlib.evaluation.protocols.sysu import draw_agw
-from reidlib.spelling import argument
+from reidlib.console.spelling import argument
 
 PRESETS = ("deen", "deen-transposed", "idkl")
 TRIALS = 10

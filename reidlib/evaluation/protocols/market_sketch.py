@@ -17,7 +17,7 @@ import numpy as np
 from reidlib.data.market_sketch import ARTISTS, require_artists
 from reidlib.evaluation.protocols.base import Trial, rule
 from reidlib.evaluation.protocols.sketch import PHOTO, SKETCH, SketchProtocol
-from reidlib.spelling import argument
+from reidlib.console.spelling import argument
 
 
 @dataclass(frozen=True, kw_only=True)

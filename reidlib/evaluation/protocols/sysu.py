@@ -22,7 +22,7 @@ import pandas as pd
 
 from reidlib.data import sysu
 from reidlib.evaluation.protocols.base import DISTINCT_IDENTITIES, Protocol, Trial, rule
-from reidlib.spelling import argument
+from reidlib.console.spelling import argument
 
 GALLERY_CAMERAS = {"all": (1, 2, 4, 5), "indoor": (1, 2)}
 

@@ -1,0 +1,1 @@
+"""What the caller sees: arguments as messages spell them, and progress bars."""
