@@ -21,9 +21,9 @@ from filelock import FileLock
 from PIL import Image
 
 from reidlib import paths
+from reidlib.console.progress import bar
 from reidlib.data.augment import normalise
 from reidlib.data.decode import in_threads, read_row, resized
-from reidlib.console.progress import bar
 
 CACHE_VERSION = 1  # raise it when the same files would give other bytes
 

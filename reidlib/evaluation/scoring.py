@@ -11,6 +11,7 @@ from torch import Tensor
 
 from reidlib import profiles
 from reidlib.console import progress
+from reidlib.console.spelling import argument
 from reidlib.data.cache import to_device
 from reidlib.evaluation.protocols import Protocol, Trial
 from reidlib.evaluation.protocols.base import RERANKING
@@ -20,7 +21,6 @@ from reidlib.evaluation.results import EvaluationResult, TrialResult
 from reidlib.evaluation.seen import mark, require_unseen
 from reidlib.networks.base import device_of, evaluating, room_for
 from reidlib.networks.division import noted
-from reidlib.console.spelling import argument
 
 
 def evaluate(

@@ -25,13 +25,13 @@ import pandas as pd
 import torch
 
 from reidlib.console import progress
+from reidlib.console.spelling import argument
 from reidlib.data import ReIDDataset
 from reidlib.evaluation.protocols import Protocol
 from reidlib.experiments import ledger
 from reidlib.experiments import measures as measuring
 from reidlib.experiments.job import Interrupted, Job
 from reidlib.methods import Recipe
-from reidlib.console.spelling import argument
 from reidlib.training import provenance, runs
 
 if TYPE_CHECKING:

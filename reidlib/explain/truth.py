@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 
+from reidlib.console.spelling import argument
 from reidlib.data import ReIDDataset, cufsf
 from reidlib.data.registry import renderer
-from reidlib.console.spelling import argument
 
 CHROMA = 0.15
 """Least chroma (largest less smallest of red, green and blue, 0–1) at which a colour has a hue worth the name."""

@@ -21,11 +21,11 @@ import torch
 from torch import Tensor, nn
 
 from reidlib import methods
+from reidlib.console.spelling import argument, either
 from reidlib.data import PKSampler, ReIDDataset
 from reidlib.data.cache import to_device
 from reidlib.methods import Recipe
 from reidlib.networks.division import noted
-from reidlib.console.spelling import argument, either
 from reidlib.training import checkpoints, devices, record, runs
 from reidlib.training.checkpoints import State
 from reidlib.training.history import History, Scaler

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from reidlib import evaluation
+from reidlib.console.spelling import argument
 from reidlib.data import ReIDDataset
 from reidlib.networks import ReIDModel
-from reidlib.console.spelling import argument
 
 
 class Split(NamedTuple):

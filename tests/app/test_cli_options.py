@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from reidlib import data, evaluation, methods, training, twins
-from reidlib.console import spelling
 from reidlib.app import changes, cli, options
+from reidlib.console import spelling
 from reidlib.experiments import ledger, studies
 
 PROTOCOL = evaluation.protocols.get("sysu", gallery="agw", num_trials=2)

@@ -11,6 +11,7 @@ from torch import nn
 
 import reidlib.data
 from reidlib import methods, training, twins
+from reidlib.console.spelling import for_command_line
 from reidlib.data import ReIDDataset
 from reidlib.evaluation import (
     EvaluationResult,
@@ -27,7 +28,6 @@ from reidlib.evaluation import (
 from reidlib.experiments import ledger
 from reidlib.explain import branch_embeddings
 from reidlib.plots import tables
-from reidlib.console.spelling import for_command_line
 from reidlib.training import runs
 
 PROTOCOL = protocols.get("sysu", num_trials=2)

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from reidlib.evaluation.reranking import POOLS, check_parameters
 from reidlib.console.spelling import argument
+from reidlib.evaluation.reranking import POOLS, check_parameters
 
 rule = partial(field, init=False)
 """A field that states a fixed rule of the protocol: printed and saved, not an option."""

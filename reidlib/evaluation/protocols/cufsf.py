@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from reidlib.console.spelling import either
 from reidlib.evaluation.protocols.base import Trial, rule
 from reidlib.evaluation.protocols.sketch import SketchProtocol
-from reidlib.console.spelling import either
 
 
 @dataclass(frozen=True, kw_only=True)

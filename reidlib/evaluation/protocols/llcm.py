@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from reidlib.console.spelling import argument
 from reidlib.evaluation.protocols.base import DISTINCT_IDENTITIES, Protocol, Trial, rule
 from reidlib.evaluation.protocols.regdb import DIRECTIONS
 from reidlib.evaluation.protocols.sysu import draw_agw
-from reidlib.console.spelling import argument
 
 PRESETS = ("deen", "deen-transposed", "idkl")
 TRIALS = 10

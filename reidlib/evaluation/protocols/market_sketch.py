@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from reidlib.console.spelling import argument
 from reidlib.data.market_sketch import ARTISTS, require_artists
 from reidlib.evaluation.protocols.base import Trial, rule
 from reidlib.evaluation.protocols.sketch import PHOTO, SKETCH, SketchProtocol
-from reidlib.console.spelling import argument
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from reidlib.console.spelling import argument
 from reidlib.data import sysu
 from reidlib.evaluation.protocols.base import DISTINCT_IDENTITIES, Protocol, Trial, rule
-from reidlib.console.spelling import argument
 
 GALLERY_CAMERAS = {"all": (1, 2, 4, 5), "indoor": (1, 2)}
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from reidlib.console.spelling import argument
 from reidlib.methods.idkl.model import IDKL
 from reidlib.networks import TwoStream
 from reidlib.networks.backbone import Backbone, Design, _layer, design
 from reidlib.networks.heads import bn_neck, classifier
-from reidlib.console.spelling import argument
 
 WIDER = {3: 2, 4: 1}  # the stages that IDKL has twice, and their strides
 MOST = 4  # times the width that a stage had
