@@ -11,9 +11,9 @@ import torch
 import torchvision
 
 import reidlib
+from reidlib.console.spelling import argument
 from reidlib.data import ReIDDataset
 from reidlib.methods import Recipe
-from reidlib.console.spelling import argument
 from reidlib.training import checkpoints, provenance
 from reidlib.training.checkpoints import LOG, State, log, short_digest, warn, write
 from reidlib.training.schedule import require_extendable
