@@ -1,6 +1,5 @@
 """One run of a sweep, which can be sent to another process."""
 
-import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,6 +100,6 @@ class Job:
 
     def _own_folder(self, folder: Path) -> Path:
         """The default folder, or one beside it if that holds a run of other code, which ``fit`` would only load."""
-        begun = folder / record.ENVIRONMENT
-        is_ours = not begun.exists() or json.loads(begun.read_text(encoding="utf-8"))["code"] == self.code
+        is_begun = (folder / record.ENVIRONMENT).exists()
+        is_ours = not is_begun or record.read_environment(folder)["code"] == self.code
         return folder if is_ours else folder.with_name(f"{folder.name}-{self.code[:8]}")

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 from filelock import FileLock
 
-from reidlib.training import checkpoints
+from reidlib import paths
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +107,7 @@ class Format:
     def write(self, path: Path, lines: Sequence[str]) -> None:
         """Replace a file by these rows; without any nothing is written."""
         if lines:
-            checkpoints.write(path, "".join(f"{line}\n" for line in [self.header, *lines]).encode())
+            paths.write(path, "".join(f"{line}\n" for line in [self.header, *lines]).encode())
 
     def frame(self, lines: Iterable[str]) -> pd.DataFrame:
         """The rows as a table with the types of the columns."""

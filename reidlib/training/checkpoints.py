@@ -1,7 +1,8 @@
 """Checkpoints: the state of a training run in files that appear whole or not at all and are read without trust.
 
 A file that was cut off or altered is noticed by its digest and named, and the one before it is read instead. Reading
-gives tensors and plain values only and never runs code from a file.
+gives tensors and plain values only, never runs code from a file, and follows no links. The digest of the weights covers
+all that the file holds, and the history beside it; in files of the first edition it covers the tensors alone.
 """
 
 import csv
@@ -12,16 +13,16 @@ import logging
 import os
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save as to_safetensors
 
-from reidlib import methods
+from reidlib import methods, paths
 from reidlib.methods import Recipe
 from reidlib.networks import ReIDModel
 
@@ -63,12 +64,12 @@ class State:
 
 def save(folder: Path, state: State) -> None:
     """Write the history, a checkpoint, and after the last epoch the weights; keep the checkpoint before this one."""
-    write(folder / HISTORY, pd.DataFrame(state.history).to_csv(index=False).encode())
+    paths.write(folder / HISTORY, _history_csv(state))
     stream = io.BytesIO()
     torch.save({entry.name: getattr(state, entry.name) for entry in fields(state)}, stream)
     content = stream.getvalue()
     current = folder / CHECKPOINT.format(epoch=state.epoch, digest=short_digest(content))
-    write(current, content)
+    paths.write(current, content)
     others = [file for file in sorted(folder.glob(_CHECKPOINTS)) if file != current]
     before = [file for file in others if _epoch(file) < state.epoch]
     for file in set(others) - set(before[-1:]):
@@ -78,11 +79,17 @@ def save(folder: Path, state: State) -> None:
 
 
 def save_weights(folder: Path, state: State) -> None:
-    """Write ``weights.safetensors``; its metadata hold the recipe, the arguments of the model and its identities."""
+    """Write ``weights.safetensors`` and the history; metadata hold the recipe, the model's arguments, its identities.
+
+    The digest in ``reidlib`` is that of the tensors, ``history`` that of ``history.csv``; ``digest`` covers these two
+    texts.
+    """
+    history = _history_csv(state)
+    paths.write(folder / HISTORY, history)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.model.items()}
     record = {name: getattr(state, name) for name in ("recipe", "arguments", "pids", "epoch")}
-    metadata = {"reidlib": json.dumps({**record, "digest": _tensor_digest(tensors)})}
-    write(folder / WEIGHTS, to_safetensors(tensors, metadata))
+    metadata = {"reidlib": json.dumps({**record, "digest": _tensor_digest(tensors)}), "history": short_digest(history)}
+    paths.write(folder / WEIGHTS, to_safetensors(tensors, {**metadata, "digest": _header_digest(metadata)}))
 
 
 def found(folder: Path, *, resumable: bool = False) -> list[Path]:
@@ -91,7 +98,7 @@ def found(folder: Path, *, resumable: bool = False) -> list[Path]:
     Args:
         resumable: only those that training can go on from.
     """
-    weights = [] if resumable or not (folder / WEIGHTS).exists() else [folder / WEIGHTS]
+    weights = [] if resumable or not os.path.lexists(folder / WEIGHTS) else [folder / WEIGHTS]
     return weights + sorted(folder.glob(_CHECKPOINTS), reverse=True)
 
 
@@ -104,7 +111,7 @@ def restore(folder: Path, recipe: dict[str, Any], *, resumable: bool = False) ->
     files = found(folder, resumable=resumable)
     for file in files:
         try:
-            state = _read_weights(file) if file.name == WEIGHTS else _read_checkpoint(file)
+            state = _read_weights(folder) if file.name == WEIGHTS else _read_checkpoint(file)
         except DamagedFileError as error:
             warn(folder, f"{error}; going back to the file before it")
             continue
@@ -125,7 +132,7 @@ def build_model(state: State) -> ReIDModel:
         with torch.random.fork_rng([]):  # initial weights are drawn in vain, and not at the caller's expense
             model = methods.build(**{**state.arguments, "weights": None})
         model.load_state_dict(state.model)
-    except (RuntimeError, TypeError) as error:
+    except (RuntimeError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, MemoryError) as error:
         raise ValueError(f"the weights do not fit the model {state.arguments}: {error}") from error
     model.image_size = (state.recipe["height"], state.recipe["width"])
     return model.to(memory_format=torch.channels_last)
@@ -141,27 +148,19 @@ def require_same(what: str, there: dict[str, Any], here: dict[str, Any]) -> None
 def warn(folder: Path, text: str) -> None:
     """Tell something unusual about a run: on the screen, and in its log where that can be written."""
     _logger.warning("%s: %s", folder, text)
-    with suppress(OSError):
+    with suppress(OSError, ValueError):
         log(folder, text)
 
 
 def log(folder: Path, text: str) -> None:
-    """Add a line to ``log.txt``."""
-    with (folder / LOG).open("a", encoding="utf-8") as file:
-        file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {text}\n")
-
-
-def write(file: Path, content: bytes) -> None:
-    """Write a file as a whole: readers, and whoever comes after a crash, see the old content or the new."""
-    partial = file.with_name(f"{file.name}.partial")
-    try:
-        with partial.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(partial, file)
-    finally:
-        partial.unlink(missing_ok=True)
+    """Add a line to ``log.txt``; raises ``ValueError`` if that is a link."""
+    paths.require_no_link(folder / LOG)
+    line = f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {text}\n".encode(errors="backslashreplace")
+    with (
+        paths.naming_full_disk(folder / LOG, len(line)),
+        open(folder / LOG, "ab", opener=paths.without_links) as file,
+    ):
+        file.write(line)
 
 
 def short_digest(content: bytes) -> str:
@@ -169,37 +168,110 @@ def short_digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
+def read_history(folder: Path, digest: str | None = None) -> list[dict[str, Any]]:
+    """The rows of ``history.csv`` as they were written, bit by bit.
+
+    Args:
+        digest: of the file; where it is not known, each row must have the columns that every history has, and each
+            epoch as many steps.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DamagedFileError: it is not what was written.
+    """
+    file = folder / HISTORY
+    try:
+        paths.require_no_link(file)
+        content = paths.read_bounded(file, most=2**28)
+        if digest not in (None, short_digest(content)):
+            raise ValueError("its digest is not that of what was written")
+        lines = csv.DictReader(io.StringIO(content.decode(), newline=""), strict=True)
+        rows = [{name: json.loads(text) for name, text in line.items() if text} for line in lines]
+        if any(type(value) not in (int, float) for row in rows for value in row.values()):
+            raise ValueError("it holds something other than numbers")
+        if digest is None:
+            last = {row["epoch"]: row["step"] for row in rows if {"seconds", "images_per_second"} <= row.keys()}
+            steps, epochs = [row["step"] for row in rows], rows[-1]["epoch"]
+            if sorted(set(steps)) != steps or any(step * epochs != steps[-1] * epoch for epoch, step in last.items()):
+                raise ValueError("rows are missing")
+    except (ValueError, TypeError, LookupError, RecursionError, csv.Error) as error:
+        raise DamagedFileError(f"{file.name} is damaged or cut off ({error!r:.300})") from error
+    return rows
+
+
 def _read_checkpoint(file: Path) -> State:
-    content = file.read_bytes()
-    if short_digest(content) != file.stem.rsplit("-", 1)[-1]:
-        raise DamagedFileError(f"{file.name} is damaged (its digest is not the one in its name)")
     try:
-        return State(**torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
+        paths.require_no_link(file)
+        content = file.read_bytes()
+        if short_digest(content) != file.stem.rsplit("-", 1)[-1]:
+            raise ValueError("its digest is not the one in its name")
+        return _checked(State(**torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)))
+    except OSError:
+        raise
     except Exception as error:  # whatever the unpickler makes of a file of another kind
-        raise DamagedFileError(f"{file.name} is no checkpoint of this version ({error})") from error
+        raise DamagedFileError(f"{file.name} is damaged or no checkpoint of this version ({error})") from error
 
 
-def _read_weights(file: Path) -> State:
+def _read_weights(folder: Path) -> State:
+    file = folder / WEIGHTS
     try:
+        paths.require_no_link(file)
         with safe_open(file, "pt") as opened:
             metadata = opened.metadata()
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (not a dictionary)
-        record = json.loads(metadata["reidlib"])
-        digest = record.pop("digest")
-        state = State(**record, model=tensors, optimizer={}, scaler={}, history=_read_history(file.with_name(HISTORY)))
-    except (SafetensorError, TypeError, KeyError, ValueError) as error:
+        whole = metadata.pop("digest", None)
+        if whole not in (None, _header_digest(metadata)):
+            raise ValueError("its metadata are not those that were written")
+        record = paths.parse_json(metadata["reidlib"], "its record")
+        if record.pop("digest") != _tensor_digest(tensors):
+            raise ValueError("its tensors are not those that were written")
+        state = _checked(State(**record, model=tensors, optimizer={}, scaler={}, history=[]))
+    except OSError:
+        raise
+    except Exception as error:  # whatever follows from a file of another kind
         raise DamagedFileError(f"{file.name} is damaged or not of a run ({error})") from error
-    if digest != _tensor_digest(tensors):
-        raise DamagedFileError(f"{file.name} is damaged (its tensors are not those that were written)")
+    if whole is None:
+        text = "%s: %s is of the first edition: its digest does not cover recipe, arguments, pids and epoch"
+        _logger.info(text, folder, WEIGHTS)
+    try:
+        history = read_history(folder, metadata.get("history"))
+        if "history" not in metadata and history and history[-1]["epoch"] != state.epoch:
+            raise DamagedFileError(f"{HISTORY} ends with epoch {history[-1]['epoch']}, the run with {state.epoch}")
+    except (OSError, DamagedFileError) as error:
+        _logger.warning("%s is read without its history, so that its times are not known: %s", folder, error)
+        history = []
+    return replace(state, history=history)
+
+
+def _checked(state: State) -> State:
+    """The state of a file; raises ``ValueError`` or ``TypeError`` if a value is of no such kind."""
+    kinds = {"recipe": dict, "arguments": dict, "pids": list, "epoch": int, "history": list}
+    kinds |= dict.fromkeys(("model", "optimizer", "scaler"), dict)
+    for name, kind in kinds.items():
+        value = getattr(state, name)
+        if not isinstance(value, kind):
+            raise ValueError(f"{name} is of type {type(value).__name__}, not {kind.__name__}")
+    sizes = [state.recipe.get(name) for name in ("epochs", "height", "width")]
+    if any(type(number) is not int or not 0 <= number < 2**63 for number in (state.epoch, *sizes)):
+        raise ValueError("epoch, or epochs, height or width of the recipe, is no number")
+    if any(type(pid) is not int or not -(2**63) <= pid < 2**63 for pid in state.pids):
+        raise ValueError("pids are not whole numbers")
+    if len(state.pids) != state.arguments.get("num_ids", len(state.pids)):
+        raise ValueError(f"it has {len(state.pids)} pids, and a model for {state.arguments['num_ids']} identities")
+    if not all(isinstance(tensor, torch.Tensor) for tensor in state.model.values()):
+        raise ValueError("model holds something other than tensors")
+    if not all(isinstance(row, dict) for row in state.history):
+        raise ValueError("history holds something other than rows")
+    json.dumps([state.recipe, state.arguments, state.history])
     return state
 
 
-def _read_history(file: Path) -> list[dict[str, Any]]:
-    """The rows that were written, bit by bit; none if the file has gone."""
-    if not file.exists():
-        return []
-    with file.open(encoding="utf-8", newline="") as stream:
-        return [{name: json.loads(text) for name, text in row.items() if text} for row in csv.DictReader(stream)]
+def _history_csv(state: State) -> bytes:
+    return pd.DataFrame(state.history).to_csv(index=False).encode()
+
+
+def _header_digest(metadata: dict[str, str]) -> str:
+    return hashlib.sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()
 
 
 def _epoch(file: Path) -> int:

@@ -1,7 +1,9 @@
 """What a run folder says of a run: its recipe, and where it was begun, went on, or was extended from."""
 
 import json
+import os
 import platform
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,12 @@ import torch
 import torchvision
 
 import reidlib
+from reidlib import paths
 from reidlib.console.spelling import argument
 from reidlib.data import ReIDDataset
 from reidlib.methods import Recipe
 from reidlib.training import checkpoints, provenance
-from reidlib.training.checkpoints import LOG, State, log, short_digest, warn, write
+from reidlib.training.checkpoints import LOG, State, log, short_digest, warn
 from reidlib.training.schedule import require_extendable
 
 RECIPE, ENVIRONMENT, LOCK = "recipe.json", "environment.json", ".lock"
@@ -34,7 +37,8 @@ def prepare(
         ValueError: the folder holds another run, or something that is no run.
     """
     wanted = {**environment, "code": provenance.code_digest(recipe.method, dataset.name), "dataset": describe(dataset)}
-    is_begun = (folder / RECIPE).exists()
+    paths.require_no_link(folder / LOG)  # before hours of training
+    is_begun = os.path.lexists(folder / RECIPE)
     if is_begun or extends:
         source = folder if is_begun else extends
         begun = read_environment(source)
@@ -51,8 +55,8 @@ def prepare(
     ours = {LOCK, LOG, ENVIRONMENT}  # of a run that was killed before it had begun
     if strange := sorted(file.name for file in folder.iterdir() if file.name not in ours and file.suffix != ".partial"):
         raise ValueError(f"{folder} holds {strange[0]!r} and no {RECIPE}: not a run; choose an empty or a new folder")
-    write(folder / ENVIRONMENT, (json.dumps(wanted, indent=2) + "\n").encode())
-    write(folder / RECIPE, recipe.to_json().encode())
+    paths.write(folder / ENVIRONMENT, (json.dumps(wanted, indent=2) + "\n").encode())
+    paths.write(folder / RECIPE, recipe.to_json().encode())
 
 
 def note_resumption(folder: Path, epoch: int, here: dict[str, Any]) -> None:
@@ -61,7 +65,7 @@ def note_resumption(folder: Path, epoch: int, here: dict[str, Any]) -> None:
     before = (record.get("resumed") or [record])[-1]
     changed = [f"{name} was {before.get(name)}, is {here[name]}" for name in here if before.get(name) != here[name]]
     record["resumed"] = [*record.get("resumed", []), {"epoch": epoch, **here}]
-    write(folder / ENVIRONMENT, (json.dumps(record, indent=2) + "\n").encode())
+    paths.write(folder / ENVIRONMENT, (json.dumps(record, indent=2) + "\n").encode())
     if changed:
         warn(folder, f"goes on after epoch {epoch} in another environment ({'; '.join(changed)})")
     else:
@@ -112,14 +116,43 @@ def environment(device: torch.device, processes: int, precision: str) -> dict[st
 
 
 def read_environment(folder: Path) -> dict[str, Any]:
-    """What ``environment.json`` says; raises ``ValueError`` if it is damaged."""
+    """What ``environment.json`` says; raises ``ValueError`` if it is damaged or lacks what every run notes."""
+    file = folder / ENVIRONMENT
+    advice = "copy it again from where the run was made, or delete the folder and train the run anew"
     try:
-        record = json.loads((folder / ENVIRONMENT).read_text(encoding="utf-8"))
-        if not isinstance(record["dataset"], dict) or not isinstance(record["code"], str):
-            raise ValueError("the data set or the code is not described")
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{folder / ENVIRONMENT} is damaged: {error}") from error
+        paths.require_no_link(file)
+        record = paths.read_json(file)
+        _require_kinds(record, _ENVIRONMENT, "")
+        _require_kinds(record["dataset"], _DATASET, "dataset.")
+        for each in record.get("resumed", []):
+            _require_kinds(each, {"epoch": int, **_TIMED}, "resumed.")
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"there is no {file}; {advice}") from error
+    except ValueError as error:
+        raise ValueError(f"{file} is damaged: {str(error).removeprefix(f'{file} ')}; {advice}") from error
     return record
+
+
+_TIMED = {"device": str, "torch": str, "threads": int, "processes": int, "precision": str}
+_ENVIRONMENT = {**_TIMED, "code": str, "dataset": dict, "resumed": list}
+_MAY_LACK = ("processes", "precision", "resumed")  # as files of older versions do
+_DATASET = {"name": str, "split": int | None, "is_twin": bool, "twin_version": str | None, "profile": str | None}
+_DATASET |= {"images": int, "digest": str}
+
+
+def _require_kinds(record: Any, kinds: Mapping[str, Any], where: str) -> None:
+    """Raise ``ValueError`` if a value is of another type, or is text of more than one printable line."""
+    if not isinstance(record, dict):
+        raise ValueError(f"{where[:-1] or 'it'} is no object")
+    for name, kind in kinds.items():
+        if name not in record and name not in _MAY_LACK:
+            raise ValueError(f"{where}{name} is missing")
+        value = record.get(name)
+        if name in record and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
+            raise ValueError(f"{where}{name} is {value!r:.50}")
+    for name, value in record.items():
+        if isinstance(value, str) and not (value.isprintable() and len(value) < 1000):
+            raise ValueError(f"{where}{name} must be one printable line, not {value[:50]!r}")
 
 
 def _require_recipe(folder: Path, recipe: Recipe) -> None:
@@ -139,7 +172,13 @@ def _require_recipe(folder: Path, recipe: Recipe) -> None:
 
 
 def read_recipe(folder: Path) -> Recipe:
+    """The recipe of a run; raises ``ValueError`` if its file is damaged."""
     try:
-        return Recipe.from_json((folder / RECIPE).read_text(encoding="utf-8"))
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{folder / RECIPE} is damaged or of another version: {error}") from error
+        paths.require_no_link(folder / RECIPE)
+        record = paths.read_json(folder / RECIPE)
+        if not isinstance(record, dict):
+            raise ValueError(f"a recipe is a JSON object, not {type(record).__name__}")
+        return Recipe.from_dict(record)
+    except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
+        text = str(error).removeprefix(f"{folder / RECIPE} ")
+        raise ValueError(f"{folder / RECIPE} is damaged or of another version: {text}") from error

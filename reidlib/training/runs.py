@@ -12,6 +12,8 @@
 """
 
 import json
+import logging
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,8 +32,9 @@ from reidlib.methods import Recipe
 from reidlib.networks import ReIDModel
 from reidlib.training import checkpoints, devices
 from reidlib.training.checkpoints import HISTORY, WEIGHTS, State, short_digest, warn
-from reidlib.training.record import LOCK, RECIPE, describe, read_environment, read_recipe
+from reidlib.training.record import ENVIRONMENT, LOCK, RECIPE, describe, read_environment, read_recipe
 
+_logger = logging.getLogger("reidlib")
 _LABELS = ("dataset", "method", "profile", "seed")
 _TIMED = ("device", "torch", "threads", "processes", "precision")
 
@@ -74,8 +77,9 @@ class Run:
 
     @property
     def seconds(self) -> float:
-        """Training time with validation, without interruptions."""
-        return float(self.history["seconds"].iloc[-1]) if len(self.history) else 0.0
+        """Training time with validation, without interruptions; NaN if the history has gone."""
+        known = 0.0 if self.epoch == 0 else math.nan
+        return float(self.history["seconds"].iloc[-1]) if len(self.history) else known
 
     @property
     def environments(self) -> list[dict[str, Any]]:
@@ -91,7 +95,8 @@ class Run:
         recipe, scores = self.recipe, self.validation
         state = "finished" if self.finished else f"{self.epoch} of {recipe.epochs} epochs"
         score = f", validation mAP {100 * scores['mAP'].iloc[-1]:.1f} %" if len(scores) else ""
-        return f"Run({Path(*self.folder.parts[-3:]).as_posix()}: {state}, {self.seconds:.0f} s{score})"
+        seconds = "time not known" if math.isnan(self.seconds) else f"{self.seconds:.0f} s"
+        return f"Run({Path(*self.folder.parts[-3:]).as_posix()}: {state}, {seconds}{score})"
 
 
 def home() -> Path:
@@ -144,26 +149,45 @@ def from_state(
 
 
 def table(folder: str | Path | None = None) -> pd.DataFrame:
-    """Every run under a folder (default: :func:`home`), a row each: what it is, how far it got, its last scores."""
-    rows = []
-    for file in sorted(Path(folder or home()).rglob(RECIPE)):
-        recipe, environment = read_recipe(file.parent), read_environment(file.parent)
-        history = file.with_name(HISTORY)
-        last = pd.read_csv(history).iloc[-1].to_dict() if history.exists() else {}
-        shown = ("epoch", "loss", "images_per_second", "seconds", "memory_gb")
-        rows.append(
-            {name: getattr(recipe, name) for name in _LABELS}
-            | {"twin": environment["dataset"].get("twin_version"), "finished": file.with_name(WEIGHTS).exists()}
-            | {name: value for name, value in last.items() if name in shown or name.startswith("validation.")}
-            | {"folder": str(file.parent)}
-        )
-    return pd.DataFrame(rows)
+    """Every run under a folder (default: :func:`home`), a row each: what it is, how far it got, its last scores.
+
+    If files of a run are damaged, its row says so in a column ``damaged``, which there is only then.
+    """
+    files = sorted(file for file in Path(folder or home()).rglob(RECIPE) if not file.is_dir())
+    return pd.DataFrame([_row(file.parent) for file in files])
+
+
+def _row(folder: Path) -> dict[str, Any]:
+    """Of the table: what can be read of a run."""
+    row, last, damaged, recipe = dict.fromkeys((*_LABELS, "twin")), {}, [], None
+    try:
+        recipe = read_recipe(folder)
+        row |= {name: getattr(recipe, name) for name in _LABELS}
+        row["twin"] = read_environment(folder)["dataset"]["twin_version"]
+    except (OSError, ValueError) as error:
+        damaged.append(str(error))
+    try:
+        last = checkpoints.read_history(folder)[-1]
+    except FileNotFoundError:
+        pass  # of a run without an epoch behind it
+    except (OSError, ValueError) as error:
+        damaged.append(str(error))
+    shown = ("epoch", "loss", "images_per_second", "seconds", "memory_gb")
+    row["finished"] = (folder / WEIGHTS).is_file()
+    if row["finished"] and recipe and last and last["epoch"] != recipe.epochs:
+        damaged.append(f"{HISTORY} ends with epoch {last['epoch']}, the run with {recipe.epochs}")
+    row |= {name: value for name, value in last.items() if name in shown or name.startswith("validation.")}
+    if damaged:
+        row["damaged"] = "; ".join(damaged)
+        _logger.warning("%s is damaged: %s", folder, row["damaged"])
+    return row | {"folder": str(folder)}
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold a run for this process alone; wait while another one holds it."""
+    """Hold a run for this process alone; wait while another one holds it. What a kill left half written is removed."""
     folder.mkdir(parents=True, exist_ok=True)
+    paths.require_no_link(folder / LOCK)
     lock = FileLock(folder / LOCK)
     try:
         lock.acquire(timeout=0)
@@ -171,6 +195,7 @@ def locked(folder: Path) -> Iterator[None]:
         warn(folder, "another process trains this run; waiting for it")
         lock.acquire()
     try:
+        paths.remove_partials(folder, RECIPE, ENVIRONMENT, HISTORY, WEIGHTS, "checkpoint-*.pt")
         yield
     finally:
         lock.release()
