@@ -25,7 +25,7 @@ from reidlib.console.progress import bar
 from reidlib.data.augment import normalise
 from reidlib.data.decode import in_threads, read_row, resized
 
-CACHE_VERSION = 1  # raise it when the same files would give other bytes
+CACHE_VERSION = 2  # raise it when the same files would give other bytes
 
 
 PLACES = ("device", "host")  # where images can be kept

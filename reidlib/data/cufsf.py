@@ -18,9 +18,10 @@ import pandas as pd
 from PIL import Image
 from scipy.ndimage import affine_transform
 
+from reidlib import paths
 from reidlib.data import tree
 from reidlib.data.dataset import Reader, ReIDDataset
-from reidlib.data.decode import read_image
+from reidlib.data.decode import FORMATS, read_image
 from reidlib.data.report import Problem, left_out
 
 NAMES = "names_of_photos_used_for_drawing_sketches.txt"
@@ -42,6 +43,7 @@ CANONICAL = np.array([[75.0, 115.0], [125.0, 115.0], [100.0, 168.0]])
 
 _NAME = re.compile(r"([0-9]{5})[A-Za-z0-9_]*")
 _SUFFIX = re.compile(r"\.(?:jpg|jpeg|png|bmp|tif|tiff|ppm|pgm)$", re.IGNORECASE)
+_FORMATS = (*FORMATS, "TIFF", "PPM")  # FERET is passed on in these
 _MAX_SAMPLES = 8
 _GET_PHOTO = (
     "CUFSF holds no photographs: request FERET from NIST (data/README.md) and copy the frontal photo into photo/ under "
@@ -152,7 +154,8 @@ def read_points(path: Path) -> np.ndarray:
         OSError: the file cannot be read.
         ValueError: it does not hold three lines of two finite numbers, or not in this order.
     """
-    words = [line.replace(",", " ").split() for line in path.read_text("utf-8-sig", errors="replace").split("\n")]
+    text = paths.read_bounded(path, 1 << 16).decode("utf-8-sig", errors="replace")
+    words = [line.replace(",", " ").split() for line in text.splitlines()]
     words = [line for line in words if line]
     try:
         points = np.array(words, dtype=np.float64)
@@ -219,7 +222,7 @@ def align(pixels: np.ndarray, points: np.ndarray, order: int = 1) -> np.ndarray:
 
 def decode(root: Path, path: str) -> Image.Image:
     """The aligned face of a row, RGB of `CROP` size; ``OSError`` names the image or the points that are damaged."""
-    pixels = np.asarray(read_image(root / path))
+    pixels = np.asarray(read_image(root / path, _FORMATS))
     points = root / files(path)[1]
     try:
         return Image.fromarray(align(pixels, read_points(points)))

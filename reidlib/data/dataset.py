@@ -243,13 +243,16 @@ def _check_files(dataset: ReIDDataset, decode_all: bool) -> list[Problem]:
         messages = decode.in_threads(partial(_decoding_error, dataset), full)
         for path, message in zip(full, progress.bar(messages, "decoding", len(full)), strict=True):
             if message:
-                problems.append(Problem("error", path, message, copy_again))
+                problems.append(Problem("error", path, message[0], message[1] or copy_again))
     return problems
 
 
-def _decoding_error(dataset: ReIDDataset, path: str) -> str | None:
+def _decoding_error(dataset: ReIDDataset, path: str) -> tuple[str, str] | None:
+    """What is wrong with an image and what to do about it, ``""`` if it is damaged."""
     try:
         decode.read_row(dataset.root, path, dataset.reader.decode)
     except OSError as error:
-        return f"cannot be decoded: {error.__cause__ or error}"
+        if isinstance(error.__cause__, decode.UnfitImage):
+            return f"cannot be used: {error.__cause__.message}", error.__cause__.remedy
+        return f"cannot be decoded: {error.__cause__ or error}", ""
     return None

@@ -226,10 +226,9 @@ def _load_sketches(path: Path, size: int, modified: int) -> dict[str, np.ndarray
 
 
 def decode(kind: Kind, root: Path, path: str) -> Image.Image:
-    """The image of a row: strokes are drawn, black on white; images are laid on white, which shows alpha as strokes."""
+    """The image of a row: strokes are drawn, black on white; images lie on white, which shows alpha as strokes."""
     if not path.startswith(f"{kind.pickle}/"):
-        image = read_image(root / path, "RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+        return read_image(root / path)
     try:
         points = load_sketches(root / kind.pickle)[path.removeprefix(kind.pickle)]
     except (KeyError, ValueError) as error:  # the file changed since the tree was read
