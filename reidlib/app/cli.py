@@ -21,6 +21,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     from reidlib.app import commands, completion
 
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # a character that a terminal lacks must not end a command
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments == ["--version"]:
         print(f"reidlib {reidlib.__version__}")

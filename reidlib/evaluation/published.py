@@ -42,7 +42,10 @@ def table(
         ValueError: nothing is known of that data set, protocol or method; the message lists the known.
     """
     types = {"year": "Int64"} | dict.fromkeys(METRICS, "float64")
-    rows = pd.read_csv(FILE, dtype=types, keep_default_na=False, na_values=dict.fromkeys(types, ""))
+    try:
+        rows = pd.read_csv(FILE, dtype=types, keep_default_na=False, na_values=dict.fromkeys(types, ""))
+    except ValueError as error:
+        raise ValueError(f"{FILE} is damaged; take it again from git or a copy: {error}") from error
     for column, value in (("dataset", dataset), ("protocol", protocol), ("method", method)):
         if value is None:
             continue

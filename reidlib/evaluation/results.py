@@ -3,7 +3,6 @@
 import html
 import json
 import math
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from reidlib import paths
 from reidlib.data.registry import READERS
 from reidlib.evaluation import protocols
 from reidlib.evaluation.ranking import RankResult
@@ -19,6 +19,9 @@ from reidlib.evaluation.ranking import RankResult
 FORMAT = 1
 OF_DATA = ("dataset", "split", "is_twin", "twin_version", "profile")
 OF_TRAINING = ("seen", "identities")
+_TEXT = (str, type(None))
+_KINDS = {"dataset": (str,), "split": (int, type(None)), "is_twin": (bool,), "twin_version": _TEXT, "profile": _TEXT}
+_KINDS |= {"seen": (int,), "identities": (int, type(None))}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -112,13 +115,9 @@ class EvaluationResult:
         path = Path(path)
         if path.exists() and not overwrite:
             raise FileExistsError(f"{path} exists; choose another name, or pass overwrite=True to replace it")
+        content = (json.dumps(self._to_dict(), allow_nan=False) + "\n").encode()
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-        try:
-            partial.write_text(json.dumps(self._to_dict(), allow_nan=False) + "\n", encoding="utf-8")
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+        paths.write(path, content)
         return path
 
     @classmethod
@@ -130,20 +129,23 @@ class EvaluationResult:
         """
         path = Path(path)
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = paths.read_json(path, most=2**30)
             if record["format"] != FORMAT:
                 raise ValueError(f"format {record['format']!r}, this version reads {FORMAT}")
             trials = tuple(_trial_from_dict(trial) for trial in record["trials"])
             if not trials:
                 raise ValueError("it holds no trial")
             known = {key: record[key] for key in OF_DATA} | {key: record[key] for key in OF_TRAINING if key in record}
+            if wrong := [key for key, value in known.items() if type(value) not in _KINDS[key]]:
+                raise ValueError(f"{wrong[0]} is {known[wrong[0]]!r:.50}")
             if not 0 <= known.get("seen", 0) <= (known.get("identities") or 0):
                 raise ValueError("seen must be 0 to the number of identities")
             return cls(protocols.from_dict(record["protocol"]), **known, trials=trials)
         except KeyError as error:
             raise ValueError(f"{path} is not a saved evaluation result: it lacks {error}") from error
-        except (ValueError, TypeError, AttributeError, OverflowError) as error:
-            raise ValueError(f"{path} is not a saved evaluation result: {error}") from error
+        except (ValueError, TypeError, AttributeError, LookupError, OverflowError) as error:
+            text = str(error).removeprefix(f"{path} ")
+            raise ValueError(f"{path} is not a saved evaluation result: {text}") from error
 
     def __repr__(self) -> str:
         table = self.table().loc[["mean", "std"]]

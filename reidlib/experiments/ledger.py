@@ -100,9 +100,7 @@ def record(
         **{name: _joined(each.get(name) for each in run.environments) for name in ("device", "torch", "precision")},
     }
     if run.is_timed:  # or else the times are of several machines
-        batch = 2 * recipe.identities * recipe.images
-        row |= {"seconds": run.seconds, "step_seconds": batch / run.history["images_per_second"].median()}
-        row |= {"threads": environment["threads"]}
+        row |= {"seconds": run.seconds, "step_seconds": run.step_seconds, "threads": environment["threads"]}
     return _append(row, path, by_identity(result).to_dict("records"))
 
 
@@ -195,7 +193,7 @@ def recipe(row: Mapping[str, Any]) -> Recipe:
 
 
 def publish(path: str | Path | None = None) -> None:
-    """Merge the local rows into the published ledger, in the order of their dates, and what lies beside it likewise.
+    """Add the local rows to the published ledger, after those that are there, and what lies beside it likewise.
 
     Rows of profile ``ci`` stay behind.
 
@@ -271,15 +269,15 @@ def _append(row: dict[str, Any], path: str | Path | None = None, scores: Sequenc
     path = local() if path is None else Path(path)
     run = {name: row[name] for name in KEY}
     with tables.locked(path):
-        LEDGER.read(path)  # complains before anything is written
+        LEDGER.written([row]), LEDGER.read(path)  # complain before anything is written
         if scores:  # before the row, whose presence says that a run is done; there may be some that a kill left
             IDENTITIES.append(IDENTITIES.beside(path), [run | score for score in scores], instead_of=run)
         return LEDGER.append(path, [row])[0]
 
 
 def _of_all(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows that are for everyone, by date."""
-    return rows[rows["profile"] != "ci"].sort_values("date", kind="stable")
+    """The rows that are for everyone."""
+    return rows[rows["profile"] != "ci"]
 
 
 def _in_order(scores: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:

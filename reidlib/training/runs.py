@@ -82,6 +82,12 @@ class Run:
         return float(self.history["seconds"].iloc[-1]) if len(self.history) else known
 
     @property
+    def step_seconds(self) -> float:
+        """Time of one training step, median over the run; NaN if the history has gone."""
+        batch = 2 * self.recipe.identities * self.recipe.images
+        return batch / float(self.history["images_per_second"].median()) if len(self.history) else math.nan
+
+    @property
     def environments(self) -> list[dict[str, Any]]:
         """That in which the run began, and those in which it went on."""
         return [self.environment, *self.environment.get("resumed", [])]

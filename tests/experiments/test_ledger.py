@@ -86,13 +86,16 @@ def test_a_label_does_not_make_older_code_the_latest(record: Callable, fail: Cal
     assert row["code"] == "0" * 16 and row["variant"] == ""
 
 
-def test_the_last_row_is_the_one_of_the_last_day(record: Callable, recipe: Recipe) -> None:
-    """Whichever file it lies in: what was published meanwhile may be younger than what was recorded here."""
-    record("today")
+def test_the_last_row_is_the_one_recorded_last(record: Callable, recipe: Recipe) -> None:
+    """Whatever its date says: published rows come before those of this machine, and count once if they lie in both."""
+    record("published")
     ledger.publish()
     text = ledger.local().read_text()
-    ledger.local().write_text(text.replace(datetime.now(UTC).date().isoformat(), "2001-01-01").replace("today", "old"))
-    assert ledger.table()["variant"].tolist() == ["today"]
+    older = text.replace(datetime.now(UTC).date().isoformat(), "2001-01-01").replace("published", "here")
+    ledger.local().write_text(older)
+    assert ledger.table()["variant"].tolist() == ["here"]
+    ledger.local().write_text(older + text.splitlines()[1] + "\n")
+    assert ledger.table()["variant"].tolist() == ["here"], "what was published is not recorded last here"
 
 
 def test_recipe_of_a_row(record: Callable, recipe: Recipe) -> None:

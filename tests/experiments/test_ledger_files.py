@@ -103,7 +103,7 @@ def test_publish_adds_the_local_rows_once(record: Callable, own_ledger: Path) ->
     assert ledger.table(ledger.PUBLISHED)["seed"].tolist() == [0, 1, 2]
 
 
-def test_publish_sorts_by_date_and_joins_what_git_merged(record: Callable, dated: Callable) -> None:
+def test_publish_adds_at_the_end_and_joins_what_git_merged(record: Callable, dated: Callable) -> None:
     for seed in range(3):
         record("full", seed=seed)
     header, *lines = ledger.local().read_text().splitlines()
@@ -111,7 +111,7 @@ def test_publish_sorts_by_date_and_joins_what_git_merged(record: Callable, dated
     ledger.PUBLISHED.write_text("\n".join([header, lines[0], header, lines[1], lines[0]]) + "\n")
     ledger.local().write_text("\n".join([header, lines[2]]) + "\n")
     ledger.publish()
-    assert ledger.PUBLISHED.read_text().splitlines() == [header, lines[1], lines[2], lines[0]]
+    assert ledger.PUBLISHED.read_text().splitlines() == [header, lines[1], lines[0], lines[2]]
 
 
 def test_an_installed_package_is_not_written_to(record: Callable, repository, tmp_path, monkeypatch) -> None:
