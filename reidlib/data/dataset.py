@@ -207,10 +207,15 @@ def _one_of(what: str, value: object, known: tuple) -> object:
 
 
 def _check_twin(dataset: ReIDDataset) -> list[Problem]:
-    if (written := paths.read_manifest(dataset.root)["images"]) == len(dataset):
+    build_again = "delete the folder of the twin and open it again"
+    try:
+        written = (paths.read_manifest(dataset.root) or {"images": 0})["images"]
+    except (OSError, ValueError) as error:  # changed since the twin was opened
+        return [Problem("error", paths.MANIFEST, str(error), build_again)]
+    if written == len(dataset):
         return []
     message = f"{written:,} images were rendered, {len(dataset):,} are there"
-    return [Problem("error", paths.MANIFEST, message, "delete the folder of the twin and open it again")]
+    return [Problem("error", paths.MANIFEST, message, build_again)]
 
 
 def _check_modalities(dataset: ReIDDataset) -> list[Problem]:

@@ -68,7 +68,7 @@ def _in_child(content: bytes, variable: str) -> tuple[str, str]:
         return child.stdout.decode(), ""
     if child.returncode == _UNREADABLE:
         return "", said.splitlines()[-1][:300] if said else "no reason was given"
-    if said.startswith("Timeout"):
+    if "Timeout (" in said:
         return "", f"reading it takes more than {_SECONDS} seconds"
     return "", f"it is damaged, and the process that reads it died of it (exit status {child.returncode})"
 

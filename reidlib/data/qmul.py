@@ -30,6 +30,8 @@ PHOTO, SKETCH = 0, 1
 CANVAS = 256
 """Coordinates of strokes run from 0 to 256, x to the right and y down; sketches are drawn on that many pixels."""
 
+_MOST_POINTS = 100_000  # of a sketch, which people draw with hundreds
+
 PHOTOS = {"train": "trainB", "test": "testB"}
 SKETCHES = {"train": "trainA", "test": "testA"}
 _IMAGE = re.compile(r"(.+)\.(?:jpg|jpeg|png|bmp)", re.IGNORECASE)
@@ -219,6 +221,8 @@ def _load_sketches(path: Path, size: int, modified: int) -> dict[str, np.ndarray
         if points.ndim != 2 or points.shape[1] != 3 or len(points) == 0 or points.dtype.kind not in "fiu":
             found = f"{points.dtype} {points.shape}"
             raise ValueError(f"{path}: key {key!r}: expected (N, 3) numbers: x, y, pen state; found {found}")
+        if len(points) > _MOST_POINTS:
+            raise ValueError(f"{path}: key {key!r} holds {len(points):,} points; a sketch has {_MOST_POINTS:,} at most")
         if not np.isfinite(points).all() or np.abs(points - CANVAS / 2).max() > 4 * CANVAS:
             raise ValueError(f"{path}: key {key!r} holds points that are not on the canvas (0 to {CANVAS})")
         sketches[key] = points.astype(np.float64)

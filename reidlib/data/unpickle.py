@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from reidlib import paths
+
 _ARRAY_MODULES = ("numpy.core.multiarray", "numpy._core.multiarray")  # before and since numpy 2
 ALLOWED = frozenset(
     {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")}
@@ -23,6 +25,7 @@ ALLOWED = frozenset(
 """The only (module, name) pairs a pickle may mention."""
 
 MAX_BYTES = 1 << 30
+MAX_READS = 5_000_000  # about one for each instruction; an array takes a few dozen, whatever its size
 _INSTRUCTIONS = """
 PROTO FRAME STOP MARK POP POP_MARK DUP PUT BINPUT LONG_BINPUT MEMOIZE GET BINGET LONG_BINGET NONE NEWTRUE NEWFALSE
 INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE
@@ -47,9 +50,7 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
             names the file, and the key where there is one.
     """
     path = Path(path)
-    if (size := path.stat().st_size) > MAX_BYTES:
-        raise ValueError(f"{path} holds {size:,} bytes, more than the {MAX_BYTES:,} that are read as a pickle")
-    unpickler = _Unpickler(io.BytesIO(path.read_bytes()), encoding="latin1")
+    unpickler = _Unpickler(_Bounded(paths.read_bounded(path, MAX_BYTES)), encoding="latin1")
     try:
         found = unpickler.load()
     except _Refused as error:
@@ -72,6 +73,18 @@ def _content(value: Any, where: str) -> np.ndarray:
 
 def _kind(value: Any) -> str:
     return type(value).__name__.lstrip("_").lower()
+
+
+class _Bounded(io.BytesIO):
+    """The bytes of a pickle; a gigabyte of idle instructions would take an hour."""
+
+    reads = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.reads += 1
+        if self.reads > MAX_READS:
+            raise _Refused(f"the pickle holds more than {MAX_READS:,} instructions")
+        return super().read(size)
 
 
 class _Unpickler(pickle._Unpickler):
@@ -111,6 +124,7 @@ def _with_text_keys(store: Callable[[_Unpickler], None], first: int | None) -> C
 
 _known = {getattr(pickle, name)[0] for name in _INSTRUCTIONS.split()}
 _Unpickler.dispatch = {code: do if code in _known else _refuse for code, do in pickle._Unpickler.dispatch.items()} | {
+    pickle.FRAME[0]: lambda unpickler: unpickler.read(8),  # frames follow each other: all is read through _Bounded
     pickle.DICT[0]: _with_text_keys(pickle._Unpickler.load_dict, None),
     pickle.SETITEMS[0]: _with_text_keys(pickle._Unpickler.load_setitems, None),
     pickle.SETITEM[0]: _with_text_keys(pickle._Unpickler.load_setitem, -2),

@@ -51,6 +51,7 @@ def test_other_keys_are_refused(chair, key):
         (np.zeros(3), r"expected \(N, 3\) numbers"),
         (np.zeros((0, 3)), r"expected \(N, 3\) numbers"),
         (np.zeros((2, 3), bool), r"expected \(N, 3\) numbers"),
+        (np.zeros((100_001, 3)), "holds 100,001 points"),
         (np.array([[1.0, np.nan, 0.0]]), "not on the canvas"),
         (np.array([[1.0, np.inf, 0.0]]), "not on the canvas"),
         (np.array([[1e9, 1.0, 0.0]]), "not on the canvas"),

@@ -281,3 +281,11 @@ def test_only_dictionaries_are_taken(tmp_path, value):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="Coordinate"):
         load_arrays(tmp_path / "Coordinate")
+
+
+@pytest.mark.parametrize("frame", [b"", b"\x95" + (10**6).to_bytes(8, "little")])
+def test_idle_instructions_come_to_an_end(tmp_path, monkeypatch, frame):
+    monkeypatch.setattr("reidlib.data.unpickle.MAX_READS", 1000)
+    assert load(tmp_path, pickle.dumps(ARRAYS, 4)).keys() == ARRAYS.keys()
+    with pytest.raises(ValueError, match="Coordinate: the pickle holds more than 1,000 instructions"):
+        load(tmp_path, b"\x80\x04" + frame + b"]0" * 500_000 + b"N.")
