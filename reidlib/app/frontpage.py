@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from reidlib import paths
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 BEGIN, END = "<!-- results: written by `make results` -->", "<!-- end of results -->"
 PROFILES = ("paper", "gpu", "cpu")  # numbers of the smaller ones are for curves, not for the front page
@@ -23,7 +25,7 @@ def insert(page: Path, block: str) -> None:
     start, stop = text.find(begin), text.find(end)
     if start < 0 or stop < start:
         raise ValueError(f"{page.name} lacks the lines {begin!r} and {end!r}, between which a part of it is written")
-    page.write_text(text[:start] + block + text[stop + len(end) :], encoding="utf-8")
+    paths.write(page, (text[:start] + block + text[stop + len(end) :]).encode())
 
 
 def results(path: str | Path) -> str:

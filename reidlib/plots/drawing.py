@@ -11,6 +11,7 @@ or neither, and arguments that JSON can hold. ``save`` writes three files:
 
 import functools
 import inspect
+import io
 import json
 import re
 from collections.abc import Callable
@@ -91,9 +92,12 @@ def save(figure: Figure, name: str, folder: Path | None = None) -> Path:
     record = {"function": origin.function, "data": data, "photos": origin.photos, "arguments": origin.arguments}
     text = json.dumps(record, indent=2, ensure_ascii=False, default=_plain) + "\n"
     if data is not None:
-        origin.table.to_csv(folder / data, index=False, float_format="%.6g", lineterminator="\n")
-    (folder / f"{name}.json").write_text(text, encoding="utf-8")
-    figure.savefig(folder / f"{name}.png", bbox_inches="tight", metadata={"Software": None})
+        content = origin.table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+        paths.write(folder / data, content.encode())
+    paths.write(folder / f"{name}.json", text.encode())
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", bbox_inches="tight", metadata={"Software": None})
+    paths.write(folder / f"{name}.png", picture.getvalue())
     return folder / f"{name}.png"
 
 
@@ -106,7 +110,7 @@ def read_origin(name: str, folder: Path) -> Origin:
     """
     file = folder / f"{name}.json"
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
+        record = paths.read_json(file)
         function, data, photos, arguments = (record[key] for key in ("function", "data", "photos", "arguments"))
         if not isinstance(arguments, dict):
             raise TypeError("'arguments' must be an object")
