@@ -123,7 +123,8 @@ def rows(jobs: Sequence[Job]) -> pd.DataFrame:
 
     The row of a job that was not performed yet is empty but for its key and label.
     """
-    keys = pd.DataFrame([job.key for job in jobs])
+    keys = pd.DataFrame([job.key for job in jobs], columns=ledger.KEY)
+    keys = keys.astype({name: ledger.COLUMNS[name] for name in ledger.KEY})
     found = keys.merge(ledger.table(), on=ledger.KEY, how="left", validate="many_to_one")
     return found.assign(variant=[job.variant for job in jobs])[list(ledger.COLUMNS)]
 
