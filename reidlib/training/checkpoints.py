@@ -81,15 +81,15 @@ def save(folder: Path, state: State) -> None:
 def save_weights(folder: Path, state: State) -> None:
     """Write ``weights.safetensors`` and the history; metadata hold the recipe, the model's arguments, its identities.
 
-    The digest in ``reidlib`` is that of the tensors, ``history`` that of ``history.csv``; ``digest`` covers these two
-    texts.
+    ``digest`` there is that of the tensors, ``history`` that of ``history.csv``, and ``whole`` covers all metadata.
     """
     history = _history_csv(state)
     paths.write(folder / HISTORY, history)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.model.items()}
     record = {name: getattr(state, name) for name in ("recipe", "arguments", "pids", "epoch")}
-    metadata = {"reidlib": json.dumps({**record, "digest": _tensor_digest(tensors)}), "history": short_digest(history)}
-    paths.write(folder / WEIGHTS, to_safetensors(tensors, {**metadata, "digest": _header_digest(metadata)}))
+    record |= {"digest": _tensor_digest(tensors), "history": short_digest(history)}
+    metadata = {"reidlib": json.dumps({**record, "whole": _record_digest(record)})}
+    paths.write(folder / WEIGHTS, to_safetensors(tensors, metadata))
 
 
 def found(folder: Path, *, resumable: bool = False) -> list[Path]:
@@ -219,10 +219,13 @@ def _read_weights(folder: Path) -> State:
         with safe_open(file, "pt") as opened:
             metadata = opened.metadata()
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (not a dictionary)
-        whole = metadata.pop("digest", None)
-        if whole not in (None, _header_digest(metadata)):
-            raise ValueError("its metadata are not those that were written")
         record = paths.parse_json(metadata["reidlib"], "its record")
+        whole = record.pop("whole", None)
+        if whole not in (None, _record_digest(record)):
+            raise ValueError("its metadata are not those that were written")
+        expected = record.pop("history", None)
+        if not isinstance(expected, str | None):
+            raise ValueError("history is no digest")
         if record.pop("digest") != _tensor_digest(tensors):
             raise ValueError("its tensors are not those that were written")
         state = _checked(State(**record, model=tensors, optimizer={}, scaler={}, history=[]))
@@ -234,8 +237,8 @@ def _read_weights(folder: Path) -> State:
         text = "%s: %s is of the first edition: its digest does not cover recipe, arguments, pids and epoch"
         _logger.info(text, folder, WEIGHTS)
     try:
-        history = read_history(folder, metadata.get("history"))
-        if "history" not in metadata and history and history[-1]["epoch"] != state.epoch:
+        history = read_history(folder, expected)
+        if expected is None and history[-1]["epoch"] != state.epoch:
             raise DamagedFileError(f"{HISTORY} ends with epoch {history[-1]['epoch']}, the run with {state.epoch}")
     except (OSError, DamagedFileError) as error:
         _logger.warning("%s is read without its history, so that its times are not known: %s", folder, error)
@@ -270,8 +273,8 @@ def _history_csv(state: State) -> bytes:
     return pd.DataFrame(state.history).to_csv(index=False).encode()
 
 
-def _header_digest(metadata: dict[str, str]) -> str:
-    return hashlib.sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()
+def _record_digest(record: dict[str, Any]) -> str:
+    return short_digest(json.dumps(json.loads(json.dumps(record)), sort_keys=True).encode())
 
 
 def _epoch(file: Path) -> int:

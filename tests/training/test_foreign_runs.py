@@ -54,8 +54,10 @@ def alter(folder: Path, *, edition: int = 2, **changes: object) -> None:
     """Change the record in the metadata of the weights; ``edition=1`` takes out what the first edition had not."""
     with safe_open(folder / WEIGHTS, "pt") as opened:
         metadata, tensors = opened.metadata(), {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-    metadata["reidlib"] = json.dumps(json.loads(metadata["reidlib"]) | changes)
-    save_file(tensors, folder / WEIGHTS, metadata if edition > 1 else {"reidlib": metadata["reidlib"]})
+    record = json.loads(metadata["reidlib"])
+    if edition == 1:
+        del record["whole"], record["history"]
+    save_file(tensors, folder / WEIGHTS, {"reidlib": json.dumps(record | changes)})
 
 
 def drop_checkpoints(folder: Path) -> None:
@@ -74,8 +76,7 @@ def test_altered_metadata_are_noticed(folder: Path, changes: dict, caplog) -> No
     alter(folder)
     assert read(folder).optimizer == {}, "written again as it was: the weights are read"
     alter(folder, **changes)
-    state = read(folder)
-    assert state.optimizer and state.pids == [5, 6, 9], "read from the checkpoint"
+    assert (state := read(folder)).optimizer and state.pids == [5, 6, 9], "read from the checkpoint"
     assert f"{WEIGHTS} is damaged or not of a run (its metadata are not those that were written)" in caplog.text
 
 
