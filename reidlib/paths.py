@@ -5,7 +5,7 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -135,16 +135,24 @@ def write(file: Path, content: bytes) -> None:
     Raises:
         OSError: as the system says; on a full disk the message names the file, its size and what to do.
     """
-    partial = file.with_name(f"{file.name}.{secrets.token_hex(4)}.partial")
+    write_all({file: content})
+
+
+def write_all(contents: Mapping[Path, bytes]) -> None:
+    """Write files that belong together, each as :func:`write` does; none changes until all are on the disk."""
+    partials = {file: file.with_name(f"{file.name}.{secrets.token_hex(4)}.partial") for file in contents}
     try:
-        with naming_full_disk(file, len(content)):
-            with partial.open("xb") as stream:
-                stream.write(content)
+        for file, partial in partials.items():
+            with naming_full_disk(file, len(contents[file])), partial.open("xb") as stream:
+                stream.write(contents[file])
                 stream.flush()
                 os.fsync(stream.fileno())
-            os.replace(partial, file)
+        for file, partial in partials.items():
+            with naming_full_disk(file, len(contents[file])):
+                os.replace(partial, file)
     finally:
-        partial.unlink(missing_ok=True)
+        for partial in partials.values():
+            partial.unlink(missing_ok=True)
 
 
 def remove_partials(folder: Path, *names: str) -> None:
@@ -170,6 +178,23 @@ def naming_full_disk(file: Path, size: int) -> Iterator[None]:
             error.errno,
             f"no space left for {file}: it takes {size / 1e6:.3g} MB. Make room there, or choose a folder on another "
             "disk (REIDLIB_RUNS for runs and their tables, REIDLIB_CACHE for images, REIDLIB_HOME for everything)",
+        ) from error
+
+
+@contextmanager
+def naming_unwritable(folder: Path, variable: str) -> Iterator[None]:
+    """Turn a system's refusal to write in a folder into a message that names it, and the variable for another one."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+            raise
+        if error.filename is None:  # it has its message already
+            raise
+        raise type(error)(
+            error.errno,
+            f"cannot write in {folder} ({error.strerror}: {error.filename}). Make it writable for this user, or set "
+            f"{variable} to a folder that is",
         ) from error
 
 

@@ -20,12 +20,20 @@ def insert(page: Path, block: str) -> None:
     Raises:
         ValueError: the page lacks one of these two lines; it is left as it is.
     """
+    paths.write(page, inserted(page, block))
+
+
+def inserted(page: Path, block: str) -> bytes:
+    """The content of a page after :func:`insert`; raises as it does."""
     begin, *_, end = block.splitlines()
-    text = page.read_text(encoding="utf-8")
+    try:
+        text = page.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{page} is not in UTF-8 ({error}): save it in UTF-8") from None
     start, stop = text.find(begin), text.find(end)
     if start < 0 or stop < start:
         raise ValueError(f"{page.name} lacks the lines {begin!r} and {end!r}, between which a part of it is written")
-    paths.write(page, (text[:start] + block + text[stop + len(end) :]).encode())
+    return (text[:start] + block + text[stop + len(end) :]).encode()
 
 
 def results(path: str | Path) -> str:

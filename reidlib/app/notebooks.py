@@ -8,13 +8,14 @@ copies outputs and figures to where they are committed; ``badges`` writes, from 
 import argparse
 import asyncio
 import base64
+import ctypes
 import io
 import os
 import re
-import shutil
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,34 +35,66 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
-async def execute(path: Path, environment: dict[str, str]) -> "NotebookNode":
-    """Execute a notebook in a fresh kernel with these variables, in its own folder; return it with clean outputs.
+async def execute(path: Path, notebook: "NotebookNode", environment: dict[str, str]) -> "NotebookNode":
+    """Execute the notebook that lies at ``path`` in a fresh kernel with these variables, in its own folder.
+
+    Returns it with clean outputs.
 
     Raises:
         NotebookError: a cell failed; names the notebook, the cell and the error.
     """
-    import nbformat
     from nbclient import NotebookClient
     from nbclient.exceptions import CellControlSignal, DeadKernelError
 
-    reached, unhandle = {"cell_index": 0}, asyncio.get_running_loop().remove_signal_handler
+    reached = {"cell_index": 0}
     client = NotebookClient(
-        nbformat.read(path, as_version=4),
+        notebook,
         kernel_name="python3",
         timeout=CELL_TIMEOUT,
-        # nbclient's handlers end one kernel, that begun last. Without them a signal ends this process and all kernels.
-        on_notebook_start=lambda notebook: [unhandle(number) for number in (signal.SIGINT, signal.SIGTERM)],
         on_cell_start=reached.update,
         extra_arguments=["--log-level=ERROR"],
         coalesce_streams=True,
     )
+    options = {"preexec_fn": _ending_with(os.getpid())} if sys.platform == "linux" else {}
     try:
-        return tidy(await client.async_execute(cwd=str(path.parent), env=environment))
+        return tidy(await client.async_execute(cwd=str(path.parent), env=environment, **options))
     except (CellControlSignal, DeadKernelError) as error:
         position, reason = reached["cell_index"], COLOUR.sub("", str(error)).strip()
         source = client.nb.cells[position].source
         reason = reason if source in reason else f"{source}\n\n{reason}"  # a kernel that dies leaves no traceback
         raise NotebookError(f"{path.name}, cell {position + 1} failed:\n\n{reason}") from error
+    except RuntimeError as error:
+        raise NotebookError(f"{path.name}: its kernel did not start, or does not answer: {error}") from error
+
+
+def _ending_with(parent: int) -> Callable[[], None]:
+    """What a kernel does first: it asks Linux to be killed when its parent ends, however that ends.
+
+    Elsewhere kernels look after their parent once a second. On Linux one that has not begun to look would stay for
+    ever where orphans do not go to process 1, such as in the session of a desktop.
+    """
+    control, end_signal, kill = ctypes.CDLL(None).prctl, 1, signal.SIGKILL
+
+    def begin() -> None:
+        control(end_signal, kill)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return begin
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    """An event loop in which nbclient sets no signal handlers: they would end one kernel, and nothing else.
+
+    Without them a signal ends this process, and all kernels with it.
+    """
+
+    def refuse(*_: object) -> None:
+        raise NotImplementedError
+
+    loop = asyncio.new_event_loop()
+    loop.add_signal_handler = refuse
+    return loop
 
 
 def tidy(notebook: "NotebookNode") -> "NotebookNode":
@@ -124,10 +157,10 @@ def run(notebooks: list[Path], root: Path = ROOT, workers: int = 1) -> dict[Path
         The executed notebooks by their paths below ``root``.
 
     Raises:
-        NotebookError: a notebook failed; those that were being executed then are finished, no others begun.
+        NotebookError: notebooks cannot be read: all are named, none is executed. Or one failed: those that were being
+            executed then are finished, no others begun.
     """
-    import nbformat
-
+    sources = pages.read(notebooks)
     build = paths.build_folder().resolve()  # a relative folder would mean another one inside the kernel
     environment = os.environ | {
         "REIDLIB_BUILD": str(build),
@@ -137,7 +170,7 @@ def run(notebooks: list[Path], root: Path = ROOT, workers: int = 1) -> dict[Path
     }
     if workers > 1:
         environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
-    begin, waiting, executed, errors = time.time(), list(notebooks), {}, []
+    before, waiting, executed, errors = _state(build), list(sources), {}, []
 
     async def work() -> None:
         while waiting:
@@ -145,10 +178,10 @@ def run(notebooks: list[Path], root: Path = ROOT, workers: int = 1) -> dict[Path
             page = path.relative_to(root)
             print(f"  {page!s:<44} begins", flush=True)
             try:
-                executed[page] = await execute(path, environment)
-                (build / page).parent.mkdir(parents=True, exist_ok=True)
-                nbformat.write(executed[page], build / page)
-            except NotebookError as error:
+                notebook = await execute(path, sources[path], environment)
+                pages.write({build / page: pages.as_bytes(notebook)})
+                executed[page] = notebook
+            except (NotebookError, OSError) as error:
                 errors.append(error)
                 waiting.clear()
             seconds = f"{time.perf_counter() - start:7.1f} s"
@@ -158,10 +191,11 @@ def run(notebooks: list[Path], root: Path = ROOT, workers: int = 1) -> dict[Path
         await asyncio.gather(*(work() for _ in range(workers)))
 
     print(f"profile {profiles.get().name}, into {build}", flush=True)
-    asyncio.run(work_together())
+    with asyncio.Runner(loop_factory=_loop) as runner:
+        runner.run(work_together())
     if errors:
         raise errors[0]
-    for file in _written(build, begin):
+    for file in _written(build, before):
         print(f"  {file.relative_to(build)}")
     return executed
 
@@ -180,26 +214,33 @@ def publish(names: list[str] | None = None, root: Path = ROOT) -> None:
 
     if profiles.get().name == "ci":
         raise NotebookError("the profile 'ci' is for tests, its numbers mean nothing; set REIDLIB_PROFILE to another")
-    begin, build = time.time(), paths.build_folder()
+    build = paths.build_folder()
+    before = _state(build / "figures")
     lessons = find(names, root)
     solutions = [path.parent / "solutions" / path.name for path in lessons]
     executed = run([*lessons, *filter(Path.exists, solutions)], root)
     if problems := [f"{page}: {problem}" for page, notebook in executed.items() for problem in unfit(notebook)]:
         raise NotebookError("not published:\n  " + "\n  ".join(problems))
-    for file in [*(build / page for page in executed), *_written(build / "figures", begin)]:
-        target = root / file.relative_to(build)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, target)
+    figures = _written(build / "figures", before)
+    contents = {root / page: pages.as_bytes(notebook) for page, notebook in executed.items()}
+    contents |= {root / file.relative_to(build): file.read_bytes() for file in figures}
     ledger.publish(published := root / "reidlib" / "published" / ledger.PUBLISHED.name)
     if published.exists():
-        frontpage.insert(root / "README.md", frontpage.results(published))
+        contents[root / "README.md"] = frontpage.inserted(root / "README.md", frontpage.results(published))
+    pages.write(contents)
     print(f"published {len(executed)} to notebooks/; see: git diff --stat")
 
 
-def _written(folder: Path, begin: float) -> list[Path]:
-    """Figures and tables below a folder that are as new as this execution."""
-    files = (file for file in sorted(folder.rglob("*")) if file.suffix in COMMITTED_FIGURES)
-    return [file for file in files if file.stat().st_mtime >= begin - 1]
+def _state(folder: Path) -> dict[Path, tuple[int, ...]]:
+    """Figures and tables below a folder, and what the file system knows of each; no clock is asked."""
+    files = (file for file in sorted(folder.rglob("*")) if file.suffix in COMMITTED_FIGURES and file.is_file())
+    states = ((file, file.stat()) for file in files)
+    return {file: (state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns) for file, state in states}
+
+
+def _written(folder: Path, before: dict[Path, tuple[int, ...]]) -> list[Path]:
+    """Figures and tables that were written since :func:`_state` was asked."""
+    return [file for file, state in _state(folder).items() if before.get(file) != state]
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -223,7 +264,7 @@ def main(arguments: list[str] | None = None) -> None:
             publish(options.names)
         else:
             pages.label_all()
-    except (NotebookError, ValueError) as error:
+    except (NotebookError, OSError, ValueError) as error:
         sys.exit(str(error))
 
 

@@ -1,15 +1,27 @@
 """Which notebooks there are, and what all of them begin with: the Colab badge and the environment cell."""
 
+import glob
+import json
 import re
 import tomllib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from filelock import FileLock
+
+from reidlib import paths
 from reidlib.app import frontpage
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 ROOT = frontpage.ROOT
 TABLE_BEGIN, TABLE_END = "<!-- notebooks: written by `make badges` -->", "<!-- end of notebooks -->"
 COLAB = "https://colab.research.google.com"
 BADGE = re.compile(r"^\[!\[Open In Colab\].*$\n*", re.MULTILINE)
+CONFLICT = re.compile(r"^(<{7}|={7}|>{7}|\|{7})( |$)", re.MULTILINE)  # in JSON no text has lines of its own
+MOST_BYTES = 1 << 26  # of a notebook: outputs of the reader's own may be large
 
 ENVIRONMENT_CELL = """\
 # Environment: Colab installs what it lacks and keeps its own torch; a prepared machine does nothing here.
@@ -49,9 +61,95 @@ def find(names: list[str] | None = None, root: Path = ROOT) -> list[Path]:
     return [known[stem] for stem in stems]
 
 
+def read(notebooks: Iterable[Path]) -> "dict[Path, NotebookNode]":
+    """Notebooks by their paths.
+
+    Raises:
+        NotebookError: some cannot be read or are no notebooks; the message names all of them, and what to do.
+    """
+    found, damaged = {}, []
+    for path in notebooks:
+        try:
+            found[path] = _parsed(path)
+        except (OSError, ValueError) as error:
+            damaged.append(str(error))
+    if damaged:
+        message = f"{len(damaged)} of {len(found) + len(damaged)} notebooks cannot be used:\n  " + "\n  ".join(damaged)
+        raise NotebookError(f"{message}\nA committed notebook comes back with: git checkout HEAD -- its path")
+    return found
+
+
+def _parsed(path: Path) -> "NotebookNode":
+    import nbformat
+
+    content = paths.read_bounded(path, MOST_BYTES)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not in UTF-8 ({error}): save it in UTF-8") from None
+    try:
+        fields = paths.parse_json(text, str(path))
+    except ValueError:
+        if mark := CONFLICT.search(text):
+            line = text.count("\n", 0, mark.start()) + 1
+            raise ValueError(
+                f"{path}, line {line} marks a merge in git that was not ended: choose a side, with "
+                "git checkout --ours or --theirs"
+            ) from None
+        raise
+    try:
+        if fields["nbformat"] != 4:
+            raise ValueError(f"format {str(fields['nbformat'])[:20]}, not 4: open and save it in Jupyter")
+        if type(fields["nbformat_minor"]) is not int:
+            raise TypeError("nbformat_minor must be a whole number")
+        json.dumps(fields, ensure_ascii=False).encode()  # half of a character could not be written
+        nbformat.validate(fields)
+        return nbformat.reads(text, as_version=4)
+    except (nbformat.ValidationError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        reason = f"{type(error).__name__}: {getattr(error, 'message', error)}".splitlines()[0][:200]
+        raise ValueError(f"{path} is JSON, but no notebook ({reason})") from None
+
+
+def write(contents: Mapping[Path, bytes]) -> None:
+    """Write pages and what belongs to them, all or none; what a kill left of them before is removed.
+
+    Raises:
+        OSError: there is no room, or a folder cannot be written in; the message says which and what to do.
+    """
+    build = paths.build_folder()
+    with paths.naming_unwritable(build, "REIDLIB_BUILD"):
+        build.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(build / ".pages.lock")
+        lock.acquire()
+    try:
+        for file in contents:
+            with paths.naming_unwritable(file.parent, "REIDLIB_BUILD"):
+                file.parent.mkdir(parents=True, exist_ok=True)
+            paths.remove_partials(file.parent, glob.escape(file.name))
+        paths.write_all(contents)
+    finally:
+        lock.release()
+
+
+def as_bytes(notebook: "NotebookNode") -> bytes:
+    """A notebook as it is written."""
+    import nbformat
+
+    return nbformat.writes(notebook).rstrip("\n").encode() + b"\n"
+
+
 def repository(root: Path = ROOT) -> str:
-    """The repository's address, from ``[project.urls]`` of ``pyproject.toml``."""
-    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
+    """The repository's address, from ``[project.urls]`` of ``pyproject.toml``.
+
+    Raises:
+        NotebookError: there is no such file, or no address in it.
+    """
+    file = root / "pyproject.toml"
+    try:
+        return str(tomllib.loads(file.read_text(encoding="utf-8"))["project"]["urls"]["Repository"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise NotebookError(f"{file} gives no address of the repository in [project.urls] ({reason})") from None
 
 
 def environment_cell(root: Path = ROOT) -> str:
@@ -59,20 +157,20 @@ def environment_cell(root: Path = ROOT) -> str:
     return ENVIRONMENT_CELL.format(repository=repository(root))
 
 
-def label(path: Path, root: Path = ROOT) -> str:
+def label(path: Path, notebook: "NotebookNode", root: Path = ROOT) -> str:
     """Write a notebook's badge under its title and the environment cell as its first code cell.
 
     Returns:
         The notebook's row of the table in ``README.md``.
 
     Raises:
-        NotebookError: the first cell does not begin with a title.
+        ValueError: the first cell does not begin with a title.
     """
     import nbformat
 
-    cells = (notebook := nbformat.read(path, as_version=4)).cells
+    cells = notebook.cells
     if not cells or cells[0].cell_type != "markdown" or not cells[0].source.startswith("# "):
-        raise NotebookError(f"{path.name}: the first cell must be Markdown and begin with '# ' and the title")
+        raise ValueError(f"{path}: the first cell must be Markdown and begin with '# ' and the title")
     title, _, text = cells[0].source.partition("\n")
     slug, page = repository(root).removeprefix("https://github.com/"), path.relative_to(root).as_posix()
     badge = f"[![Open In Colab]({COLAB}/assets/colab-badge.svg)]({COLAB}/github/{slug}/blob/main/{page})"
@@ -81,19 +179,27 @@ def label(path: Path, root: Path = ROOT) -> str:
     if position == len(cells) or "google.colab" not in cells[position].source:
         cells.insert(position, nbformat.v4.new_code_cell())
     cells[position].source = environment_cell(root)
-    nbformat.write(notebook, path)
     return f"| [{path.stem}](notebooks/{path.name}) | {title.removeprefix('# ')} | {badge} |"
 
 
 def label_all(root: Path = ROOT) -> None:
-    """Write the first lines of every notebook and solution, and the table of notebooks in ``README.md``.
+    """Write the first lines of every notebook and solution, and the table of notebooks in ``README.md``: all or none.
 
     Raises:
-        NotebookError: a notebook has no title.
+        NotebookError: notebooks cannot be read or have no title; all are named.
         ValueError: the README lacks the lines between which the table is written.
     """
-    rows = [label(path, root) for path in find(root=root)]
-    for path in (root / "notebooks" / "solutions").glob("*.ipynb"):
-        label(path, root)
+    lessons, rows, untitled = find(root=root), [], []
+    notebooks = read([*lessons, *sorted((root / "notebooks" / "solutions").glob("*.ipynb"))])
+    for path, notebook in notebooks.items():
+        try:
+            rows.append(label(path, notebook, root))
+        except ValueError as error:
+            untitled.append(str(error))
+    if untitled:
+        raise NotebookError("\n".join(untitled))
+    rows = rows[: len(lessons)]
     table = "\n".join([TABLE_BEGIN, "| notebook | what it is about | |", "|---|---|---|", *rows, TABLE_END])
-    frontpage.insert(root / "README.md", table)
+    contents = {path: as_bytes(notebook) for path, notebook in notebooks.items()}
+    contents[root / "README.md"] = frontpage.inserted(root / "README.md", table)
+    write({path: content for path, content in contents.items() if path.read_bytes() != content})
