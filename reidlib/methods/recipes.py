@@ -52,7 +52,7 @@ class Recipe:
         milestones: numbers of epochs (``"step"`` only).
         validation_share: share of the training identities that is held out for validation, 0 to less than 1.
         validate_every: validate after every so many epochs, and after the last.
-        amp: mixed precision. ``"auto"``: bfloat16 on a GPU that has it, float16 on older ones, off on a CPU.
+        amp: mixed precision. ``"auto"``: bfloat16 on a GPU or CPU that has it, float16 on older GPUs, else off.
         subsample: of the training images, for experiments with unequal modalities; steps and classes stay those of the
             whole set. ``None`` for all images; a subsample that keeps all becomes ``None``.
 

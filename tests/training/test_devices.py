@@ -21,9 +21,41 @@ def test_auto_precision_follows_the_gpu(monkeypatch, capability: tuple, native: 
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: native or including_emulation)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     assert devices.precision("auto", GPU) == expected
-    assert devices.precision("auto", CPU) is None
     assert devices.precision("off", GPU) is None
     assert devices.precision("bf16", CPU) == torch.bfloat16 and devices.precision("fp16", GPU) == torch.float16
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "onednn", "expected"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": False}, True, torch.bfloat16),
+        ({"avx512_bf16": False, "amx_bf16": True}, True, torch.bfloat16),
+        ({"neon": True, "bf16": True, "sve_bf16": False}, True, torch.bfloat16),
+        ({"neon": True, "bf16": True}, False, None),
+        ({"avx2": True, "avx512_f": True, "avx512_bf16": False}, True, None),
+        ({"architecture": "s390x"}, True, None),
+        (None, True, None),
+    ],
+    ids=["AVX-512", "AMX", "ARM", "without oneDNN", "older", "unknown", "older torch"],
+)
+def test_auto_precision_follows_the_cpu(monkeypatch, capabilities: dict | None, onednn: bool, expected) -> None:
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: onednn)
+    if capabilities is None:
+        monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    else:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert devices.precision("auto", CPU) == expected
+    assert devices.precision("off", CPU) is None and devices.precision("bf16", CPU) == torch.bfloat16
+
+
+def test_what_torch_tells_of_this_cpu_is_understood() -> None:
+    """The names that are asked for are those that torch uses."""
+    import platform
+
+    if hasattr(torch.cpu, "get_capabilities"):
+        known = torch.cpu.get_capabilities().keys()
+        names = {"x86_64": ("avx512_bf16", "amx_bf16"), "aarch64": ("bf16",)}.get(platform.machine(), ())
+        assert set(names) <= known and set(names) <= set(devices.BF16_CPU)
 
 
 def test_seeds_differ_in_every_part_of_the_key() -> None:

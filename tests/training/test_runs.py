@@ -13,7 +13,7 @@ import reidlib
 from reidlib import training
 from reidlib.data import ReIDDataset
 from reidlib.methods import Recipe
-from reidlib.training import provenance, record, runs
+from reidlib.training import devices, provenance, record, runs
 
 
 def test_folder_tells_recipes_and_data_apart(recipe: Recipe, dataset: ReIDDataset, monkeypatch, tmp_path) -> None:
@@ -60,7 +60,9 @@ def test_folder_holds_what_the_results_rest_on(fit, tmp_path: Path) -> None:
     assert {"recipe.json", "environment.json", "history.csv", "log.txt", "weights.safetensors"} <= names
     environment = json.loads((tmp_path / "run" / "environment.json").read_text())
     assert environment["torch"] == torch.__version__ and environment["reidlib"] == reidlib.__version__
-    assert environment["device"] == "cpu" and environment["threads"] == 1 and environment["precision"] == "float32"
+    assert environment["device"] == "cpu" and environment["threads"] == 1
+    precision = devices.precision(run.recipe.amp, torch.device("cpu")) or torch.float32
+    assert environment["precision"] == str(precision).removeprefix("torch.")
     assert environment["code"] == provenance.code_digest("baseline", "sysu") and environment == run.environment
     assert environment["dataset"]["name"] == "sysu" and environment["dataset"]["twin_version"] is None
     for name in ("recipe.json", "environment.json", "history.csv"):
