@@ -111,15 +111,16 @@ def read_manifest(root: Path) -> dict | None:
 
     Raises:
         ValueError: the file is there but is no valid manifest.
+        OSError: it cannot be read.
     """
     path = Path(root) / MANIFEST
-    if not path.exists():
-        return None
     try:
         manifest = read_json(path)
         valid = all(isinstance(manifest[key], str) for key in ("twin_version", "dataset", "profile"))
         height, width = manifest["image_size"]
         valid = valid and all(type(number) is int for number in (manifest["images"], height, width))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except (ValueError, KeyError, TypeError):
         valid = False
     if not valid:
