@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock
+
 MANIFEST = "twin.json"
 """The file that tells the folder of a twin from a real tree."""
 
@@ -190,13 +192,29 @@ def naming_unwritable(folder: Path, variable: str) -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
             raise
-        if error.filename is None:  # it has its message already
+        if not isinstance(error.filename, str):  # it has its message already
+            raise
+        refused, place = Path(error.filename).absolute(), folder.absolute()
+        if not (refused.is_relative_to(place) or place.is_relative_to(refused)):
             raise
         raise type(error)(
             error.errno,
-            f"cannot write in {folder} ({error.strerror}: {error.filename}). Make it writable for this user, or set "
+            f"cannot write in {folder} ({error.strerror}: {refused}). Make it writable for this user, or set "
             f"{variable} to a folder that is",
         ) from error
+
+
+@contextmanager
+def locked(lock: Path, variable: str) -> Iterator[None]:
+    """Hold a lock file, made with its folder, for this process alone. Every user who may write there can hold it.
+
+    Raises:
+        OSError: the folder cannot be written in; the message names it, and ``variable``, which names another one.
+    """
+    with naming_unwritable(lock.parent, variable):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(lock, mode=0o666):
+            yield
 
 
 def without_links(path: str, flags: int) -> int:

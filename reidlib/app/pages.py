@@ -8,8 +8,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
 from reidlib import paths
 from reidlib.app import frontpage
 
@@ -116,19 +114,11 @@ def write(contents: Mapping[Path, bytes]) -> None:
     Raises:
         OSError: there is no room, or a folder cannot be written in; the message says which and what to do.
     """
-    build = paths.build_folder()
-    with paths.naming_unwritable(build, "REIDLIB_BUILD"):
-        build.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(build / ".pages.lock")
-        lock.acquire()
-    try:
+    with paths.locked(paths.build_folder() / ".pages.lock", "REIDLIB_BUILD"):
         for file in contents:
-            with paths.naming_unwritable(file.parent, "REIDLIB_BUILD"):
-                file.parent.mkdir(parents=True, exist_ok=True)
+            file.parent.mkdir(parents=True, exist_ok=True)
             paths.remove_partials(file.parent, glob.escape(file.name))
         paths.write_all(contents)
-    finally:
-        lock.release()
 
 
 def as_bytes(notebook: "NotebookNode") -> bytes:

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock
 from PIL import Image
 
 from reidlib import paths
@@ -134,7 +133,8 @@ def open_cache(
     ``.partial`` file, which is never read and which the next build removes.
 
     Raises:
-        OSError: a file is missing or cannot be decoded (named), or the disk is too full (says how much is needed).
+        OSError: a file is missing or cannot be decoded (named), the disk is too full (says how much is needed), or
+            there is no cache yet and its folder cannot be written in (named, with the variable for another one).
         ValueError: height or width is not positive.
     """
     if height < 1 or width < 1:
@@ -144,8 +144,7 @@ def open_cache(
     target, shape = folder / f"{prefix}-{content}.npy", (len(relative_paths), height, width, 3)
     array = _load(target, shape)
     if array is None:
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f"{prefix}.lock"):
+        with paths.locked(folder / f"{prefix}.lock", "REIDLIB_CACHE"):
             array = _load(target, shape)  # another process may have built it while this one waited
             if array is None:
                 for outdated in folder.glob(f"{prefix}-*"):
@@ -204,7 +203,7 @@ def _build(
     images = in_threads(lambda path: resized(read_row(root, path, decode), height, width), relative_paths)
     try:
         # Plain writes rather than a writable map: a full disk is then an exception, not a killed process.
-        with partial.open("wb") as file:
+        with paths.naming_full_disk(target, int(np.prod(shape))), partial.open("wb") as file:
             np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
             for image in bar(images, f"decoding {name}", len(relative_paths), shown=progress):
                 file.write(image.tobytes())

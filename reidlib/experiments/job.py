@@ -4,9 +4,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
-from reidlib import evaluation, training
+from reidlib import evaluation, paths, training
 from reidlib.data import ReIDDataset
 from reidlib.evaluation.protocols import Protocol
 from reidlib.experiments import ledger
@@ -70,8 +68,7 @@ class Job:
             Interrupted: the code has changed, so that what this process computes is not what ``code`` says.
         """
         folder = runs.default_folder(self.recipe, self.dataset)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_name(f".{folder.name}.lock")):
+        with paths.locked(folder.with_name(f".{folder.name}.lock"), "REIDLIB_RUNS"):
             if self.is_done():
                 return
             if provenance.code_digest(self.recipe.method, self.dataset.name) != self.code:

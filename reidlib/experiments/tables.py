@@ -10,12 +10,12 @@ import glob
 import io
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from filelock import FileLock
 
 from reidlib import paths
 
@@ -222,10 +222,9 @@ def last(rows: pd.DataFrame, columns: list[str], *preferred: pd.Series) -> pd.Da
     return rows.loc[order].drop_duplicates(columns, keep="last").sort_index()
 
 
-def locked(path: Path) -> FileLock:
+def locked(path: Path) -> AbstractContextManager[None]:
     """``with locked(path):`` holds a file for this process alone. Its folder is made if it is absent."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return FileLock(path.with_name(f".{path.name}.lock"))
+    return paths.locked(path.with_name(f".{path.name}.lock"), "REIDLIB_RUNS")
 
 
 def _rounded(value: Any) -> Any:
