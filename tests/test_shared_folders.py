@@ -76,7 +76,6 @@ def test_a_whole_cache_opens_where_nothing_can_be_written(tmp_path: Path, forbid
     assert len(cache.open_cache("some", tmp_path, ["one.png"], 8, 4)) == 1
 
 
-@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
 @pytest.mark.parametrize(("write", "variable"), WRITERS)
 def test_locks_can_be_held_by_every_user_who_may_write_there(tmp_path: Path, write, variable: str) -> None:
     before = os.umask(0o077)

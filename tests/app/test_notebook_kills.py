@@ -14,11 +14,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.slow,
-    pytest.mark.skipif(sys.platform != "linux", reason="looks for processes as Linux lists them"),
-]
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 DRIVER = """
 import pathlib, sys
 from reidlib.app import notebooks

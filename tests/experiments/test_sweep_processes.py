@@ -85,14 +85,15 @@ def require_every_run_once(own_ledger: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.integration
-def test_killed_sweep_leaves_no_process_and_goes_on(start: Callable, own_ledger: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_killed_sweep_leaves_no_process_and_goes_on(start: Callable, own_ledger: Path, number: signal.Signals) -> None:
     with start() as first:
         try:
             while not own_ledger.exists():
                 assert first.poll() is None
                 time.sleep(0.02)
-            first.kill()
-            first.communicate(timeout=60)  # the pipes stay open for as long as a worker lives
+            first.send_signal(number)
+            first.communicate(timeout=30)  # the pipes stay open for as long as a worker lives
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(first.pid, signal.SIGKILL)
