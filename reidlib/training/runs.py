@@ -192,16 +192,17 @@ def _row(folder: Path) -> dict[str, Any]:
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold a run for this process alone; wait while another one holds it. What a kill left half written is removed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths.require_no_link(folder / LOCK)
-    lock = FileLock(folder / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        warn(folder, "another process trains this run; waiting for it")
-        lock.acquire()
-    try:
-        paths.remove_partials(folder, RECIPE, ENVIRONMENT, HISTORY, WEIGHTS, "checkpoint-*.pt")
-        yield
-    finally:
-        lock.release()
+    with paths.naming_unwritable(folder, "REIDLIB_RUNS"):
+        folder.mkdir(parents=True, exist_ok=True)
+        paths.require_no_link(folder / LOCK)
+        lock = FileLock(folder / LOCK, mode=0o666)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            warn(folder, "another process trains this run; waiting for it")
+            lock.acquire()
+        try:
+            paths.remove_partials(folder, RECIPE, ENVIRONMENT, HISTORY, WEIGHTS, "checkpoint-*.pt")
+            yield
+        finally:
+            lock.release()
