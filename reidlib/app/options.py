@@ -114,9 +114,8 @@ Measures = _option(
 )
 Figures = _option(tuple[str, ...], "of figures, without the ending; default: all.")
 Decode = _option(bool, "decode every image as well (minutes on a full data set).")
-ImagesOn = _one_of(
-    str | None,
-    ["device", "host"],
+ImagesOn = _option(
+    Literal["device", "host"] | None,
     "where training images lie: on the device, or in main memory; default: on the device if they fit well.",
 )
 Compiled = _option(bool, "compile the network; pays on a GPU, in long runs.")

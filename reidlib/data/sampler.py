@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from reidlib.console.spelling import argument, either
+
 
 class ShuffledCycle:
     """Draws distinct rows in random order; every row is drawn once before any row is drawn again.
@@ -84,7 +86,8 @@ class PKSampler:
             raise ValueError(f"rank {rank} must lie in 0 … world_size - 1 = {world_size - 1}")
         known = np.unique(pids)
         if len(known) < identities:
-            raise ValueError(f"a batch needs {identities} identities, but there are {len(known)}; lower identities=")
+            remedy = f"lower {argument('identities', of='recipe')}"
+            raise ValueError(f"a batch needs {identities} identities, but there are {len(known)}; {remedy}")
         if identities % world_size:
             raise ValueError(
                 f"{world_size} processes cannot share the {identities} identities of a batch evenly; start a number of "
@@ -163,6 +166,6 @@ def _refuse_missing(known: np.ndarray, rows: list[tuple[np.ndarray, np.ndarray]]
         if lacking := [pid for pid, parts in zip(known.tolist(), rows, strict=True) if not len(parts[half])]:
             shown = ", ".join(map(str, lacking[:10])) + (" …" if len(lacking) > 10 else "")
             raise ValueError(
-                f"{len(lacking)} identities have no {name} image: {shown}; leave them out, or pass "
-                "allow_missing_modality=True to draw more images of the others"
+                f"{len(lacking)} identities have no {name} image: {shown}; leave them out"
+                + either(", or pass allow_missing_modality=True to draw more images of the others", "")
             )

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from reidlib.console import progress
+from reidlib.console.spelling import argument
 from reidlib.methods import Recipe
 from reidlib.training import devices
 
@@ -56,7 +57,7 @@ class Scaler:
         if row["loss_scale"] < 1:
             raise FloatingPointError(
                 f"the loss scale of float16 fell to {row['loss_scale']:g}: gradients are not finite at any scale and "
-                "steps are left out; lower learning_rate, or train with amp='bf16' or amp='off'"
+                f"steps are left out; {_advice()}"
             )
         return row
 
@@ -104,7 +105,8 @@ class History:
             number = self._epoch * self._steps + step + 2 - len(values) + row
             raise FloatingPointError(
                 f"{names[column]} is {values[row, column]} at step {number} (epoch {self._epoch + 1}), learning rate "
-                f"{rate:.3g}; lower learning_rate or the term's weight, or switch mixed precision off (amp='off')"
+                f"{rate:.3g}; lower {argument('learning_rate', of='recipe')} or the term's weight, or switch mixed "
+                f"precision off ({argument('amp', 'off', of='recipe')})"
             )
         *means, mean_loss = values.mean(axis=0).tolist()
         self.rows.append(
@@ -141,8 +143,8 @@ class History:
         """Raise ``FloatingPointError`` if not a single step of the run was taken."""
         if self.rows and sum(row.get("skipped_steps", 0) for row in self.rows) == self.rows[-1]["step"]:
             raise FloatingPointError(
-                f"none of {self.rows[-1]['step']} steps was taken: in float16 their gradients were not finite; lower "
-                "learning_rate, or train with amp='bf16' or amp='off'"
+                f"none of {self.rows[-1]['step']} steps was taken: in float16 their gradients were not finite; "
+                f"{_advice()}"
             )
 
     def _in_brief(self) -> str:
@@ -151,3 +153,9 @@ class History:
         known = [each["validation.mAP"] for each in self.rows if "validation.mAP" in each]
         score = f", mAP {100 * known[-1]:.1f} %" if known else ""
         return f"epoch {row['epoch']}/{self._epochs}, loss {row['loss']:.2f}{score}"
+
+
+def _advice() -> str:
+    """What helps where float16 overflows."""
+    ways = " or ".join(argument("amp", value, of="recipe") for value in ("bf16", "off"))
+    return f"lower {argument('learning_rate', of='recipe')}, or train with {ways}"
