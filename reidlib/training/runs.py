@@ -27,6 +27,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from reidlib import evaluation, paths
+from reidlib.console.spelling import either
 from reidlib.data import ReIDDataset
 from reidlib.methods import Recipe
 from reidlib.networks import ReIDModel
@@ -140,7 +141,8 @@ def load(folder: str | Path, *, device: torch.device | str | None = None) -> Run
     recipe = read_recipe(folder)
     state = checkpoints.restore(folder, recipe.to_dict())
     if state is None:
-        raise FileNotFoundError(f"{folder} holds no intact weights yet; training.fit(recipe, dataset) makes them")
+        way = either("training.fit(recipe, dataset)", "reidlib train")
+        raise FileNotFoundError(f"{folder} holds no intact weights yet; {way} makes them")
     return from_state(folder, recipe, read_environment(folder), state, device)
 
 
