@@ -35,7 +35,6 @@ def test_json_that_cannot_be_used_is_named(tmp_path, content, message):
         paths.read_json(file, most=100 if "100 bytes" in message else paths.MOST_BYTES)
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes and devices as files")
 def test_pipes_and_devices_are_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "endless").symlink_to("/dev/zero")

@@ -34,7 +34,6 @@ paths.write(Path(sys.argv[1]), sys.argv[3].encode())
 """
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="the system has no SIGKILL")
 @pytest.mark.parametrize("before", [None, OLD])
 @pytest.mark.parametrize(
     ("point", "after"),

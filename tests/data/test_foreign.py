@@ -4,7 +4,6 @@ None may end the process, hang, write beside the cache, or start a program. A te
 """
 
 import os
-import sys
 import time
 from collections import Counter
 from functools import partial
@@ -140,7 +139,6 @@ def world(tmp_path, monkeypatch):
     return tmp_path / "world"
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="links and pipes as anybody may make them")
 @pytest.mark.parametrize(
     "block", [pytest.param(n, marks=[pytest.mark.all, pytest.mark.slow] if n else []) for n in range(BLOCKS)]
 )

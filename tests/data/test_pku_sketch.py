@@ -249,7 +249,7 @@ def test_a_tree_without_annotated_images(tree):
 
 def test_damaged_images_are_named_when_decoding(tree):
     report = open_tree(tree).check(decode=True)
-    assert len(find(report, "", "cannot be decoded")) == 600
+    assert len(find(report, "", "cannot be used")) == 600
 
 
 def test_a_clean_twin_is_not_compared_with_the_published_counts(tmp_path):

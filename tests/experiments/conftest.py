@@ -134,7 +134,13 @@ def add(own_ledger) -> Callable[..., None]:
                 entry = describe(recipe.replace(seed=seed), DATA | {"split": split}, "c" * 16, variant)
                 entry |= {"protocol": protocol.name, "reranking": protocol.reranking, "trials": 10}
                 entry |= dict.fromkeys(("rank-1", "mAP", "mINP"), score)
-                entry |= {"parameters": 1000, "epochs": recipe.epochs, "step_seconds": 0.2, "device": "cpu"}
+                entry |= {
+                    "parameters": 1000,
+                    "epochs": recipe.epochs,
+                    "step_seconds": 0.2,
+                    "device": "cpu",
+                    "processes": 1,
+                }
                 entries.append(entry | {"threads": 1} | columns)
                 key = {name: entries[-1][name] for name in ledger.KEY}
                 people += [{**key, "pid": pid, "queries": 2, "rank-1": score, "mAP": score} for pid in PIDS]

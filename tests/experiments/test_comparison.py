@@ -44,7 +44,14 @@ def add() -> Callable:
                     "variant": variant,
                 },
                 **{"code": "c" * 16, "data": "d" * 16, "mAP": mean, "rank-1": mean, "parameters": 1000},
-                **{"step_seconds": 0.2, "device": "cpu", "threads": 1, **columns},
+                **{
+                    "step_seconds": 0.2,
+                    "device": "cpu",
+                    "threads": 1,
+                    "precision": "float32",
+                    "processes": 1,
+                    **columns,
+                },
             }
             key = {name: entry[name] for name in ledger.KEY}
             scored = [
