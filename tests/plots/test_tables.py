@@ -190,7 +190,7 @@ def half_right(photos: int) -> tuple[ReIDDataset, object]:
 
 def ledger_rows(result, seeds: int, right: float) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Rows of a ledger, and of identities: in each run all are right in a share of their two queries."""
-    key = {"code": "c", "data": "d", "protocol": result.protocol.name, "reranking": "none"}
+    key = {"code": "c", "data": "d", "processes": 1, "protocol": result.protocol.name, "reranking": "none"}
     rows = pd.DataFrame([{"recipe": f"r{seed}", "seed": seed, **key} for seed in range(seeds)])
     pids = pd.DataFrame({"pid": np.unique(result.trials[0].query_pids), "queries": 2, "rank-1": right, "mAP": right})
     people = rows.drop(columns="seed").merge(pids, how="cross")
