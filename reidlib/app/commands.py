@@ -20,7 +20,6 @@ def train(
     split: options.Split = None,
     protocol: options.Protocol = (),
     batch_size: options.BatchSize = options.BATCH_SIZE,
-    allow_seen: options.AllowSeen = False,
     device: options.Device = None,
     images_on: options.ImagesOn = None,
     compiled: options.Compiled = False,
@@ -56,7 +55,7 @@ def train(
         )
         if not distributed.is_primary:  # torchrun waits for all processes, and this one has done its part
             return 0
-        result = reidlib.evaluation.evaluate(run.model, images, rules, batch_size=batch_size, allow_seen=allow_seen)
+        result = reidlib.evaluation.evaluate(run.model, images, rules, batch_size=batch_size)
         reidlib.experiments.ledger.record(run, result)
         ledger = reidlib.experiments.ledger.local()
         print(result if quiet else f"{run}\n{result}\nrun folder {run.folder}, row in {ledger}")

@@ -195,9 +195,9 @@ def test_options_reach_training_and_evaluation(on_frame, monkeypatch, capsys) ->
     fit, evaluate = training.fit, evaluation.evaluate
     monkeypatch.setattr(training, "fit", lambda *on, **named: given.update(named) or fit(*on, **named))
     monkeypatch.setattr(evaluation, "evaluate", lambda *on, **named: given.update(named) or evaluate(*on, **named))
-    typed = "--batch-size 32 --images-on host --checkpoint-every 5 --compiled --allow-seen --extends there --quiet"
+    typed = "--batch-size 32 --images-on host --checkpoint-every 5 --compiled --extends there --quiet"
     assert cli.main(f"train baseline --profile ci {typed}".split()) == 0
-    wanted = {"batch_size": 32, "images_on": "host", "checkpoint_every": 5, "compiled": True, "allow_seen": True}
+    wanted = {"batch_size": 32, "images_on": "host", "checkpoint_every": 5, "compiled": True}
     assert given == {**wanted, "extends": Path("there"), "device": None, "progress": False}
     printed = capsys.readouterr()
     assert printed.out.startswith("sysu (synthetic twin") and "run folder" not in printed.out and not printed.err
