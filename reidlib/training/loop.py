@@ -109,7 +109,9 @@ def _begin(
     if extends is not None and not checkpoints.found(folder):
         older = record.load_extendable(Path(extends), recipe)
     record.prepare(folder, recipe, dataset, here, Path(extends) if older else None)
-    state = checkpoints.restore(folder, recipe.to_dict()) or older
+    if older:
+        checkpoints.save(folder, older)  # from here on the run goes on by itself
+    state = checkpoints.restore(folder, recipe.to_dict())
     if state is None:
         pids = split(dataset, recipe.validation_share).pids.tolist()
         devices.seed(distributed.device, recipe.seed)

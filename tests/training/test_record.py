@@ -74,8 +74,8 @@ def test_an_extended_run_equals_one_that_was_as_long_from_the_beginning(fit, sam
 
 def test_an_extended_run_that_was_stopped_goes_on(fit, same_weights) -> None:
     fit("short", epochs=2, **{**STEP, "milestones": ()})
-    part = fit("longer", epochs=5, extends=runs.home().parent / "short", stop_after=3, **STEP)
-    assert part.epoch == 3
+    begun = fit("longer", epochs=5, extends=runs.home().parent / "short", stop_after=2, **STEP)
+    assert begun.epoch == 2 and fit("longer", epochs=5, stop_after=3, **STEP).epoch == 3, "without the short run"
     longer = fit("longer", epochs=5, **STEP)
     assert same_weights(longer.model, fit("whole", epochs=5, **STEP).model)
 
