@@ -106,8 +106,9 @@ def test_two_notebooks_at_once_give_what_one_after_the_other_gives(
 def test_a_signal_ends_all_kernels_and_none_begins(clone: Path, number: signal.Signals) -> None:
     for name in ("first", "second", "third"):
         write(clone, name, f"import pathlib, time\npathlib.Path('../{name}').touch()\ntime.sleep(60)")
-    code = "import signal, sys, pathlib; from reidlib.app import notebooks as driver; root = pathlib.Path(sys.argv[1]); "
-    code += "signal.signal(signal.SIGINT, signal.default_int_handler); "  # a shell's background jobs ignore it
+    code = "import signal, sys, pathlib\nfrom reidlib.app import notebooks as driver\n"
+    code += "root = pathlib.Path(sys.argv[1])\n"
+    code += "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
     command = [sys.executable, "-c", code + "driver.run(driver.find(root=root), root, 2)", str(clone)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     with subprocess.Popen(command, **pipes, env=os.environ | {"PYTHONPATH": str(pages.ROOT)}) as driver:
