@@ -166,7 +166,11 @@ def project(features: np.ndarray, *, seed: int = 0) -> np.ndarray:
     except ImportError as error:
         raise ImportError("umap-learn is needed for this figure: pip install 'reidlib[notebooks]'") from error
     features = np.asarray(features, np.float32)
-    reduced = PCA(min(50, *features.shape), random_state=seed).fit_transform(features)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*n_jobs value.*")  # a seed forces one thread, which is meant
-        return UMAP(n_neighbors=min(15, len(features) - 1), random_state=seed).fit_transform(reduced)
+    threads = torch.get_num_threads()
+    try:
+        reduced = PCA(min(50, *features.shape), random_state=seed).fit_transform(features)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*n_jobs value.*")  # a seed forces one thread, which is meant
+            return UMAP(n_neighbors=min(15, len(features) - 1), random_state=seed).fit_transform(reduced)
+    finally:
+        torch.set_num_threads(threads)  # numba, which UMAP compiles with, sets OpenMP's number, and so torch's

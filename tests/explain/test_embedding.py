@@ -1,4 +1,6 @@
 import builtins
+import os
+import subprocess
 import sys
 
 import numpy as np
@@ -25,6 +27,21 @@ def test_clusters_stay_together_and_the_seed_decides():
     nearest = np.linalg.norm(points[:, None] - means, axis=2).argmin(1)
     assert (nearest == labels).all()
     np.testing.assert_array_equal(points, project(features, seed=1))
+
+
+@pytest.mark.slow
+def test_torch_keeps_its_number_of_threads():
+    """A script that draws and then trains on would otherwise train with other bits."""
+    code = """
+import numpy as np, torch
+from reidlib.explain import project
+before = torch.get_num_threads()
+project(np.random.default_rng(0).standard_normal((40, 8)))
+print(before, torch.get_num_threads())
+"""
+    threads = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ | threads, text=True, capture_output=True)
+    assert done.stdout.split() == ["1", "1"], done.stderr
 
 
 def test_without_umap_the_error_says_what_to_install(monkeypatch):
