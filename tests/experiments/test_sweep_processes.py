@@ -85,7 +85,7 @@ def require_every_run_once(own_ledger: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.integration
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.all), signal.SIGKILL])
 def test_killed_sweep_leaves_no_process_and_goes_on(start: Callable, own_ledger: Path, number: signal.Signals) -> None:
     with start() as first:
         try:

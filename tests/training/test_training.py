@@ -368,17 +368,3 @@ def test_methods_train_on_a_thinned_twin(ci_twin: Path, method: str, modality: i
     halves = dataset.frame["modality"].to_numpy()[part.rows]
     whole = training.loop.PKSampler(part.labels, halves, identities=recipe.identities, images=recipe.images)
     assert run.history["step"].iloc[-1] == len(whole) and np.isfinite(run.history["loss"]).all()
-
-
-@pytest.mark.slow
-@pytest.mark.integration
-def test_paper_recipe_takes_a_step_and_is_evaluated(ci_twin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    dataset = reidlib.data.open("sysu", root=ci_twin)
-    recipe = methods.recipe("baseline", dataset="sysu", profile="paper").replace(weights=None, epochs=1, warmup=1)
-    sampler = training.loop.PKSampler
-    monkeypatch.setattr(sampler, "__len__", lambda self: 1)
-    run = training.fit(recipe, dataset, progress=False)
-    assert list(run.history["step"]) == [1] and run.model.image_size == (288, 144)
-    assert np.isfinite(run.history["loss"]).all()
-    result = evaluation.evaluate(run.model, dataset, evaluation.protocols.get("sysu", num_trials=1), batch_size=64)
-    assert 0 < result.mean_average_precision <= 1
