@@ -16,7 +16,8 @@ from typing import Any
 import pandas as pd
 
 from reidlib.experiments import ledger
-from reidlib.experiments.uncertainty import CONFIDENCE, RequiredSeeds, interval, required_seeds
+from reidlib.experiments.evidence import CONFIDENCE, FEWEST, OVERLAP, Evidence, crossed, resampled
+from reidlib.experiments.uncertainty import RequiredSeeds, required_seeds
 from reidlib.methods import Recipe
 
 METRICS = ("mAP", "rank-1")
@@ -34,8 +35,7 @@ class Comparison:
         heading: data set, protocol, profile.
         pairs: a row for each pair of runs: ``split``, ``seed`` and, for ``mAP`` and ``rank-1``, ``<metric> a``,
             ``<metric> b`` and ``<metric> difference`` (a − b), as fractions.
-        intervals: metric → ends of the 95 % interval of the mean difference.
-        identities: number of query identities.
+        evidence: metric → how sure the mean difference is.
         parameters: of both models.
         step_seconds: of both, median over the runs.
         same_machine: whether both were trained on the same device, with the same number of threads, in the same
@@ -47,13 +47,18 @@ class Comparison:
     names: tuple[str, str]
     heading: str
     pairs: pd.DataFrame
-    intervals: dict[str, tuple[float, float]]
-    identities: int
+    evidence: dict[str, Evidence]
     parameters: tuple[int, int]
     step_seconds: tuple[float, float]
     same_machine: bool
     allowed: dict[str, tuple[Any, Any]]
     metric: str = "mAP"
+    identities = property(lambda self: self.evidence[self.metric].identities, doc="Number of query identities.")
+
+    @property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """Metric → ends of the 95 % interval of the mean difference."""
+        return {metric: (found.low, found.high) for metric, found in self.evidence.items()}
 
     @property
     def differences(self) -> dict[str, float]:
@@ -72,13 +77,19 @@ class Comparison:
 
     @property
     def word(self) -> str:
-        """``"better"``, ``"worse"`` or ``"undecided"``, by the metric that decides: where its interval lies."""
+        """``"better"``, ``"worse"`` or ``"undecided"``, by the interval of the metric; two runs (or splits) are that."""
         low, high = self.intervals[self.metric]
+        if self._is_of_few:
+            return "undecided"
         return "better" if low > 0 else "worse" if high < 0 else "undecided"
 
     @property
+    def _is_of_few(self) -> bool:
+        return self.evidence[self.metric].runs < FEWEST
+
+    @property
     def verdict(self) -> str:
-        """In words, by the metric that decides; undecided where the interval holds 0."""
+        """In words, by the metric that decides; undecided where the interval holds 0 or the runs are two."""
         (low, high), mean = self.intervals[self.metric], self.differences[self.metric]
         basis = f"{len(self.pairs)} pairs of runs, {self.identities} identities"
         sure = f"{100 * CONFIDENCE:.0f} % interval {100 * low:.2f} to {100 * high:.2f}; {basis}"
@@ -86,7 +97,8 @@ class Comparison:
         if self.word != "undecided":
             return f"{a} is {self.word} than {b} by {100 * abs(mean):.2f} points of {self.metric} ({sure})"
         difference = f"{a} − {b} is {100 * mean:+.2f} points of {self.metric}"
-        return f"undecided: {difference} ({sure}); {self.required_seeds} for ±1 {self.metric}"
+        more = "two runs decide nothing" if self._is_of_few else f"{self.required_seeds} for ±1 {self.metric}"
+        return f"undecided: {difference} ({sure}); {more}"
 
     def table(self) -> pd.DataFrame:
         """Means of both, their difference and its interval, in per cent."""
@@ -143,18 +155,16 @@ def compare(
     a, b = _one_recipe("a", a, allow), _one_recipe("b", b, allow)
     if alone := sorted(set(a.index) ^ set(b.index)):
         (split, seed), where = alone[0], "a" if alone[0] in a.index else "b"
-        place = f"split {split}, seed {seed}" if split else f"seed {seed}"
-        raise ValueError(f"{place} is in {where} only; keep what both have, or run the rest")
+        place = f"split {split}, " if split else ""
+        raise ValueError(f"{place}seed {seed} is in {where} only; keep what both have, or run the rest")
     if len(a) < 2:
         raise ValueError("a comparison needs at least two seeds: one says nothing about the next")
     b = b.loc[a.index]
     allowed = _unequal(a, b, allow)
     known = ledger.identities() if identities is None else identities
     ours, theirs = (_by_identity(name, rows, known) for name, rows in (("a", a), ("b", b)))
-    queries = ours["queries"]
-    if not queries.equals(theirs["queries"]):
+    if not ours["queries"].equals(theirs["queries"]):
         raise ValueError("a and b were not scored on the same queries; evaluate both with the same data and protocol")
-    weights = queries.div(queries.sum(axis=1), axis=0).to_numpy()
     pairs = a[["split", "seed"]]
     for each in METRICS:
         pairs = pairs.assign(**{f"{each} a": a[each], f"{each} b": b[each], f"{each} difference": a[each] - b[each]})
@@ -162,14 +172,24 @@ def compare(
         names=_names(a, b),
         heading=_heading(a.iloc[0]),
         pairs=pairs.reset_index(drop=True),
-        intervals={each: interval((ours[each] - theirs[each]).to_numpy(), weights) for each in METRICS},
-        identities=weights.shape[1],
+        evidence={each: _evidence(pairs, each, ours, theirs, str(a["dataset"].iloc[0])) for each in METRICS},
         parameters=(int(a["parameters"].iloc[0]), int(b["parameters"].iloc[0])),
         step_seconds=(float(a["step_seconds"].median()), float(b["step_seconds"].median())),
         same_machine=len(pd.concat([a, b]).drop_duplicates(["device", "threads", "precision"])) == 1,
         allowed=allowed,
         metric=metric,
     )
+
+
+def _evidence(
+    pairs: pd.DataFrame, metric: str, ours: dict[str, pd.DataFrame], theirs: dict[str, pd.DataFrame], dataset: str
+) -> Evidence:
+    """By runs × identities; by the means of the splits, where there are several."""
+    if pairs["split"].nunique() > 1:
+        means = pairs.groupby("split")[f"{metric} difference"].mean()
+        return resampled(means, OVERLAP.get(dataset, 1.0), ours["queries"].shape[1])
+    weights = ours["queries"].div(ours["queries"].sum(axis=1), axis=0).to_numpy()
+    return crossed((ours[metric] - theirs[metric]).to_numpy()[None], weights)
 
 
 def equal_wall_clock(recipe: Recipe, ratio: float) -> Recipe:
@@ -226,9 +246,8 @@ def _one_recipe(name: str, rows: pd.DataFrame, allow: Sequence[str]) -> pd.DataF
         if rows[column].nunique() > 1:
             raise ValueError(f"{name} mixes {column} {' and '.join(map(repr, rows[column].unique()))}; choose one")
     if rows["code"].nunique() > 1 and "code" not in allow:
-        raise ValueError(
-            f"{name} mixes runs of different code; run the sweep again, or allow=('code',) if none matters"
-        )
+        way_out = "run the sweep again, or allow=('code',) if none matters"
+        raise ValueError(f"{name} mixes runs of different code; {way_out}")
     recipes = [ledger.recipe(row).replace(seed=0).digest for row in rows.to_dict("records")]
     if len(set(recipes)) > 1:
         raise ValueError(f"{name} mixes several recipes, called {', '.join(map(repr, rows['variant'].unique()))}")

@@ -1,17 +1,8 @@
-"""How sure is a mean difference between paired runs? A bootstrap over seeds and identities; how many seeds it takes.
+"""How many seeds does a mean difference take, and what do many comparisons do to a single one?
 
-And what many comparisons do to a single one: the spread of all cells of a grid (:func:`pooled`), the best of many that
-are equal (:func:`expected_best`), and what becomes of the best with another seed (:func:`best_of`).
-
-Documented: the percentile interval of the bootstrap (Efron & Tibshirani, An Introduction to the Bootstrap, 1993), and
-the resampling of two crossed factors, each on its own, so that every run and every identity counts as often as it was
-drawn (Owen, The pigeonhole bootstrap, Annals of Applied Statistics 2007). Reconstructed: that runs and identities are
-the two factors, and queries are not a third: those of an identity come along with it.
-
-What the interval is worth with few seeds, by simulation: where differences vary about as those of the null control do
-(standard deviation 1.5 points by seed, 2.6 by identity, 10 by both, 96 identities), it holds the truth in 96 % of all
-cases with 5 seeds, in 93 % with 3, in 91 % with 2; where they vary with the seed alone, in 83 % with 5. See also
-:func:`required_seeds`, which looks at the seeds by themselves.
+:func:`required_seeds` looks at the seeds by themselves; the spread of all cells of a grid is :func:`pooled`, the best
+of many that are equal :func:`expected_best`, and what becomes of the best with another seed :func:`best_of`. How sure a
+difference is says :mod:`reidlib.experiments.evidence`; half a width here is one for the bars of figures.
 """
 
 import math
@@ -22,19 +13,9 @@ import numpy as np
 import pandas as pd
 from scipy import integrate, stats
 
-CONFIDENCE = 0.95
+from reidlib.experiments.evidence import CONFIDENCE
+
 _TAIL = (1 - CONFIDENCE) / 2
-
-
-def interval(differences: np.ndarray, weights: np.ndarray, *, samples: int = 10_000) -> tuple[float, float]:
-    """Ends of the 95 % percentile interval of the mean difference; arguments as in :func:`bootstrap`.
-
-    The draws have a generator of their own with a fixed seed: the same numbers give the same interval.
-    """
-    generator = np.random.default_rng(0)
-    counts = [generator.multinomial(size, np.full(size, 1 / size), samples) for size in weights.shape]
-    low, high = np.quantile(bootstrap(differences, weights, *counts), [_TAIL, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)
 
 
 def half_width(values: Sequence[float]) -> float:
@@ -43,21 +24,6 @@ def half_width(values: Sequence[float]) -> float:
     if number < 2:
         return math.nan
     return float(stats.t.ppf(0.975, number - 1) * np.std(values, ddof=1) / np.sqrt(number))
-
-
-def bootstrap(
-    differences: np.ndarray, weights: np.ndarray, run_counts: np.ndarray, identity_counts: np.ndarray
-) -> np.ndarray:
-    """Resampled mean differences (B,), in the pigeonhole bootstrap.
-
-    Args:
-        differences: (R, I), of pair r of runs and identity i; of no account where the weight is 0.
-        weights: (R, I), the share of identity i in the score of pair r: rows sum to 1.
-        run_counts, identity_counts: (B, R) and (B, I), how often each was drawn in each of B samples.
-    """
-    differences = np.where(weights > 0, differences, 0.0)
-    total = np.einsum("br,br->b", run_counts, identity_counts @ (weights * differences).T)
-    return total / np.einsum("br,br->b", run_counts, identity_counts @ weights.T)
 
 
 @dataclass(frozen=True)

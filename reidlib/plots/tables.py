@@ -185,12 +185,12 @@ def against_chance(
 
 def _mean_and_interval(scores: pd.DataFrame) -> tuple[float, float, float, int]:
     """Rank-1 of all queries of all runs, the ends of its interval, the number of runs."""
-    from reidlib.experiments.uncertainty import interval
+    from reidlib.experiments.evidence import crossed
 
     by_run = scores.pivot(index="run", columns="pid", values=["rank-1", "queries"]).fillna(0)
     values, queries = by_run["rank-1"].to_numpy(), by_run["queries"].to_numpy()
-    weights = queries / queries.sum(axis=1, keepdims=True)
-    return float((values * weights).sum(axis=1).mean()), *interval(values, weights), len(values)
+    found = crossed(values[None], queries / queries.sum(axis=1, keepdims=True))
+    return found.difference, found.low, found.high, found.runs
 
 
 def affinities(features: Mapping[str, np.ndarray | tuple[np.ndarray, np.ndarray]], frame: pd.DataFrame) -> pd.DataFrame:

@@ -57,12 +57,12 @@ def test_a_ledger_of_its_own_is_judged_by_itself(add: Callable, measure: Callabl
 
 
 def test_findings_keep_numbers_words_and_order(add: Callable) -> None:
-    add(claims.get("M2").runs[0], {"+ unidirectional": [0.45, 0.46], "+ memory": [0.44, 0.45]}, other=0.4)
+    add(claims.get("M2").runs[0], {"+ unidirectional": [0.45, 0.46, 0.455], "+ memory": [0.44, 0.45, 0.445]}, other=0.4)
     found = claims.verdicts()
     lines = claims.findings(found)
     of_claim = lines[lines["claim"] == "M2"]
     assert of_claim["word"].tolist() == [SUPPORTED, NOT_SUPPORTED, SUPPORTED]
     assert of_claim["decides"].tolist() == [True, True, False] and set(of_claim["verdict"]) == {NOT_SUPPORTED}
-    assert of_claim["runs"].tolist() == [2, 2, 2] and (of_claim["low"] <= of_claim["difference"] + 1e-9).all()
+    assert of_claim["runs"].tolist() == [3, 3, 3] and (of_claim["low"] <= of_claim["difference"] + 1e-9).all()
     evidence = claims.table(found).loc["M2", "evidence"]
     assert "+ memory − + unidirectional: -1 points of mAP" in evidence and "beside" not in evidence

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from reidlib import methods
-from reidlib.experiments import ledger, tables
+from reidlib.experiments import ledger, reference, tables
 from reidlib.experiments.comparison import compare, equal_wall_clock, required_seeds, same_seeds
 
 pytestmark = pytest.mark.usefixtures("own_ledger")
@@ -149,10 +149,16 @@ def test_splits_pair_with_themselves(add: Callable) -> None:
     assert result.identities == 8 and len(result.pairs) == 6
     assert result.pairs["split"].tolist() == [1, 1, 1, 2, 2, 2] and result.pairs["seed"].tolist() == [0, 1, 2, 0, 1, 2]
     assert result.pairs["mAP difference"].tolist() == pytest.approx([0.01] * 3 + [0.02] * 3)
-    low, high = result.intervals["mAP"]
-    assert 0.01 <= low < high <= 0.02
+    assert result.intervals["mAP"] == pytest.approx(reference.corrected([0.01, 0.02], 1.0)), "splits in halves"
+    assert result.word == "undecided" and "two runs decide nothing" in result.verdict, "two splits, of three seeds each"
     with pytest.raises(ValueError, match="split 2, seed 1 is in b only"):
         compare(a.drop(a.index[(a["split"] == 2) & (a["seed"] == 1)]), b)
+
+
+def test_two_runs_decide_nothing_whatever_their_interval(add: Callable) -> None:
+    result = compare(add("method", SCORES[:2] + 0.02, OTHER), add("baseline", SCORES[:2]))
+    assert result.intervals["mAP"] == pytest.approx((0.02, 0.02), abs=1e-9) and result.word == "undecided"
+    assert result.verdict.endswith("2 pairs of runs, 4 identities); two runs decide nothing")
 
 
 # ---- what is shown

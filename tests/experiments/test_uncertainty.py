@@ -1,67 +1,11 @@
-"""Uncertainty: the bootstrap against a loop and against closed forms; how many seeds are enough."""
+"""Uncertainty: how many seeds are enough, and what many comparisons do to one."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from reidlib.experiments import uncertainty
 from reidlib.experiments.uncertainty import best_of, expected_best, pooled, required_seeds
-
-# ---- the interval
-
-
-def reference(differences: np.ndarray, weights: np.ndarray, runs: list[int], identities: list[int]) -> float:
-    """Mean difference of the drawn runs (with repetitions) on the drawn identities (with repetitions)."""
-    total = share = 0.0
-    for run in runs:
-        for identity in identities:
-            if weights[run, identity] > 0:
-                total += weights[run, identity] * differences[run, identity]
-                share += weights[run, identity]
-    return total / share
-
-
-def test_bootstrap_equals_its_reference() -> None:
-    generator = np.random.default_rng(3)
-    differences, weights = generator.normal(size=(4, 7)), generator.random((4, 7))
-    weights[generator.random((4, 7)) < 0.3] = 0
-    differences[weights == 0] = np.nan
-    weights /= weights.sum(axis=1, keepdims=True)
-    draws = [(generator.integers(4, size=4), generator.integers(7, size=7)) for _ in range(20)]
-    counts = [np.array([np.bincount(draw[side], minlength=size) for draw in draws]) for side, size in ((0, 4), (1, 7))]
-    expected = [reference(differences, weights, *draw) for draw in draws]
-    np.testing.assert_allclose(uncertainty.bootstrap(differences, weights, *counts), expected, rtol=1e-12)
-
-
-def test_variances_of_seeds_and_identities_add_up() -> None:
-    """Differences seed + identity, equal weights: variances of both resampled means add up (Owen 2007)."""
-    generator = np.random.default_rng(0)
-    by_seed, by_identity = generator.normal(0, 0.02, 40), generator.normal(0, 0.05, 60)
-    counts = [generator.multinomial(size, np.full(size, 1 / size), 20_000) for size in (40, 60)]
-    weights = np.full((40, 60), 1 / 60)
-    resampled = uncertainty.bootstrap(by_seed[:, None] + by_identity, weights, *counts)
-    assert resampled.mean() == pytest.approx(by_seed.mean() + by_identity.mean(), abs=2e-4)
-    assert resampled.std() == pytest.approx(np.sqrt(by_seed.var() / 40 + by_identity.var() / 60), rel=0.02)
-
-
-@pytest.mark.parametrize(
-    ("number", "seeds", "identities", "both", "covers"),
-    [(5, 0.015, 0.026, 0.1, 0.96), (3, 0.015, 0.026, 0.1, 0.93), (2, 0.015, 0.026, 0.1, 0.91), (5, 0.02, 0, 0, 0.83)],
-)
-def test_the_interval_holds_the_truth_as_often_as_its_text_says(
-    number: int, seeds: float, identities: float, both: float, covers: float
-) -> None:
-    """Differences of some seeds and 96 identities around 0, with deviations by seed, by identity, and by both."""
-    generator, shape, held = np.random.default_rng(0), (number, 96), []
-    for _ in range(500):
-        parts = generator.normal(0, seeds, (number, 1)), generator.normal(0, identities, 96)
-        low, high = uncertainty.interval(
-            sum(parts) + generator.normal(0, both, shape), np.full(shape, 1 / 96), samples=400
-        )
-        held.append(low <= 0 <= high)
-    assert np.mean(held) == pytest.approx(covers, abs=0.04)
-
 
 # ---- seeds
 
