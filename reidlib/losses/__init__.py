@@ -13,4 +13,4 @@ anchor is left (a batch of one identity) the loss is 0, still attached to the gr
 
 from reidlib.losses.alignment import symmetric_kl
 from reidlib.losses.circle import circle
-from reidlib.losses.triplet import TRIPLETS, batch_hard_triplet, weighted_regularised_triplet
+from reidlib.losses.triplet import TRIPLETS, batch_hard_triplet, triplet_of_a_point, weighted_regularised_triplet

@@ -1,10 +1,12 @@
 """Triplet losses over all pairs of a batch."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reidlib.losses._common import check_labels, check_rows, distances, full_precision, mean_over, pairs
+from reidlib.losses._common import check_labels, check_one_of, check_rows, distances, full_precision, mean_over, pairs
 
 
 def batch_hard_triplet(features: Tensor, pids: Tensor, *, margin: float = 0.3) -> Tensor:
@@ -71,6 +73,18 @@ def weighted_regularised_triplet(features: Tensor, pids: Tensor, *, self_pairs: 
 
 TRIPLETS = {"batch-hard": batch_hard_triplet, "weighted": weighted_regularised_triplet}
 """The triplet losses by the names that models and recipes know them by."""
+
+
+def triplet_of_a_point(name: str, margin: float = 0.3) -> float:
+    """The value of a triplet loss if all features are the same: its margin, or log 2 for the weighted one.
+
+    A loss that does not fall below it does no better than a network that tells nobody apart.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    check_one_of("triplet", name, TRIPLETS)
+    return float(margin) if name == "batch-hard" else math.log(2)
 
 
 def _softmax(values: Tensor, mask: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """What every method offers to training, evaluation and explanation."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -47,12 +47,23 @@ class ReIDModel(nn.Module, ABC):
         arguments: what :func:`reidlib.methods.build` needs to build this network again (JSON types).
         image_size: (height, width) the network was trained at; set by training, ``None`` before.
         trained_on: the people, a `reidlib.evaluation.TrainedOn`; set by training, ``None`` before.
+        collapsed: what a run's history says of a metric loss that has collapsed, a phrase for captions; ``""`` if none
+            has, or if nobody looked.
     """
 
     branches: tuple[str, ...]
     arguments: dict[str, object]
     image_size: tuple[int, int] | None = None
     trained_on: object | None = None
+    collapsed: str = ""
+
+    @property
+    def margins(self) -> Mapping[str, float]:
+        """Metric loss term → its value if all features are the same; one that does not fall below it has collapsed.
+
+        Terms for which there is no such value, or that the model does not have, are left out.
+        """
+        return {}
 
     @abstractmethod
     def forward(self, images: Tensor, modality: Tensor) -> Outputs:

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reidlib.losses import TRIPLETS
+from reidlib.losses import TRIPLETS, triplet_of_a_point
 from reidlib.losses._common import check_one_of
 from reidlib.networks.backbone import Backbone
 from reidlib.networks.base import Outputs, ReIDModel, check_labels, unit
@@ -77,6 +77,10 @@ class TwoStream(ReIDModel):
             "identity": F.cross_entropy(outputs.logits["shared"], pids, label_smoothing=self.label_smoothing),
             "triplet": TRIPLETS[self.triplet](outputs.features["shared"], pids, **options),
         }
+
+    @property
+    def margins(self) -> dict[str, float]:
+        return {"triplet": triplet_of_a_point(self.triplet, self.margin)}
 
     def branch_map(self, images: Tensor, modality: Tensor, branch: str) -> Tensor:
         """``shared``: the last stage; ``specific``: what the stem of its modality sees in an image."""

@@ -35,6 +35,7 @@ from reidlib.plots.style import (
     label,
     ledger_caption,
     ledger_captions,
+    noted,
     seeds,
     use_style,
 )

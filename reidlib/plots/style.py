@@ -63,6 +63,16 @@ def caption(figure: Figure, *parts: str) -> Figure:
     return figure
 
 
+def noted(caption: str, models: Mapping[str, Any]) -> str:
+    """The caption of what is drawn from trained models (or runs) by name, which says whose metric loss collapsed.
+
+    What a network looks at, or knows, means little if its features are all alike: so whoever looks at the figure is
+    told. A caption stays as it is where no loss has collapsed, and of models whose training nobody watched.
+    """
+    found = {name: getattr(getattr(each, "model", each), "collapsed", "") for name, each in models.items()}
+    return " · ".join([caption, *(f"{label(name)}: {phrase}" for name, phrase in found.items() if phrase)])
+
+
 def ledger_caption(rows: pd.DataFrame) -> str:
     """What the caption of a figure drawn from rows of the ledger must say: data, profile, protocol, splits and seeds.
 

@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 
 from reidlib.plots import panels, style
 from reidlib.plots.drawing import drawing
+from reidlib.training import health
 
 FEW = 5  # terms that share a linear axis, and whose names share a line
 FLOOR = 1e-3  # of a logarithmic axis of losses: what is smaller is nothing
@@ -15,13 +16,20 @@ def training_curves(table: pd.DataFrame, caption: str) -> Figure:
     """Loss terms, validation scores and learning rate over the steps of a run's history (`reidlib.training.runs.Run`).
 
     More than ``FEW`` terms are of many sizes: they share a logarithmic axis, which ends at ``FLOOR``; a term
-    of 0 runs along its end.
+    of 0 runs along its end. Dashed: the value of a metric loss if all features were the same, its margin; the caption
+    says so if a loss ends there (:mod:`reidlib.training.health`).
     """
     terms = [name for name in table if name.startswith("loss.")]
     scores = [name for name in table if name in ("validation.rank-1", "validation.mAP")]
     figure, (axes,) = panels.grid(1, 3, (10.5, 3.0))
+    margins = {}
     for name in terms:
-        axes[0].plot(table["step"], table[name], label=name.removeprefix("loss."))
+        (line,) = axes[0].plot(table["step"], table[name], label=name.removeprefix("loss."))
+        known = table.get(name.replace("loss.", "margin."), pd.Series(dtype=float)).dropna()
+        if len(known):
+            margins.setdefault(known.iloc[-1], []).append(line.get_color())
+    for margin, colours in margins.items():
+        axes[0].axhline(margin, color=colours[0] if len(colours) == 1 else style.NEUTRAL, linestyle="--", linewidth=1)
     axes[0].set(title="losses, unweighted", ylabel="mean since the point before")
     if len(terms) > FEW:
         axes[0].set_yscale("log")
@@ -39,4 +47,5 @@ def training_curves(table: pd.DataFrame, caption: str) -> Figure:
     axes[2].ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
     for axis in axes:
         axis.set_xlabel("step")
-    return style.caption(figure, caption)
+    dashed = "dashed: the metric loss if all features were the same (its margin)" if margins else ""
+    return style.caption(figure, caption, dashed, health.sentence(table))

@@ -126,9 +126,12 @@ class History:
         self._pending, self._images, self._mark = [], 0, now
         self.bar.set_postfix_str(self._in_brief(), refresh=False)
 
-    def end(self, scores: dict[str, float]) -> str:
-        """Close an epoch; returns it in words, and tells it in brief where no bar is seen."""
-        self.rows[-1] |= {f"validation.{name}": value for name, value in scores.items()}
+    def end(self, scores: dict[str, float], health: dict[str, float]) -> str:
+        """Close an epoch; returns it in words, and tells it in brief where no bar is seen.
+
+        ``health``: as :func:`reidlib.training.health.watched` gives it.
+        """
+        self.rows[-1] |= {f"validation.{name}": value for name, value in scores.items()} | health
         self.rows[-1]["seconds"] = time.perf_counter() - self._start
         row, brief = self.rows[-1], self._in_brief()
         self.bar.set_postfix_str(brief, refresh=False)
@@ -136,6 +139,8 @@ class History:
             print(f"{self._name}: {brief}, {row['seconds']:.0f} s", file=sys.stderr, flush=True)
         words = [f"{name.removeprefix('loss.')} {row[name]:.3f}" for name in row if name.startswith("loss")]
         words += [f"validation {name} {100 * scores[name]:.1f} %" for name in ("rank-1", "mAP") if scores]
+        words += [f"spread {row['health.spread']:.3f}"] if "health.spread" in row else []
+        words += ["METRIC LOSS COLLAPSED"] if row.get("health.collapsed") else []
         words += [f"{row['images_per_second']:.0f} images/s", f"{row['seconds']:.0f} s"]
         return f"epoch {row['epoch']}: {', '.join(words)}"
 

@@ -26,7 +26,7 @@ from reidlib.data import PKSampler, ReIDDataset
 from reidlib.data.cache import to_device
 from reidlib.methods import Recipe
 from reidlib.networks.division import noted
-from reidlib.training import checkpoints, devices, record, runs
+from reidlib.training import checkpoints, devices, health, record, runs
 from reidlib.training.checkpoints import State
 from reidlib.training.history import History, Scaler
 from reidlib.training.schedule import make_optimizer, schedule
@@ -209,7 +209,9 @@ def _train(
 
             if distributed.is_primary:
                 is_due = (epoch + 1) % recipe.validate_every == 0 or epoch + 1 == recipe.epochs
-                line = history.end(validate(model, dataset, part, together) if is_due and len(part.query_rows) else {})
+                scores = validate(model, dataset, part, together) if is_due and len(part.query_rows) else {}
+                last_batch = images.tensor(part.rows[batch]), pids, modalities
+                line = history.end(scores, health.watched(model, *last_batch, history.rows, recipe.loss_weights))
                 if (epoch + 1) % checkpoint_every == 0 or epoch + 1 == last:
                     tensors = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
                     progressed = {"epoch": epoch + 1, "model": tensors, "history": history.rows}

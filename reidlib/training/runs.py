@@ -31,7 +31,7 @@ from reidlib.console.spelling import either
 from reidlib.data import ReIDDataset
 from reidlib.methods import Recipe
 from reidlib.networks import ReIDModel
-from reidlib.training import checkpoints, devices
+from reidlib.training import checkpoints, devices, health
 from reidlib.training.checkpoints import HISTORY, WEIGHTS, State, short_digest, warn
 from reidlib.training.record import ENVIRONMENT, LOCK, RECIPE, describe, read_environment, read_recipe
 
@@ -50,7 +50,7 @@ class Run:
         history: a row for every tenth of an epoch: ``epoch`` (from 1), ``step``, ``learning_rate``, ``loss`` and
             ``loss.<term>`` (unweighted) as means since the row before, ``images_per_second``, ``seconds`` of training
             so far, ``memory_gb`` (peak, on a GPU), ``loss_scale`` and ``skipped_steps`` (float16), and in the last row
-            of an epoch ``validation.<metric>`` (0-1).
+            of an epoch ``validation.<metric>`` (0-1) and what :mod:`reidlib.training.health` watches.
         recipe: what was asked for.
         environment: what ``environment.json`` says.
         pids: identity of each class of the classifier.
@@ -75,6 +75,11 @@ class Run:
         columns = [name for name in self.history if name.startswith("validation.")]
         scores = self.history.set_index("epoch")[columns].dropna() if columns else pd.DataFrame()
         return scores.rename(columns=lambda name: name.removeprefix("validation."))
+
+    @property
+    def health(self) -> pd.DataFrame:
+        """Spread, common share, rank and distances from margins, by epoch; see :mod:`reidlib.training.health`."""
+        return health.table(self.history)
 
     @property
     def seconds(self) -> float:
@@ -102,6 +107,7 @@ class Run:
         recipe, scores = self.recipe, self.validation
         state = "finished" if self.finished else f"{self.epoch} of {recipe.epochs} epochs"
         score = f", validation mAP {100 * scores['mAP'].iloc[-1]:.1f} %" if len(scores) else ""
+        score += ", metric loss collapsed" if health.sentence(self.history) else ""
         seconds = "time not known" if math.isnan(self.seconds) else f"{self.seconds:.0f} s"
         return f"Run({Path(*self.folder.parts[-3:]).as_posix()}: {state}, {seconds}{score})"
 
@@ -153,7 +159,9 @@ def from_state(
     device = devices.default() if device is None else device
     model = checkpoints.build_model(state).to(device).eval()
     model.trained_on = evaluation.TrainedOn.of(environment["dataset"], state.pids)
-    return Run(folder, model, pd.DataFrame(state.history), recipe, environment, np.array(state.pids), state.epoch)
+    history = pd.DataFrame(state.history)
+    model.collapsed = health.sentence(history)
+    return Run(folder, model, history, recipe, environment, np.array(state.pids), state.epoch)
 
 
 def table(folder: str | Path | None = None) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reidlib.losses import TRIPLETS
+from reidlib.losses import TRIPLETS, triplet_of_a_point
 from reidlib.losses._common import check_one_of
 from reidlib.losses.circle import circle
 from reidlib.methods.dalnet.auxiliary import Drawing, choose_donors, generator
@@ -159,6 +159,10 @@ class DALNet(ReIDModel):
 
     def _triplet_loss(self, features: Tensor, pids: Tensor) -> dict[str, Tensor]:
         return {"triplet": TRIPLETS[self.triplet](features, pids)} if self.triplet else {}
+
+    @property
+    def margins(self) -> dict[str, float]:
+        return {"triplet": triplet_of_a_point(self.triplet)} if self.triplet else {}
 
     def branch_map(self, images: Tensor, modality: Tensor, branch: str) -> Tensor:
         """The last stage: of the images, or for ``auxiliary`` of what the generator draws of photos."""

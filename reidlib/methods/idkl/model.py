@@ -214,6 +214,10 @@ class IDKL(ReIDModel):
             extra["confuser"] = self.confuser(self._before_confuser(embeddings["shared"]))
         return Outputs(features, embeddings, logits, extra)
 
+    @property
+    def margins(self) -> dict[str, float]:
+        return dict.fromkeys(("triplet", "specific_triplet")[: len(self.branches)], self.margin)
+
     def losses(self, outputs: Outputs, pids: Tensor, modality: Tensor) -> dict[str, Tensor]:
         """The terms that :class:`IDKL` describes. In training mode, with gradients enabled, hinges are counted."""
         check_labels(pids, self.classifier.out_features)

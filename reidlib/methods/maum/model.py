@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from reidlib.losses import TRIPLETS
+from reidlib.losses import TRIPLETS, triplet_of_a_point
 from reidlib.losses._common import check_one_of
 from reidlib.methods.maum.losses import FORMS, proxy_metric
 from reidlib.networks.backbone import Backbone
@@ -175,6 +175,10 @@ class MAUM(ReIDModel):
         if self.training and torch.is_grad_enabled():
             self._count_step()
         return terms
+
+    @property
+    def margins(self) -> dict[str, float]:
+        return {"triplet": triplet_of_a_point(self.triplet)} if self.triplet else {}
 
     def branch_map(self, images: Tensor, modality: Tensor, branch: str) -> Tensor:
         """``shared``: the last stage; ``specific``: what the stem of its modality sees in an image."""
