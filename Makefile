@@ -27,7 +27,7 @@ TEST = REIDLIB_PROFILE=ci REIDLIB_BUILD="$(CURDIR)/build/test" OMP_NUM_THREADS=1
 MOST = -m "not all"
 NBVAL = notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout 120 --nbval-sanitize-with notebooks/sanitize.cfg
 
-.PHONY: help run publish figures results badges test test-all test-fast lint format bench lab install key clean
+.PHONY: help run publish figures results badges test test-all test-fast lint format bench wheel lab install key clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | expand -t 12
@@ -66,6 +66,10 @@ format: install ## let ruff mend what it can
 
 bench: install ## speed, as ratios against the readable references
 	@set -e; for file in benchmarks/bench_*.py; do echo "== $$file"; $(PY) "$$file"; done
+
+wheel: install ## write one file to upload where there is no clone (Colab, Kaggle, a lab machine): build/wheel/reidlib-*.whl
+	@rm -rf build/lib build/wheel
+	@$(PY) -m pip wheel --quiet --no-deps --wheel-dir build/wheel . && ls build/wheel/*.whl
 
 lab: install ## open the notebooks in JupyterLab
 	@$(PY) -m jupyterlab notebooks

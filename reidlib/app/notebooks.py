@@ -8,6 +8,7 @@ copies outputs and figures to where they are committed; ``badges`` writes, from 
 import argparse
 import asyncio
 import base64
+import copy
 import ctypes
 import io
 import os
@@ -99,10 +100,9 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 def tidy(notebook: "NotebookNode") -> "NotebookNode":
     """Remove what differs between two executions of the same notebook: progress bars, versions, timings."""
-    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    notebook.metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
+    notebook.metadata = copy.deepcopy(pages.METADATA)
     for cell in notebook.cells:
-        cell.metadata = {key: value for key, value in cell.metadata.items() if key == "tags"}
+        cell.metadata = {key: value for key, value in cell.metadata.items() if key in ("tags", *pages.HIDDEN)}
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
             for output in cell.outputs:

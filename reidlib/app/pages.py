@@ -1,5 +1,6 @@
 """Which notebooks there are, and what all of them begin with: the Colab badge and the environment cell."""
 
+import copy
 import glob
 import json
 import re
@@ -8,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import reidlib
 from reidlib import paths
 from reidlib.app import frontpage
 
@@ -21,23 +23,14 @@ BADGE = re.compile(r"^\[!\[Open In Colab\].*$\n*", re.MULTILINE)
 CONFLICT = re.compile(r"^(<{7}|={7}|>{7}|\|{7})( |$)", re.MULTILINE)  # in JSON no text has lines of its own
 MOST_BYTES = 1 << 26  # of a notebook: outputs of the reader's own may be large
 
-ENVIRONMENT_CELL = """\
-# Environment: Colab installs what it lacks and keeps its own torch; a prepared machine does nothing here.
-import importlib.util
-import subprocess
-import sys
-
-if "google.colab" in sys.modules:
-    wanted = {{
-        "reidlib": "git+{repository}",
-        "pytorch_grad_cam": "grad-cam",
-        "ttach": "ttach",
-        "umap": "umap-learn",
-        "pynndescent": "pynndescent",
-    }}
-    missing = [package for module, package in wanted.items() if importlib.util.find_spec(module) is None]
-    if missing:
-        subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", *missing], check=True)"""
+FIRST_CELL = Path(__file__).with_name("first_cell.txt")
+HIDDEN = {"cellView": "form", "jupyter": {"source_hidden": True}}  # in Colab, in JupyterLab
+METADATA = {
+    "accelerator": "GPU",  # what Colab gives a page that is opened there
+    "colab": {"gpuType": "T4"},
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
 
 
 class NotebookError(Exception):
@@ -143,12 +136,13 @@ def repository(root: Path = ROOT) -> str:
 
 
 def environment_cell(root: Path = ROOT) -> str:
-    """The first code cell of every notebook."""
-    return ENVIRONMENT_CELL.format(repository=repository(root))
+    """The first code cell of every notebook: it asks for the release that the notebook belongs to."""
+    address = f"git+{repository(root)}@v{reidlib.__version__}"
+    return FIRST_CELL.read_text(encoding="utf-8").rstrip().replace("{address}", address)
 
 
 def label(path: Path, notebook: "NotebookNode", root: Path = ROOT) -> str:
-    """Write a notebook's badge under its title and the environment cell as its first code cell.
+    """Write a notebook's badge under its title, the environment cell as its first code cell, and what Colab is to know.
 
     Returns:
         The notebook's row of the table in ``README.md``.
@@ -168,7 +162,8 @@ def label(path: Path, notebook: "NotebookNode", root: Path = ROOT) -> str:
     position = next((i for i, cell in enumerate(cells) if cell.cell_type == "code"), len(cells))
     if position == len(cells) or "google.colab" not in cells[position].source:
         cells.insert(position, nbformat.v4.new_code_cell())
-    cells[position].source = environment_cell(root)
+    cells[position].source, cells[position].metadata = environment_cell(root), copy.deepcopy(HIDDEN)
+    notebook.metadata = copy.deepcopy(METADATA)
     return f"| [{path.stem}](notebooks/{path.name}) | {title.removeprefix('# ')} | {badge} |"
 
 

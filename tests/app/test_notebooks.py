@@ -65,7 +65,7 @@ def test_run_executes_into_build_and_leaves_the_source_alone(clone: Path, capsys
     executed = nbformat.read(clone / "build" / "notebooks" / "01_first.ipynb", as_version=4)
     assert [cell.execution_count for cell in executed.cells if cell.cell_type == "code"] == [1, 2, 3, 4, 5]
     assert [output.text for cell in executed.cells[1:] for output in cell.outputs] == ["5\n6\n"]
-    assert set(executed.metadata) == {"kernelspec", "language_info"} and not executed.cells[-1].metadata
+    assert executed.metadata == pages.METADATA and not executed.cells[-1].metadata
     printed = capsys.readouterr().out
     assert re.search(r"01_first\.ipynb +begins\n.*01_first\.ipynb +\d+\.\d s\n", printed)
     assert "figures/one.csv" in printed

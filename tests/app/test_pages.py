@@ -2,9 +2,7 @@
 
 import re
 import statistics
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import nbformat
 import pytest
@@ -41,7 +39,7 @@ def test_notebook_keeps_its_budget(path: Path) -> None:
 def test_lesson_begins_with_environment_then_profile_and_ends_with_exercises(path: Path) -> None:
     first, second, *_ = cells(path)
     text = "\n".join(cell.source for cell in cells(path, "markdown"))
-    assert first.source == pages.environment_cell()
+    assert first.source == pages.environment_cell() and first.metadata == pages.HIDDEN
     assert "profiles.get(" in second.source, "the second code cell sets paths and profile"
     assert re.findall(r"^## +(.+?) *$", text, re.MULTILINE)[-3:] == ["Summary", "Exercises", "References"]
 
@@ -51,6 +49,11 @@ def test_lesson_has_checked_outputs(path: Path) -> None:
     checked = [cell for cell in cells(path) if re.search(r"^# NBVAL_CHECK_OUTPUT$", cell.source, re.MULTILINE)]
     assert len(checked) >= 2
     assert all(cell.outputs for cell in checked), "a checked cell must show something"
+
+
+@everything
+def test_colab_gives_the_page_a_gpu(path: Path) -> None:
+    assert nbformat.read(path, as_version=4).metadata == pages.METADATA
 
 
 @everything
@@ -111,18 +114,3 @@ def test_badges_cells_and_table_are_in_step(tmp_path: Path) -> None:
     pages.label_all(tmp_path)
     for path, copy in copies.items():
         assert copy.read_text() == path.read_text(), f"{path.name}: make badges"
-
-
-@pytest.mark.parametrize("is_colab", [False, True])
-def test_environment_cell_installs_what_colab_lacks_and_nothing_elsewhere(
-    is_colab: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    commands = []
-    monkeypatch.setattr("subprocess.run", lambda command, **_: commands.append(command))
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name in ("reidlib", "ttach") else object())
-    if is_colab:
-        monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
-    exec(pages.environment_cell(), {})
-    assert len(commands) == is_colab
-    for command in commands:
-        assert "--no-deps" in command and command[-2:] == [f"git+{pages.repository()}", "ttach"]
