@@ -240,7 +240,8 @@ def require_finished(run: runs.Run) -> None:
 def files(path: str | Path | None, table: tables.Format = LEDGER) -> list[Path]:
     """The published and the local table, or the one at ``path``; raises ``FileNotFoundError`` if that is not there."""
     if path is None:
-        return [table.beside(PUBLISHED), table.beside(local())]
+        tables.warn_if_missing(published := table.beside(PUBLISHED))
+        return [published, table.beside(local())]
     if not Path(path).exists():
         raise FileNotFoundError(f"there is no {table.name} {path}")
     return [Path(path)]

@@ -9,6 +9,7 @@ import csv
 import glob
 import io
 import math
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -232,3 +233,10 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, float):
         return float(f"{value:.6g}") if math.isfinite(value) else None
     return value
+
+
+def warn_if_missing(published: Path) -> None:
+    """Say in one line that a table of the package is gone: what is drawn then looks complete and is not."""
+    if not published.exists():
+        where = f"{published.name} of the package is not there"
+        warnings.warn(f"{where}: tables and figures show the runs of this machine alone", stacklevel=3)

@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +27,16 @@ def test_file_with_other_columns_is_refused_and_left_alone(record: Callable, own
         with pytest.raises(ValueError, match=r"ledger\.csv is no ledger of this version"):
             use()
     assert own_ledger.read_text() == header and not ledger.PUBLISHED.exists()
+
+
+def test_published_rows_that_are_gone_are_told_in_one_line(record: Callable) -> None:
+    record()
+    with pytest.warns(UserWarning, match=r"^ledger\.csv of the package is not there: .* alone$"):
+        assert len(ledger.table()) == 1
+    ledger.PUBLISHED.write_text(ledger.LEDGER.header + "\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ledger.table()
 
 
 @pytest.mark.parametrize(
@@ -165,6 +176,7 @@ def test_committed_ledger_is_in_order() -> None:
 
 WRITER = """
 import sys
+import warnings
 from pathlib import Path
 import pandas as pd
 from reidlib import evaluation, methods
