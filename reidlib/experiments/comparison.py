@@ -77,7 +77,7 @@ class Comparison:
 
     @property
     def word(self) -> str:
-        """``"better"``, ``"worse"`` or ``"undecided"``, by the interval of the metric; two runs (or splits) are that."""
+        """``"better"``, ``"worse"`` or ``"undecided"``, by the interval of the metric; of two runs always the last."""
         low, high = self.intervals[self.metric]
         if self._is_of_few:
             return "undecided"
