@@ -139,7 +139,7 @@ def _imports(text: str, module: str, home: str, is_package: bool = False) -> Ite
         for base, name in wanted:
             if base.split(".")[0] == NAME:
                 yield from ((found, "") for found in _provider(base.removeprefix(NAME).lstrip("."), name))
-            elif base:
+            elif base and module.split(".")[0] != NAME:  # this package imports nobody's own code
                 yield from _outside(base, name, home)
 
 
@@ -171,7 +171,7 @@ def _outside(base: str, name: str, home: str) -> Iterator[tuple[Path, str]]:
     if top != home and _is_installed(top):
         return
     for candidate in (f"{base}.{name}", base) if name else (base,):
-        with suppress(ImportError, ValueError, AttributeError):
+        with suppress(Exception):  # packages above it are imported, and may refuse
             found = sys.modules.get(candidate) or importlib.util.find_spec(candidate)
             origin = getattr(found, "__file__", None) or getattr(found, "origin", None)
             if origin and origin.endswith(".py"):
@@ -185,7 +185,11 @@ def _is_installed(top: str) -> bool:
     spec = None if top in sys.stdlib_module_names else importlib.machinery.PathFinder.find_spec(top)
     places = [spec.origin] if spec and spec.origin else list(spec.submodule_search_locations or []) if spec else []
     installed = {*sysconfig.get_paths().values(), *site.getsitepackages(), site.getusersitepackages()}
-    return not any(not any(Path(p).is_relative_to(folder) for folder in installed) for p in places)
+    return all(
+        any(Path(place).is_relative_to(folder) for folder in installed)
+        or not {"site-packages", "dist-packages"}.isdisjoint(Path(place).parts)  # of another environment on the path
+        for place in places
+    )
 
 
 @functools.cache

@@ -89,3 +89,21 @@ def test_words_make_no_run_stale(tmp_path: Path) -> None:
 def test_unknown_names_are_refused(method: str, dataset: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         provenance.code_digest(method, dataset)
+
+
+def test_packages_of_another_environment_on_the_path_are_installed_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as those of a notebook server, of the system, or of a container: none of them is somebody's own code."""
+    for folder in ("lib/site-packages", "dist-packages", "mine"):
+        (package := tmp_path / folder / f"in_{folder[-4:].replace('-', '_')}").mkdir(parents=True)
+        (package / "__init__.py").write_text("")
+        monkeypatch.syspath_prepend(tmp_path / folder)
+    found = {name: provenance._is_installed(f"in_{name}") for name in ("ages", "mine")}
+    assert found == {"ages": True, "mine": False}
+
+
+def test_this_package_is_not_asked_what_others_import(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provenance, "_is_installed", lambda top: False)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: pytest.fail(f"{name} was looked for"))
+    assert covered() == set(provenance.source_files("baseline", "sysu"))
