@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import torch
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+from reidlib.networks.base import IMAGENET_MEAN, IMAGENET_STD
+
 GREY_WEIGHTS = (0.2989, 0.5870, 0.1140)
 KEEP, GREY = -1, 3  # values of Parameters.channel beside 0, 1, 2: which of R, G, B is shown
 _ERASE_ATTEMPTS = 10

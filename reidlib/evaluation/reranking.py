@@ -28,6 +28,7 @@ from scipy import sparse
 from torch import Tensor
 
 from reidlib.compiled import compiled
+from reidlib.evaluation.arrays import pair, require_finite
 
 POOLS = {"all": "queries and gallery", "queries": "queries only"}
 """Values of ``neighbours``, in words."""
@@ -68,7 +69,7 @@ def k_reciprocal(
     check_parameters(k1, k2, lam)
     if neighbours not in POOLS:
         raise ValueError(f"neighbours={neighbours!r} is unknown; known: {', '.join(map(repr, POOLS))}")
-    features, queries = _unit(_features(query, "query"), _features(gallery, "gallery")), len(query)
+    features, queries = _unit(*pair(query, gallery)), len(query)
     device = query.device if isinstance(query, Tensor) else torch.device("cpu")
     pool = len(features)
     if neighbours == "queries":
@@ -97,27 +98,15 @@ def check_parameters(k1: int, k2: int, lam: float) -> None:
         raise ValueError(f"lam must be a number from 0 to 1, got {lam!r}")
 
 
-def _features(values: Any, name: str) -> Tensor:
-    values = values.detach() if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
-    if values.ndim != 2 or 0 in values.shape or values.is_complex():
-        raise ValueError(f"{name} must be real embeddings of shape (N, D), got {values.dtype} {tuple(values.shape)}")
-    return values
-
-
 def _unit(query: Tensor, gallery: Tensor) -> np.ndarray:
     """Queries and gallery (N, D) float64, of unit length."""
-    if query.shape[1] != gallery.shape[1]:
-        raise ValueError(f"query and gallery differ in dimension: {tuple(query.shape)}, {tuple(gallery.shape)}")
     features = np.empty((len(query) + len(gallery), query.shape[1]))
     joined = torch.from_numpy(features)
     joined[: len(query)], joined[len(query) :] = query.cpu(), gallery.cpu()
     norms = np.sqrt(np.einsum("ij,ij->i", features, features))
     if not np.isfinite(norms).all():
-        for values, name in ((query, "query"), (gallery, "gallery")):
-            if len(bad := torch.nonzero(~torch.isfinite(values).all(dim=1))):
-                raise ValueError(
-                    f"{name} holds {len(bad)} embeddings with NaN or infinite values; the first is {int(bad[0])}"
-                )
+        require_finite(query, "query")
+        require_finite(gallery, "gallery")
     features /= norms.clip(min=1e-12)[:, None]
     return features
 

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from reidlib.evaluation.arrays import matrix
 from reidlib.evaluation.protocols import Protocol, Trial
 from reidlib.evaluation.scoring import fuse_queries, protocol_distances
 from reidlib.evaluation.seen import require_unseen
@@ -74,7 +73,7 @@ def _compare(
 ) -> tuple[Trial, np.ndarray, np.ndarray, np.ndarray]:
     """The trial; distances, same identity or not, ignored or not, each (Q, G)."""
     rows = dataset.rows("test")
-    embeddings = embeddings if isinstance(embeddings, Tensor) else torch.tensor(np.asarray(embeddings))
+    embeddings = matrix(embeddings, "embeddings")
     if len(embeddings) != len(rows):
         raise ValueError(f"embeddings must have one row per test image, {len(rows)}, got {len(embeddings)}")
     drawn = protocol.trials(dataset)[trial]

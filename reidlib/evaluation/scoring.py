@@ -13,6 +13,7 @@ from reidlib import profiles
 from reidlib.console import progress
 from reidlib.console.spelling import argument
 from reidlib.data.cache import to_device
+from reidlib.evaluation.arrays import matrix, pair
 from reidlib.evaluation.protocols import Protocol, Trial
 from reidlib.evaluation.protocols.base import RERANKING
 from reidlib.evaluation.ranking import rank
@@ -21,6 +22,7 @@ from reidlib.evaluation.results import EvaluationResult, TrialResult
 from reidlib.evaluation.seen import mark, require_unseen
 from reidlib.networks.base import device_of, evaluating, room_for
 from reidlib.networks.division import noted
+from reidlib.networks.wrapped import as_model
 
 
 def evaluate(
@@ -71,13 +73,13 @@ def score(embeddings: Any, dataset: Any, protocol: Protocol, *, allow_seen: bool
         ValueError: people that the model was trained on; a wrong shape; NaN or infinite values among the rows that the
             trials use; a data set that does not fit the protocol.
     """
-    embeddings = embeddings if isinstance(embeddings, Tensor) else torch.tensor(np.asarray(embeddings))
-    rows, test_rows = np.arange(len(dataset.frame)), dataset.rows("test")
-    if embeddings.ndim != 2 or len(embeddings) not in (len(rows), len(test_rows)):
+    rows, test_rows, shape = np.arange(len(dataset.frame)), dataset.rows("test"), np.shape(embeddings)
+    if len(shape) != 2 or shape[0] not in (len(rows), len(test_rows)):
         raise ValueError(
             f"embeddings must have shape (N, D) with N = {len(rows)} (all images) or {len(test_rows)} (test images), "
-            f"got {tuple(embeddings.shape)}"
+            f"got {tuple(shape)}"
         )
+    embeddings = matrix(embeddings, "embeddings")
     rows = rows if len(embeddings) == len(rows) else test_rows
     return _score(embeddings, rows, dataset, protocol, protocol.trials(dataset), allow_seen)
 
@@ -100,8 +102,9 @@ def embed(
     The model is put in evaluation mode and given back as it was; no random number is drawn.
 
     Args:
-        model: a torch module with ``embed(images, modality) -> (B, D)`` for normalised float images (B, 3, H, W) and
-            modality (B,) int64. Anything else with that method is taken to be ready, on the CPU unless ``device`` says.
+        model: any torch module that offers ``embed(images, modality)`` or ``forward(images)`` → (B, D), for normalised
+            float images (B, 3, H, W) and modality (B,) int64; `reidlib.networks.wrap` adapts others. What is no module
+            and has that ``embed`` is taken to be ready, on the CPU unless ``device`` says.
         height, width: size of the images in pixels; else ``model.image_size``, else that of the data set's profile and
             shape.
         flip: take the mean of an image's embedding and that of its mirror image, both of unit length, instead.
@@ -110,9 +113,11 @@ def embed(
 
     Raises:
         ValueError: only one of height and width is given, no row or batch, people that the model was trained on, or
-            ``model.embed`` returns another shape.
+            the model offers no way to embed or returns another shape.
+        TypeError: the model is no module and has no ``embed``.
         torch.OutOfMemoryError: the GPU has no room for a batch; the message names one to try.
     """
+    model = as_model(model)
     height, width = _image_size(model, dataset, height, width)
     rows = np.asarray(rows)
     if len(rows) == 0 or batch_size < 1:
@@ -157,17 +162,24 @@ def fuse_queries(embeddings: Tensor, rows: np.ndarray, trials: list[Trial]) -> T
 
 
 @torch.no_grad()
-def cosine_distances(query: Tensor, gallery: Tensor) -> Tensor:
-    """1 − cosine: (Q, D) and (G, D) of any length → (Q, G) float32, on the same device.
+def cosine_distances(query: Any, gallery: Any) -> Any:
+    """1 − cosine: (Q, D) and (G, D) of any length → (Q, G) float32, smaller is more similar.
 
-    Products are summed in float64 and rounded to float32 at the end. Equal embeddings are then at equal distance, which
-    a float32 product does not promise (its sums run in another order at the edges of a matrix), and the result does not
-    depend on autocast or on the precision chosen for matrix products.
+    Tensors, arrays or lists; a tensor on the device of the query if that is a tensor, else an array. Products are
+    summed in float64 and rounded to float32 at the end. Equal embeddings are then at equal distance, which a float32
+    product does not promise (its sums run in another order at the edges of a matrix), and the result does not depend on
+    autocast or on the precision chosen for matrix products.
+
+    Raises:
+        ValueError: a wrong shape or type, named.
     """
+    is_array = not isinstance(query, Tensor)
+    query, gallery = pair(query, gallery)
     if query.device.type == "mps":  # has no float64
         query, gallery = query.cpu(), gallery.cpu()
     query, gallery = F.normalize(query.double(), dim=1), F.normalize(gallery.double(), dim=1)
-    return torch.cat([1 - (block @ gallery.T).float() for block in query.split(1024)])
+    distances = torch.cat([1 - (block @ gallery.T).float() for block in query.split(1024)])
+    return distances.numpy() if is_array else distances
 
 
 def protocol_distances(query: Tensor, gallery: Tensor, protocol: Protocol) -> np.ndarray:

@@ -22,7 +22,8 @@ from reidlib.explain.embedding import instance_statistics
 from reidlib.explain.targets import retrieval_targets
 from reidlib.losses._common import check_one_of
 from reidlib.networks import ReIDModel
-from reidlib.networks.base import device_of, evaluating
+from reidlib.networks.base import Opened, device_of, evaluating
+from reidlib.networks.wrapped import as_model
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +69,7 @@ def grad_cam(
     The model stays as it was: mode, gradients and ``requires_grad``. Nothing is drawn at random.
 
     Args:
+        model: or a module of one's own with a layer named for it, see `reidlib.networks.wrap`.
         images: (B, 3, H, W), normalised.
         modality: (B,) int64.
         targets: (B, D), one embedding for each image and of the same branch, of any length; see `retrieval_targets`.
@@ -83,6 +85,7 @@ def grad_cam(
             to 1: the target is, to this precision, the embedding of the image itself.
         ImportError: ``library="package"`` and grad-cam is not installed.
     """
+    model = as_model(model)
     branch = model.check_branch(branch)
     check_one_of("library", library, ("own", "package"))
     if targets.ndim != 2 or len(targets) != len(images) or not targets.is_floating_point():
@@ -115,6 +118,7 @@ def cams(
     The images have the size of the model's training. ``swapped``: the mean activations of all images of the same
     modality among ``rows`` take the place of each image's own.
     """
+    model = as_model(model)
     images = common.sized_images(model, dataset)
     targets = retrieval_targets(model, dataset, rows, branch=branch).embeddings
     means = common.mean_maps(model, dataset, rows, branch) if swapped else None
@@ -133,8 +137,9 @@ def _own(
     model: ReIDModel, images: Tensor, modality: Tensor, targets: Tensor, branch: str, swapped: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Grad-CAM in ten lines; rows do not touch each other in evaluation mode, so one backward pass serves them all."""
-    activations = model.branch_map(images, modality, branch).detach().requires_grad_()
-    similarities = (_embedded(model, activations, branch, targets) * targets).sum(dim=1)
+    opened = model.opened(images, modality, branch)
+    activations = opened.maps.detach().requires_grad_()
+    similarities = (_embedded(opened, activations, branch, targets) * targets).sum(dim=1)
     (gradients,) = torch.autograd.grad(similarities.sum(), activations)
     weights = gradients.mean(dim=(2, 3), keepdim=True)
     shown = activations.detach() if swapped is None else swapped.to(activations)
@@ -186,12 +191,12 @@ class _SingleInput(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         (model,) = self.unseen
-        maps = model.branch_map(images, self.modality, self.branch).detach().requires_grad_()
-        return _embedded(model, self.layer(maps), self.branch, self.targets)
+        opened = model.opened(images, self.modality, self.branch)
+        return _embedded(opened, self.layer(opened.maps.detach().requires_grad_()), self.branch, self.targets)
 
 
-def _embedded(model: ReIDModel, maps: Tensor, branch: str, targets: Tensor) -> Tensor:
-    embeddings = model.embed_map(maps, branch)
+def _embedded(opened: Opened, maps: Tensor, branch: str, targets: Tensor) -> Tensor:
+    embeddings = opened.rest(maps)
     if embeddings.shape != targets.shape:
         raise ValueError(
             f"targets have {targets.shape[1]} dimensions, embeddings of the branch {branch!r} {embeddings.shape[1]}: "
@@ -221,5 +226,6 @@ def _refuse_vanishing(sensitivity: Tensor, threshold: float) -> None:
         raise ValueError(
             f"the gradient vanishes for {len(vanishing)} image(s) of the batch, at position {named}: a map of it would "
             "show noise. Is the target the embedding of the image itself? Take the other modality's image of the "
-            "person, as retrieval_targets does"
+            "person, as retrieval_targets does. Or does the embedding not depend on this layer's map? Of a transformer "
+            "that is read at its class token, take a layer before the last attention"
         )

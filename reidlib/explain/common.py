@@ -20,6 +20,7 @@ from reidlib.explain.embedding import instance_statistics
 from reidlib.networks import ReIDModel
 from reidlib.networks.base import device_of, evaluating, room_for
 from reidlib.networks.division import noted
+from reidlib.networks.wrapped import as_model
 
 BATCH = 64
 """Images that go through a network at a time."""
@@ -33,7 +34,10 @@ def room() -> AbstractContextManager[None]:
 def sized_images(model: ReIDModel, dataset: ReIDDataset) -> ImageCache:
     """The images of a data set at the size that a model was trained at; ``ValueError`` if it does not know it."""
     if model.image_size is None:
-        raise ValueError("the model does not know the size it was trained at: set model.image_size = (height, width)")
+        raise ValueError(
+            "the model does not know the size it was trained at: set model.image_size = (height, width), or give it to "
+            "reidlib.networks.wrap"
+        )
     return dataset.images(*model.image_size)
 
 
@@ -54,6 +58,7 @@ def mean_maps(
 
     In float64, in main memory. The model stays as it is.
     """
+    model = as_model(model)
     branch, images, means = model.check_branch(branch), sized_images(model, dataset), {}
     rows, modality = np.asarray(rows), dataset.frame["modality"].to_numpy()[rows]
     with evaluating(model), instance_statistics(model), room():
@@ -80,7 +85,7 @@ def common_table(
         ``common``: the squared length of the mean map over the mean squared length of the maps, from 0 (nothing in
         common) to 1 (all maps the same). Of N maps that have nothing in common it is about 1/N.
     """
-    lines = []
+    model, lines = as_model(model), []
     for branch in model.branches if branches is None else branches:
         for number, (mean, squares) in mean_maps(model, dataset, rows, branch).items():
             common = float(mean.square().sum()) / max(squares, 1e-30)

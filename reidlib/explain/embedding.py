@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from reidlib import evaluation
 from reidlib.data import ReIDDataset
 from reidlib.networks import ReIDModel
+from reidlib.networks.wrapped import as_model
 
 
 def branch_embeddings(
@@ -25,6 +26,7 @@ def branch_embeddings(
     Instance normalisation works as in training, see `instance_statistics`.
 
     Args:
+        model: or a module of one's own, see `reidlib.networks.wrap`.
         rows: frame positions.
         branches: default all of ``model.branches``.
         options: ``height``, ``width``, ``batch_size``, ``device``, as in `reidlib.evaluation.embed`.
@@ -32,6 +34,7 @@ def branch_embeddings(
     Raises:
         ValueError: no such branch, or as `reidlib.evaluation.embed`.
     """
+    model = as_model(model)
     branches = model.branches if branches is None else tuple(branches)
     for branch in branches:
         model.check_branch(branch)

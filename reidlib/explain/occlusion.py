@@ -19,6 +19,7 @@ from reidlib.explain.targets import retrieval_targets
 from reidlib.explain.truth import masks
 from reidlib.networks import ReIDModel
 from reidlib.networks.base import device_of, evaluating
+from reidlib.networks.wrapped import as_model
 
 HIDDEN = ("nothing", "background", "person")
 
@@ -38,12 +39,14 @@ def occlusion_maps(
     not overlap.
 
     Args:
+        model: or a module of one's own, see `reidlib.networks.wrap`; it needs no map, only an ``image_size``.
         cells: into how many rows and columns of equal size an image is divided, up to a pixel.
         branch: as in `reidlib.explain.cams`, whose targets these are.
 
     Returns:
         (N, *cells) float32, from 0; 0 also where hiding brings the image nearer to its target.
     """
+    model = as_model(model)
     find = _Cosines(model, dataset, rows, branch)
     height, width = model.image_size
     row = torch.arange(height) * cells[0] // height
@@ -71,6 +74,7 @@ def hidden_cosines(
     Raises:
         ValueError: not a twin.
     """
+    model = as_model(model)
     person = masks(dataset, rows)[0] if person is None else person
     sized = F.interpolate(torch.from_numpy(person)[:, None].float(), model.image_size, mode="area") > 0.5
     find = _Cosines(model, dataset, rows, branch)
@@ -84,7 +88,8 @@ class HiddenImages:
     """
 
     def __init__(self, model, dataset, rows, branch):
-        self.model, self.branch = model, model.check_branch(branch)
+        self.model = model = as_model(model)
+        self.branch = model.check_branch(branch)
         self.given = common.sized_images(model, dataset), dataset, rows, device_of(model)
 
     @torch.inference_mode()

@@ -9,6 +9,7 @@ from torch import Tensor
 from reidlib.data import ReIDDataset
 from reidlib.explain.embedding import branch_embeddings
 from reidlib.networks import ReIDModel
+from reidlib.networks.wrapped import as_model
 
 
 class Targets(NamedTuple):
@@ -28,6 +29,7 @@ def retrieval_targets(
     Raises:
         ValueError: a person without an image of the other modality (named).
     """
+    model = as_model(model)
     rows, branch = np.asarray(rows), model.check_branch(branch)
     groups = dataset.frame.groupby(["pid", "modality"]).indices
     chosen = np.empty(len(rows), np.int64)

@@ -2,5 +2,6 @@
 
 from reidlib.networks.base import Outputs, ReIDModel
 from reidlib.networks.two_stream import TwoStream
+from reidlib.networks.wrapped import wrap
 
-__all__ = ["Outputs", "ReIDModel", "TwoStream"]
+__all__ = ["Outputs", "ReIDModel", "TwoStream", "wrap"]

@@ -1,13 +1,18 @@
 """What every method offers to training, evaluation and explanation."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of images in 0–1, a value a channel: what every network here takes is normalised so."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,13 @@ class Outputs:
             for name, tensor in tensors.items()
         )
         return f"Outputs({', '.join(parts)})"
+
+
+class Opened(NamedTuple):
+    """A branch at its last map: ``maps`` (B, C, h, w), and ``rest``, from such maps to embeddings of unit length."""
+
+    maps: Tensor
+    rest: Callable[[Tensor], Tensor]
 
 
 class ReIDModel(nn.Module, ABC):
@@ -81,6 +93,10 @@ class ReIDModel(nn.Module, ABC):
     def embed_map(self, maps: Tensor, branch: str) -> Tensor:
         """A branch's map → its embedding (B, D), of unit length."""
 
+    def opened(self, images: Tensor, modality: Tensor, branch: str) -> Opened:
+        """The map of a branch, and what follows it."""
+        return Opened(self.branch_map(images, modality, branch), partial(self.embed_map, branch=branch))
+
     def branch_embedding(self, images: Tensor, modality: Tensor, branch: str) -> Tensor:
         """The embedding of one branch: (B, D), of unit length.
 
@@ -110,7 +126,11 @@ def evaluating(model: nn.Module, *, learning: bool = True) -> Iterator[None]:
     modes = [(module, module.training) for module in model.modules()]
     learned = [] if learning else [parameter for parameter in model.parameters() if parameter.requires_grad]
     try:
-        model.eval()
+        try:
+            model.eval()
+        except NotImplementedError:  # a network that was exported has one mode
+            for module, _ in modes:
+                module.training = False
         for parameter in learned:
             parameter.requires_grad_(False)
         yield
