@@ -14,8 +14,12 @@ from torch import Tensor, nn
 
 from reidlib import evaluation
 from reidlib.data import ReIDDataset
+from reidlib.evaluation.arrays import matrix, require_finite
 from reidlib.networks import ReIDModel
 from reidlib.networks.wrapped import as_model
+
+FEWEST = 4
+"""Points that UMAP can place; fewer are left where PCA puts them."""
 
 
 def branch_embeddings(
@@ -159,21 +163,39 @@ def project(features: np.ndarray, *, seed: int = 0) -> np.ndarray:
     the same picture on one machine, not across operating systems; save the coordinates with the figure. Distances
     between clusters mean little in the result; neighbourhoods do (McInnes, Healy and Melville, 2018).
 
+    Equal rows are one point: UMAP sees it once, since copies leave its result to chance. Fewer than four different
+    points have no neighbourhoods; they lie as PCA puts them.
+
     Raises:
         ImportError: umap-learn is not installed; the message says how to install it.
+        ValueError: not (N, D) numbers, or NaN or infinite values; the message names the row.
     """
+    features = matrix(features, "features").detach().cpu().float()
+    require_finite(features, "features")
+    _, first, place = np.unique(features.numpy(), axis=0, return_index=True, return_inverse=True)
+    order = np.argsort(first)  # the order of the rows, so that the picture of rows without copies stays what it was
+    place = np.argsort(order)[place.reshape(-1)]
+    return _project(features.numpy()[first[order]], seed)[place]
+
+
+def _project(features: np.ndarray, seed: int) -> np.ndarray:
+    """Of features that differ."""
+    if len(features) == 1:
+        return np.zeros((1, 2), np.float32)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # umap warns about an optional package on import
             from umap import UMAP
     except ImportError as error:
         raise ImportError("umap-learn is needed for this figure: pip install 'reidlib[notebooks]'") from error
-    features = np.asarray(features, np.float32)
     threads = torch.get_num_threads()
     try:
         reduced = PCA(min(50, *features.shape), random_state=seed).fit_transform(features)
+        if len(features) < FEWEST:
+            return np.pad(reduced, ((0, 0), (0, 2)))[:, :2].astype(np.float32)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*n_jobs value.*")  # a seed forces one thread, which is meant
+            warnings.filterwarnings("ignore", message="Graph is not fully connected")  # groups far apart: no fault
             return UMAP(n_neighbors=min(15, len(features) - 1), random_state=seed).fit_transform(reduced)
     finally:
         torch.set_num_threads(threads)  # numba, which UMAP compiles with, sets OpenMP's number, and so torch's

@@ -261,3 +261,33 @@ def test_an_untrained_network_on_a_twin(ci_twin, isolated_home):
         assert f"synthetic twin {result.twin_version}, ci" in str(result)
         assert 0 < result.cmc[1] < 10 / identities, f"{name}: far above chance without training"
     assert report(results)["data set"].str.contains("synthetic twin").all()
+
+
+def test_distances_take_arrays_lists_and_whole_numbers():
+    query, gallery = np.array([[1.0, 0], [3, 4]]), [[0, 2], [5, 0], [-1, 0]]
+    expected = 1 - np.array([[0, 1, -1], [0.8, 0.6, -0.6]])
+    for given in (query, query.tolist(), query.astype(np.int8), query.astype(np.float16)):
+        found = cosine_distances(given, gallery)
+        assert isinstance(found, np.ndarray) and found.dtype == np.float32
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+    found = cosine_distances(torch.tensor(query, requires_grad=True), np.array(gallery))
+    assert isinstance(found, torch.Tensor) and not found.requires_grad
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("query", "gallery", "message"),
+    [
+        (np.ones(3), np.ones((2, 3)), r"query must be real embeddings of shape \(N, D\), got torch.float64 \(3,\)"),
+        (np.ones((2, 3)), torch.ones(2, 3, 1), r"gallery must be .* got torch.float32 \(2, 3, 1\)"),
+        (np.ones((2, 3)), np.ones((2, 4)), r"differ in dimension: \(2, 3\), \(2, 4\)"),
+        ([["a", "b"]], np.ones((2, 2)), r"query must be real embeddings of shape \(N, D\)"),
+        ([[1, 2], [3]], np.ones((2, 2)), r"query must be real embeddings of shape \(N, D\)"),
+        (np.ones((2, 3)) > 0, np.ones((2, 3)), "got torch.bool"),
+        (np.ones((2, 3), complex), np.ones((2, 3)), "got torch.complex128"),
+        ({"features": 1}, np.ones((2, 3)), r"query must be real embeddings of shape \(N, D\)"),
+    ],
+)
+def test_what_is_no_matrix_of_features_is_named(query, gallery, message):
+    with pytest.raises(ValueError, match=message):
+        cosine_distances(query, gallery)

@@ -44,6 +44,48 @@ print(before, torch.get_num_threads())
     assert done.stdout.split() == ["1", "1"], done.stderr
 
 
+@pytest.mark.slow
+def test_copies_are_one_point_and_the_seed_decides():
+    """Nine copies of ten rows: UMAP alone gives another picture each time, on several threads."""
+    rows = np.random.default_rng(1).standard_normal((10, 8)).astype(np.float32)
+    points = project(np.concatenate([rows] * 9))
+    assert all(np.array_equal(points[:10], part) for part in np.split(points, 9))
+    np.testing.assert_array_equal(points[:10], project(rows))  # copies change nothing
+    mixed = np.array([3, 0, 3, 9, 0, 1, 2, 4, 5, 6, 7, 8])
+    _, first = np.unique(mixed, return_index=True)
+    np.testing.assert_array_equal(project(rows[mixed]), project(rows[mixed[np.sort(first)]])[place_of_first(mixed)])
+
+
+def place_of_first(values):
+    """For each value, its place among the different ones in the order of their first occurrence."""
+    seen = list(dict.fromkeys(values.tolist()))
+    return np.array([seen.index(value) for value in values.tolist()])
+
+
+@pytest.mark.parametrize("rows", [[[1.0, 2.0]], [[0, 0], [3, 4]], [[0.0], [1.0], [5.0]], [[2, 2]] * 7])
+def test_a_few_points_lie_as_pca_puts_them(rows):
+    points = project(rows)
+    assert points.shape == (len(rows), 2) and points.dtype == np.float32
+    rows = np.array(rows, float)
+    distances = [np.linalg.norm(each[:, None] - each, axis=2) for each in (rows, points)]
+    np.testing.assert_allclose(*distances, atol=1e-5)  # two dimensions or fewer lose nothing
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        ([[0.0, 1], [np.nan, 1]], "features holds 1 embeddings with NaN or infinite values; the first is 1"),
+        ([[1e300, 1]], "the first is 0"),  # infinite in single precision
+        ([1.0, 2.0], r"features must be real embeddings of shape \(N, D\), got torch.float64 \(2,\)"),
+        ([["a"]], r"features must be real embeddings of shape \(N, D\)"),
+        (np.zeros((0, 3)), r"got torch.float64 \(0, 3\)"),
+    ],
+)
+def test_what_is_no_feature_is_named_before_it_is_projected(features, message):
+    with pytest.raises(ValueError, match=message):
+        project(features)
+
+
 def test_without_umap_the_error_says_what_to_install(monkeypatch):
     real = builtins.__import__
 
