@@ -27,7 +27,7 @@ TEST = REIDLIB_PROFILE=ci REIDLIB_BUILD="$(CURDIR)/build/test" OMP_NUM_THREADS=1
 MOST = -m "not all"
 NBVAL = notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout 120 --nbval-sanitize-with notebooks/sanitize.cfg
 
-.PHONY: help run publish figures results badges test test-all test-fast lint format bench wheel lab install key clean
+.PHONY: help run publish figures results badges test test-all test-wheel test-fast lint format bench wheel lab install key clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | expand -t 12
@@ -52,6 +52,9 @@ test: lint ## everything: ruff, all tests, all notebooks with their solutions (p
 
 test-all: lint ## the same, and all notebooks and solutions as if there were a GPU (an hour)
 	$(TEST) tests $(NBVAL) --durations 10
+
+test-wheel: install ## build wheel and sdist, and run commands and lessons outside the clone
+	$(TEST) tests/test_wheel.py
 
 test-fast: install ## the tests that take seconds
 	$(TEST) tests -m "not slow and not integration"

@@ -128,13 +128,36 @@ def test_citation_is_in_step() -> None:
     assert citation["version"] == reidlib.__version__
     assert citation["license"] == PROJECT["license"]
     assert citation["repository-code"] == PROJECT["urls"]["Repository"]
+    preferred = citation["preferred-citation"]
+    assert (preferred["version"], preferred["url"]) == (citation["version"], citation["repository-code"])
+    assert preferred["year"] == citation["date-released"].year
 
 
-def test_readme_links_lead_somewhere() -> None:
-    links = re.findall(r"\]\(([^)#]+)", (ROOT / "README.md").read_text(encoding="utf-8"))
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "data/README.md", "figures/README.md", "docs/design.md"]
+)
+def test_links_lead_somewhere(page: str) -> None:
+    links = re.findall(r"\]\(([^)#]+)", (ROOT / page).read_text(encoding="utf-8"))
     local = {link for link in links if "://" not in link}
-    assert local
-    assert not [link for link in local if not (ROOT / link).exists()]
+    assert not [link for link in local if not (ROOT / page).parent.joinpath(link).exists()]
+
+
+def test_public_workflow_calls_what_there_is() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    commands = "\n".join(step["run"] for step in steps if "run" in step)
+    targets = {name for line in re.findall(r"^make (.*)$", commands, re.MULTILINE) for name in line.split()}
+    assert {"lint", "test-fast", "test", "run", "test-wheel"} == targets
+    known = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert targets <= set(known)
+    named = re.findall(r"[\w/]+\.(?:py|md)\b", commands + str([step.get("with") for step in steps]))
+    assert named and not [name for name in named if not (ROOT / name).exists()]
+    matrices = [job["strategy"]["matrix"] for job in workflow["jobs"].values() if "strategy" in job]
+    versions = [*matrices[0]["python"], *(each["python"] for each in matrices[1]["include"])]
+    assert min(versions, key=Version) == PROJECT["requires-python"].removeprefix(">=")
+    assert all("timeout-minutes" in job for job in workflow["jobs"].values())
+    badge = f"{PROJECT['urls']['Repository']}/actions/workflows/ci.yml/badge.svg"
+    assert badge in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_readme_names_the_profiles_as_they_are() -> None:
@@ -144,7 +167,7 @@ def test_readme_names_the_profiles_as_they_are() -> None:
 
 
 def texts() -> list[Path]:
-    folders = ("reidlib", "tests", "notebooks", "benchmarks", "figures", "scripts", "docs", ".ci")
+    folders = ("reidlib", "tests", "notebooks", "benchmarks", "figures", "scripts", "docs", ".ci", ".github")
     files = [*ROOT.glob("*.*"), ROOT / "Makefile", ROOT / "data" / "README.md"]
     files += [file for folder in folders for file in (ROOT / folder).rglob("*")]
     suffixes = ("", ".cff", ".cfg", ".csv", ".ipynb", ".json", ".md", ".py", ".toml", ".txt", ".yml")
