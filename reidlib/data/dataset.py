@@ -60,7 +60,8 @@ class ReIDDataset:
 
     ``frame`` has a ``RangeIndex`` and the columns ``path`` (relative to ``root``, forward slashes), ``pid`` (as the
     data set numbers them), ``camid``, ``modality`` (0 visible/photo, 1 infrared/sketch) and ``split`` (``"train"`` or
-    ``"test"``); readers may add columns. *Row* always means a position in this frame.
+    ``"test"``); readers may add columns. *Row* always means a position in this frame. ``own_split`` says how train and
+    test were told apart where that is not the publishers' split; ``None`` where it is.
     """
 
     name: str
@@ -71,6 +72,7 @@ class ReIDDataset:
     is_twin: bool = False
     twin_version: str | None = None
     profile: str | None = None
+    own_split: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "frame", validated(self.frame, self.root))
@@ -83,6 +85,7 @@ class ReIDDataset:
         """Name for tables and captions; says so when the images are synthetic."""
         twin = f" (synthetic twin {self.twin_version}, {self.profile})" if self.is_twin else ""
         split = f", split {self.split}" if self.split is not None else ""
+        split = f", own split ({self.own_split})" if self.own_split is not None else split
         return f"{self.reader.title}{twin}{split}"
 
     def rows(
@@ -221,14 +224,16 @@ def _check_twin(dataset: ReIDDataset) -> list[Problem]:
 def _check_modalities(dataset: ReIDDataset) -> list[Problem]:
     """Identities seen in one modality only: they have no cross-modality pair."""
     counts = dataset.frame.groupby(["split", "pid"])["modality"].agg(["nunique", "first"])
+    names = dict(zip(dataset.frame["pid"], dataset.frame.get("identity", ()), strict=False))
     problems = []
     for (split, pid), (number, modality) in counts.iterrows():
         if number == 1:
-            lacking = MODALITIES[1 - int(modality)]
+            lacking = dataset.reader.modalities[1 - int(modality)]
             sampler = spelling.either(" (or sample with PKSampler(..., allow_missing_modality=True))", "")
             fix = f"give the other modality, or take the identity out{sampler}"
             fix = fix if split == "train" else "complete the tree; such an identity is never matched across modalities"
-            problems.append(Problem("warning", f"identity {pid}", f"({split}) has no {lacking} image", fix))
+            who = f"identity {names.get(pid, pid)}"
+            problems.append(Problem("warning", who, f"({split}) has no {lacking} image", fix))
     return problems
 
 

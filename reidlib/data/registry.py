@@ -1,13 +1,20 @@
-"""The data sets reidlib can read, and how they are opened."""
+"""The data sets reidlib can read, and how they are opened.
 
-import os
+:func:`open` reads what is published, as it is published; `reidlib.data.opening` what is one's own. :func:`register`
+makes a further reader known by name; an installed package offers one by an entry point of the group ``reidlib.data``,
+whose name is that of the data set and which leads to a :class:`Reader`.
+"""
+
+import logging
+from collections.abc import Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from reidlib import paths, profiles
 from reidlib.console import spelling
-from reidlib.data import cufsf, llcm, market_sketch, pku_sketch, qmul, regdb, sysu
+from reidlib.data import cufsf, llcm, market_sketch, own, pku_sketch, places, qmul, regdb, sysu
 from reidlib.data.dataset import Reader, ReIDDataset
 
 if TYPE_CHECKING:
@@ -25,9 +32,72 @@ READERS: dict[str, Reader] = {
 }
 
 
+GROUP = "reidlib.data"
+_registered: dict[str, Reader] = {}
+_offered = sorted(entry_points(group=GROUP), key=lambda entry: entry.name)  # of installed packages, not yet looked at
+_logger = logging.getLogger("reidlib")
+
+
 def names() -> tuple[str, ...]:
-    """The names ``open`` accepts."""
-    return tuple(READERS)
+    """The names ``open`` accepts: the published data sets, then those registered."""
+    return (*READERS, *registered())
+
+
+def register(name: str, reader: Reader) -> Reader:
+    """Make a reader known by a name, so that ``open``, recipes and the command line know it; returns it.
+
+    One that is registered again, as by a notebook's cell that is run twice, takes the place of the one before.
+
+    Raises:
+        ValueError: the name is that of a published data set, or not lower-case letters, digits, ``-`` and ``_``.
+        TypeError: not a :class:`Reader`.
+    """
+    if not isinstance(reader, Reader):
+        raise TypeError(f"register takes a reidlib.data.Reader, not {reader!r}")
+    own.named(name, reader.title, name, READERS)
+    own.require_modalities(reader.modalities), own.require_shape(reader.shape)
+    _registered[name] = reader
+    return reader
+
+
+def registered() -> dict[str, Reader]:
+    """Name → reader, of those from outside this package."""
+    while _offered:
+        entry = _offered.pop(0)
+        try:
+            register(entry.name, entry.load())
+        except Exception as error:  # whatever another package does wrong, this one goes on
+            _logger.warning("the entry point %s = %s offers no reader: %s", entry.name, entry.value, error)
+    return dict(_registered)
+
+
+def find(name: str) -> Reader:
+    """The reader of a data set that ``open`` knows; ``ValueError`` that lists the known for another name."""
+    if name not in READERS and name not in registered():
+        raise ValueError(f"unknown data set {name!r}; choose one of: {', '.join(names())}")
+    return READERS[name] if name in READERS else _registered[name]
+
+
+def title(name: str) -> str:
+    """What tables and captions call a data set; one that is not known here, such as one's own, by its name."""
+    return find(name).title if name in names() else name
+
+
+def splits(name: str) -> Sequence[int]:
+    """The numbers of the published splits; none for a data set of one's own."""
+    return find(name).splits if name in names() else ()
+
+
+def own_in_words(name: str, own_split: str | None) -> str:
+    """What titles add where the data, or their split, are one's own; empty otherwise."""
+    said = ["own data"] if is_own(name) else []
+    said += [f"own split: {own_split}"] if own_split is not None else []
+    return f" ({', '.join(said)})" if said else ""
+
+
+def is_own(name: str) -> bool:
+    """Whether a data set is none of those that this package knows as published."""
+    return name not in READERS
 
 
 def open(
@@ -49,7 +119,7 @@ def open(
         FileNotFoundError: the root, a camera folder or a split file is missing.
     """
     folder = locate(name, root, twin, split)
-    reader, manifest = READERS[name], _manifest(name, folder)
+    reader, manifest = find(name), _manifest(name, folder)
     if split is not None:
         split = reader.splits[reader.splits.index(split)]  # NumPy's 3 becomes 3, which file names and records can hold
     return ReIDDataset(
@@ -80,9 +150,7 @@ def locate(name: str, root: str | Path | None = None, twin: str | bool | None = 
 
 def require_split(name: str, split: int | None) -> None:
     """Raise ``ValueError`` for an unknown data set, or a split that it does not have or needs."""
-    if name not in READERS:
-        raise ValueError(f"unknown data set {name!r}; choose one of: {', '.join(READERS)}")
-    splits = list(READERS[name].splits)
+    splits = list(find(name).splits)
     if split is None and splits:
         raise ValueError(f"{name!r} has several splits: choose one with {spelling.argument('split')}, of {splits}")
     if split is not None and split not in splits:
@@ -105,11 +173,7 @@ def open_available(name: str, profile: str | None = None, split: int | None = No
         FileNotFoundError: ``$REIDLIB_DATA`` is set and is no folder, or ``$REIDLIB_DATA/<name>`` is a link to nothing.
     """
     folder = paths.data_root(name)
-    if folder is not None and not folder.parent.is_dir():
-        raise FileNotFoundError(
-            f"REIDLIB_DATA is set to {folder.parent}, and there is no such folder; correct or unset it"
-        )
-    is_licensed = folder is not None and os.path.lexists(folder)  # a link to a drive that is not there, too
+    is_licensed = folder is not None and places.holds(folder)
     return open(name, split=split) if is_licensed else open(name, twin=profile or True, split=split)
 
 
@@ -122,14 +186,7 @@ def _real_root(name: str, root: str | Path | None) -> Path:
     )
     if folder is None:
         raise FileNotFoundError(f"no root was given for {name!r} and REIDLIB_DATA is not set. {remedy}")
-    if folder.is_symlink() and not folder.exists():
-        target = os.readlink(folder)
-        raise FileNotFoundError(f"{folder} is a link to {target}, which is not there; mount the drive or mend the link")
-    if not folder.exists():
-        raise FileNotFoundError(f"there is no folder {folder}. {remedy}")
-    if not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is a file, not the folder of {name!r} (unpack archives first). {remedy}")
-    return folder.absolute()
+    return places.require_folder(folder, remedy, f"the folder of {name!r}")
 
 
 def renderer() -> ModuleType:

@@ -1,5 +1,6 @@
 """Reading folders and small files of a data set that somebody else packed."""
 
+import codecs
 import os
 import re
 from collections import Counter
@@ -13,7 +14,7 @@ from reidlib.console import spelling
 from reidlib.data import matlab
 from reidlib.data.report import Problem
 
-_JUNK = {"thumbs.db", "desktop.ini", "__macosx"}
+_JUNK = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin"}
 MAX_ID = 9999  # identity folders have four digits
 _MOST_IDS = 10 * MAX_ID  # in a list, repeats included
 
@@ -33,6 +34,7 @@ def require_folders(root: Path, names: Sequence[str], expected: str) -> None:
     if missing := [name for name in names if not (root / name).is_dir()]:
         nested = next((child for child in sorted(root.iterdir()) if (child / names[0]).is_dir()), None)
         hint = f"did you mean {spelling.argument('root', str(nested))}? " if nested else ""
+        hint = hint or ("" if any(root.iterdir()) else "the folder is empty (is the drive mounted?); ")
         raise FileNotFoundError(f"{root} lacks {', '.join(missing)}; {hint}expected tree:\n{expected}")
 
 
@@ -80,6 +82,22 @@ def read_text(path: Path) -> str:
         return paths.read_bounded(path).decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not plain text: {error}") from error
+
+
+def as_text(path: Path, content: bytes) -> str:
+    """The text that a program of a user's own wrote: UTF-8, or what Excel calls Unicode (UTF-16 with its mark).
+
+    Raises:
+        ValueError: it is neither; the message names the file.
+    """
+    is_wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = content.decode("utf-16" if is_wide else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not in UTF-8 ({error}); save it as 'CSV UTF-8' or as text in UTF-8") from error
+    if "\0" in text:
+        raise ValueError(f"{path} is no text; save it as 'CSV UTF-8' or as text in UTF-8")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_ids(stem: Path, expected: str) -> list[int]:

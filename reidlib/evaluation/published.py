@@ -21,10 +21,12 @@ from typing import Any
 
 import pandas as pd
 
+from reidlib.data import registry
 from reidlib.evaluation.protocols import Protocol
 from reidlib.evaluation.results import EvaluationResult, report
 
 FILE = Path(__file__).resolve().parent.parent / "published" / "literature.csv"
+REAL = "real data"
 METRICS = ("rank-1", "rank-5", "rank-10", "rank-20", "mAP", "mINP")
 
 
@@ -83,11 +85,10 @@ def compare(here: EvaluationResult | Mapping[str, Any] | Iterable[EvaluationResu
     Raises:
         ValueError: there is no result, or twin and real ones are mixed.
     """
-    rows, twins = _ours(here)
-    if len(set(twins)) > 1:
-        raise ValueError(
-            "some results are of synthetic twins and some of real data; compare them in calls of their own"
-        )
+    rows, kinds = _ours(here)
+    if len(set(kinds)) > 1:
+        found = " and some of ".join(sorted(set(kinds), reverse=True))
+        raise ValueError(f"some results are of {found}; compare them in calls of their own")
     published = table()
     known = published["protocol"].unique()
     asked = [_of(name, known) or name for name in rows["protocol"]]
@@ -100,7 +101,9 @@ def compare(here: EvaluationResult | Mapping[str, Any] | Iterable[EvaluationResu
         for kept, label in ((alike, f"{status}, as far as is known"), (unclear, "unclear whether re-ranked")):
             if kept.any():
                 tables.append((f"{protocol} · published, real data · {label}", theirs[kept]))
-        data = "synthetic twin, not to be ranked with published numbers" if twins[0] else "real data"
+        data = (
+            kinds[0] if kinds[0] == REAL else f"{kinds[0].removesuffix('s')}, not to be ranked with published numbers"
+        )
         tables.append((f"{protocol} · here, {data} · {status}", ours))
     return Comparison(tuple(tables))
 
@@ -110,8 +113,8 @@ def _of(name: str, known: Iterable[str]) -> str | None:
     return next((protocol for protocol in known if f"{name}-".startswith(f"{protocol}-")), None)
 
 
-def _ours(here: Any) -> tuple[pd.DataFrame, list[bool]]:
-    """Rows to show, with the columns ``protocol`` and ``re-ranking``; whether results are of twins, one by one."""
+def _ours(here: Any) -> tuple[pd.DataFrame, list[str]]:
+    """Rows to show, with the columns ``protocol`` and ``re-ranking``; what data results are of, one by one."""
     if isinstance(here, pd.DataFrame):
         here = here[here["mAP"].notna()]  # runs that failed have no scores
         if here.empty:
@@ -119,13 +122,26 @@ def _ours(here: Any) -> tuple[pd.DataFrame, list[bool]]:
         columns = ["method", "dataset", "source", "profile", "split", "seed", "variant", "protocol", "re-ranking"]
         rows = here.rename(columns={"reranking": "re-ranking"})[[*columns, *METRICS]].reset_index(drop=True)
         rows[list(METRICS)] *= 100
-        return rows, (here["source"] != "real").tolist()
+        return rows, [_kind(name, source.startswith("twin"), "own" in source) for name, source in _of_rows(here)]
     if isinstance(here, EvaluationResult):
         here = [here]
     named = dict(here if isinstance(here, Mapping) else enumerate(here))
     several = {name: [value] if isinstance(value, EvaluationResult) else list(value) for name, value in named.items()}
     results = [result for values in several.values() for result in values]
-    return report(several if isinstance(here, Mapping) else results), [result.is_twin for result in results]
+    return report(several if isinstance(here, Mapping) else results), [
+        _kind(result.dataset, result.is_twin, result.own_split is not None) for result in results
+    ]
+
+
+def _of_rows(rows: pd.DataFrame) -> Iterable[tuple[str, str]]:
+    return rows[["dataset", "source"]].itertuples(index=False, name=None)
+
+
+def _kind(dataset: str, is_twin: bool, has_own_split: bool) -> str:
+    """What data a result is of, as far as that decides what it may be compared with."""
+    if is_twin:
+        return "synthetic twins"
+    return "own data" if registry.is_own(dataset) else "real data, own splits" if has_own_split else REAL
 
 
 def _shown(table: pd.DataFrame) -> pd.DataFrame:

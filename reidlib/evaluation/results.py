@@ -12,16 +12,17 @@ import numpy as np
 import pandas as pd
 
 from reidlib import paths
-from reidlib.data.registry import READERS
+from reidlib.data import registry
 from reidlib.evaluation import protocols
 from reidlib.evaluation.ranking import RankResult
 
 FORMAT = 1
 OF_DATA = ("dataset", "split", "is_twin", "twin_version", "profile")
 OF_TRAINING = ("seen", "identities")
+OPTIONAL = (*OF_TRAINING, "own_split")  # which files of older versions do not have
 _TEXT = (str, type(None))
 _KINDS = {"dataset": (str,), "split": (int, type(None)), "is_twin": (bool,), "twin_version": _TEXT, "profile": _TEXT}
-_KINDS |= {"seen": (int,), "identities": (int, type(None))}
+_KINDS |= {"seen": (int,), "identities": (int, type(None)), "own_split": _TEXT}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,7 +43,7 @@ class EvaluationResult:
     CMC at rank k is ``rank-k`` here for every data set; tables call it as the protocol's field does.
 
     ``seen`` of the ``identities`` in queries and galleries are known to have been trained on; ``source``, ``table()``
-    and ``print`` say so. Files of older versions know of neither.
+    and ``print`` say so. Files of older versions know of neither. ``own_split`` is that of the data set.
     """
 
     protocol: protocols.Protocol
@@ -54,6 +55,7 @@ class EvaluationResult:
     trials: tuple[TrialResult, ...]
     seen: int = 0
     identities: int | None = None
+    own_split: str | None = None
 
     @property
     def mean(self) -> dict[str, float]:
@@ -135,7 +137,7 @@ class EvaluationResult:
             trials = tuple(_trial_from_dict(trial) for trial in record["trials"])
             if not trials:
                 raise ValueError("it holds no trial")
-            known = {key: record[key] for key in OF_DATA} | {key: record[key] for key in OF_TRAINING if key in record}
+            known = {key: record[key] for key in OF_DATA} | {key: record[key] for key in OPTIONAL if key in record}
             if wrong := [key for key, value in known.items() if type(value) not in _KINDS[key]]:
                 raise ValueError(f"{wrong[0]} is {known[wrong[0]]!r:.50}")
             if not 0 <= known.get("seen", 0) <= (known.get("identities") or 0):
@@ -168,9 +170,10 @@ class EvaluationResult:
         return pd.DataFrame([trial.ranking.metrics for trial in self.trials])
 
     def _to_dict(self) -> dict[str, Any]:
+        of = (*OF_DATA, *(name for name in OPTIONAL if name != "own_split" or self.own_split is not None))
         return {
             "format": FORMAT,
-            **{name: getattr(self, name) for name in (*OF_DATA, *OF_TRAINING)},
+            **{name: getattr(self, name) for name in of},
             "protocol": self.protocol.to_dict(),
             "summary": {"mean": self.mean, "std": {name: _or_null(value) for name, value in self.std.items()}},
             "trials": [_trial_to_dict(trial) for trial in self.trials],
@@ -199,8 +202,9 @@ def report(results: Mapping[str, Results] | Iterable[EvaluationResult]) -> pd.Da
     for name, value in named:
         for result in [value] if isinstance(value, EvaluationResult) else value:
             row = name if isinstance(results, Mapping) or result.split is None else "splits"
-            rules = (result.dataset, result.split is None, result.is_twin, result.twin_version, result.profile)
-            groups.setdefault((row, *rules, result.seen > 0, result.protocol), []).append(result)
+            of_data = (getattr(result, name) for name in (*OF_DATA, "own_split") if name != "split")
+            rules = (result.split is None, *of_data, result.seen > 0, result.protocol)
+            groups.setdefault((row, *rules), []).append(result)
     if not groups:
         raise ValueError("report() needs at least one result")
     table = pd.DataFrame([_report_row(group) for group in groups.values()])
@@ -224,7 +228,7 @@ def _report_row(group: list[EvaluationResult]) -> dict[str, Any]:
         means = pd.DataFrame([result.mean for result in group])
         mean, std, source = means.mean().to_dict(), means.std(ddof=1).to_dict(), _source(group)
     if splits:
-        over = f"{len(splits)} of {len(READERS[first.dataset].splits)} splits"
+        over = f"{len(splits)} of {len(registry.splits(first.dataset) or splits)} splits"
     else:
         over = "1 trial" if len(first.trials) == 1 else f"{len(first.trials)} trials"
     spread = {name: "" if math.isnan(value) else f" ± {100 * value:.2f}" for name, value in std.items()}
@@ -243,7 +247,8 @@ def _source(results: list[EvaluationResult], split: str = "") -> str:
     result = results[0]
     details = ", ".join(filter(None, [result.twin_version, result.profile]))
     twin = f" (synthetic twin{f' {details}' if details else ''})" if result.is_twin else ""
-    return ", ".join(filter(None, [f"{result.dataset}{split}{twin}", _note(results)]))
+    own = registry.own_in_words(result.dataset, result.own_split)
+    return ", ".join(filter(None, [f"{result.dataset}{split}{twin}{own}", _note(results)]))
 
 
 def _note(results: list[EvaluationResult]) -> str:

@@ -229,6 +229,7 @@ def _score(
         is_twin=dataset.is_twin,
         twin_version=dataset.twin_version,
         profile=dataset.profile,
+        own_split=getattr(dataset, "own_split", None),
         trials=tuple(results),
         **seen,
     )

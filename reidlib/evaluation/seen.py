@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from reidlib.console.spelling import argument, either
+from reidlib.data import own
 
 _EMBEDDED_BY = WeakTensorKeyDictionary()  # embeddings → what their model was trained on; stays unpickled
 
@@ -22,6 +23,8 @@ class TrainedOn:
     Attributes:
         dataset, split, is_twin, twin_version, profile: of the data set, as it names them.
         pids: the identities, by its numbers.
+        people: digests of their names, where numbers only count the names of a folder of one's own, which may get
+            others.
     """
 
     dataset: str
@@ -30,12 +33,15 @@ class TrainedOn:
     twin_version: str | None
     profile: str | None
     pids: frozenset[int]
+    people: frozenset[str] | None = None
 
     @classmethod
     def of(cls, record: Mapping[str, Any], pids: Iterable[int]) -> "TrainedOn":
         """From what a run notes about its data set (``environment["dataset"]``) and its classes."""
-        names = ("split", "is_twin", "twin_version", "profile")
-        return cls(record["name"], *(record[name] for name in names), frozenset(map(int, pids)))
+        names, pids = ("split", "is_twin", "twin_version", "profile"), frozenset(map(int, pids))
+        known = record.get("people")
+        people = known and frozenset(known[str(pid)] for pid in pids if str(pid) in known)
+        return cls(record["name"], *(record[name] for name in names), pids, people)
 
     def among(self, dataset: Any, pids: np.ndarray) -> np.ndarray:
         """Which of the identities ``pids`` (N,) of a data set were trained on: (N,) bool.
@@ -44,6 +50,9 @@ class TrainedOn:
         other people. All profiles of a twin show the same people, except where pids number what a tree happens to hold.
         """
         same = (self.dataset, self.is_twin, self.twin_version) == (dataset.name, dataset.is_twin, dataset.twin_version)
+        names = own.people(dataset.frame) if same else None
+        if names is not None or self.people is not None:  # a folder of one's own
+            return np.array([bool(names and self.people) and names[int(pid)] in self.people for pid in pids], bool)
         if not same or (dataset.reader.local_pids and self.profile != dataset.profile):
             return np.zeros(len(pids), bool)
         return np.isin(pids, list(self.pids))

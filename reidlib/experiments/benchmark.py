@@ -16,10 +16,11 @@ from typing import Any
 import pandas as pd
 
 from reidlib import methods
-from reidlib.data.registry import READERS
+from reidlib.data import registry
 from reidlib.evaluation.published import Comparison
 from reidlib.experiments import comparison, ledger, studies
 from reidlib.experiments.finding import Runs
+from reidlib.experiments.records import in_words
 from reidlib.methods import Recipe
 
 PLACE = ["dataset", "source", "profile", "protocol", "reranking", "trials"]  # what a table is of
@@ -59,7 +60,7 @@ def results(path: str | Path | None = None, **filters: object) -> pd.DataFrame:
     """
     every = ledger.table(path, latest=True, **{"error": None, "processes": 1, **filters})
     parts, present = [every[:0].assign(model="")], set(every[["dataset", "profile"]].itertuples(index=False, name=None))
-    for dataset, profile in itertools.product(READERS, ("paper", "gpu", "cpu", "screen")):
+    for dataset, profile in itertools.product(registry.READERS, ("paper", "gpu", "cpu", "screen")):
         of_place = every[(every["dataset"] == dataset) & (every["profile"] == profile)]
         for label, recipe in (models(dataset, profile) if (dataset, profile) in present else {}).items():
             digests = {recipe.replace(seed=int(seed)).digest for seed in of_place["seed"].unique()}
@@ -102,8 +103,7 @@ def table(path: str | Path | None = None, **filters: object) -> pd.DataFrame:
 def places(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """The parts of :func:`table` that may be read as one table, each with its heading."""
     for (dataset, source, profile, protocol, reranking, trials), part in rows.groupby(PLACE, sort=False):
-        title = READERS[dataset].title if dataset in READERS else dataset
-        data = "real data" if source == "real" else f"synthetic {source}"
+        title, data = registry.title(dataset), in_words(source)
         rules = f"{protocol}, {trials} galleries" if trials > 1 else protocol
         yield f"{title} ({data}, {profile}) · {rules} · re-ranking: {reranking}", part
 

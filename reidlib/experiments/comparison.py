@@ -17,6 +17,7 @@ import pandas as pd
 
 from reidlib.experiments import ledger
 from reidlib.experiments.evidence import CONFIDENCE, FEWEST, OVERLAP, Evidence, crossed, resampled
+from reidlib.experiments.records import in_words
 from reidlib.experiments.uncertainty import RequiredSeeds, required_seeds
 from reidlib.methods import Recipe
 
@@ -284,7 +285,8 @@ def _by_identity(name: str, rows: pd.DataFrame, known: pd.DataFrame) -> dict[str
 
 
 def _heading(row: pd.Series) -> str:
-    source = f"synthetic {row['source']}, {row['profile']}" if row["source"] != "real" else "real"
+    source = in_words(row["source"])
+    source = f"{source}, {row['profile']}" if source.startswith("synthetic") else source.removesuffix(" data")
     return f"{row['dataset']} ({source}) · {row['protocol']} · re-ranking: {row['reranking']}"
 
 

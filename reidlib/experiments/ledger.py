@@ -185,8 +185,9 @@ def recipe(row: Mapping[str, Any]) -> Recipe:
         ValueError: the row was recorded when the method had another default recipe.
     """
     labels = ", ".join(f"{name} {row[name]}" for name in ("method", "dataset", "profile", "seed"))
-    default = methods.recipe(row["method"], dataset=row["dataset"], profile=row["profile"])
-    changed = default.replace(seed=int(row["seed"]), **Recipe.renamed(json.loads(row["changes"])))
+    changes = Recipe.renamed(json.loads(row["changes"]))
+    known = {"dataset": row["dataset"], "profile": row["profile"], "shape": changes.pop("shape", None)}
+    changed = methods.recipe(row["method"], **known).replace(seed=int(row["seed"]), **changes)
     if changed.digest != row["recipe"]:
         raise ValueError(f"{labels} was recorded with other defaults than methods.recipe has now; train it again")
     return Recipe.from_dict(changed.to_dict())  # JSON knows lists only

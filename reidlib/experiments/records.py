@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from reidlib import methods
+from reidlib.data import registry
 from reidlib.methods import Recipe
 from reidlib.training import checkpoints
 
 TRAINING = {  # name → type in a table, as in the next two
     "date": "datetime64[s]",  # of the record, UTC
     **dict.fromkeys(("method", "dataset"), "str"),
-    "source": "str",  # "twin <version>" or "real"
+    "source": "str",  # "twin <version>", "real" or "own"; and ", own split" where it is not the publishers'
     "profile": "str",  # of the recipe
     **dict.fromkeys(("seed", "split"), "Int64"),
     "processes": "Int64",  # that trained together
@@ -36,13 +37,28 @@ def describe(recipe: Recipe, data: Mapping[str, Any], code: str, variant: str, p
     return {
         **{name: getattr(recipe, name) for name in ("method", "dataset", "profile", "seed")},
         "date": datetime.now(UTC).date().isoformat(),
-        "source": f"twin {data['twin_version']}" if data["is_twin"] else "real",
+        "source": source(recipe.dataset, data),
         "split": data["split"],
         "variant": variant,
         "changes": json.dumps(_changes(recipe)),
         "twin_version": data["twin_version"],
         **run_key(recipe, data, code, processes),
     }
+
+
+def source(dataset: str, data: Mapping[str, Any]) -> str:
+    """Where images come from, and who divided them, in a row; ``data`` as :func:`runs.describe` gives it."""
+    if registry.is_own(dataset):
+        return "own"  # its split is always one's own
+    images = f"twin {data['twin_version']}" if data["is_twin"] else "real"
+    return images if data.get("own_split") is None else f"{images}, own split"
+
+
+def in_words(source: str) -> str:
+    """A row's ``source`` for headings: ``"synthetic twin 1"``, ``"real data"``, ``"own data"``."""
+    kind, _, rest = source.partition(",")
+    kind = f"synthetic {kind}" if kind.startswith("twin") else f"{kind} data"
+    return f"{kind},{rest}" if rest else kind
 
 
 def run_key(recipe: Recipe, data: Mapping[str, Any], code: str, processes: int = 1) -> dict[str, str | int]:
@@ -53,8 +69,11 @@ def run_key(recipe: Recipe, data: Mapping[str, Any], code: str, processes: int =
 
 def _changes(recipe: Recipe) -> dict[str, Any]:
     """What :meth:`Recipe.replace` would have to be told to make this recipe of the default one."""
-    default = methods.recipe(recipe.method, dataset=recipe.dataset, profile=recipe.profile).to_dict()
+    known = {"dataset": recipe.dataset, "profile": recipe.profile, "shape": recipe.shape}
+    default = methods.recipe(recipe.method, **known).to_dict()
     changes = {name: value for name, value in recipe.to_dict().items() if name != "seed" and value != default.get(name)}
+    if recipe.shape is not None:  # without which there is no default
+        changes["shape"] = recipe.shape
     for name in changes.keys() & {"model", "loss_weights", "augmentation"}:
         before, after = default[name], changes[name]
         every = before | after

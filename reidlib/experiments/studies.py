@@ -42,7 +42,7 @@ def _branches() -> Study:
     return Study(methods.reference().name, variants, measures=("probes", "cameras"))
 
 
-def get(name: str, *, dataset: str = "sysu", profile: str | None = None) -> dict[str, Recipe]:
+def get(name: str, *, dataset: str | ReIDDataset = "sysu", profile: str | None = None) -> dict[str, Recipe]:
     """The recipes of a study by variant; the first is the reference.
 
     Variants that change nothing are left out: the ``paper`` recipe of the baseline has no random erasing to remove.
@@ -133,7 +133,11 @@ def trained(variants: Mapping[str, Recipe], dataset: ReIDDataset, *, seed: int =
 
 
 def grid(
-    methods: str | Sequence[str], *, dataset: str | Sequence[str] = "sysu", profile: str | None = None, **axes: Any
+    methods: str | Sequence[str],
+    *,
+    dataset: str | ReIDDataset | Sequence[str | ReIDDataset] = "sysu",
+    profile: str | None = None,
+    **axes: Any,
 ) -> dict[str, Recipe]:
     """Every combination of methods, data sets and changed values as recipes, labelled by what tells them apart.
 
@@ -141,7 +145,7 @@ def grid(
     one called ``"triplet weight 0, neck"``. Seeds and splits come in with :func:`reidlib.experiments.sweep.run`.
 
     Args:
-        methods, dataset: one name or several.
+        methods, dataset: one name or several; a data set of one's own is given itself.
         profile: as in :func:`reidlib.methods.recipe`.
         axes: what :meth:`Recipe.replace` takes, with a list of values in place of each value that is to vary (a list,
             a range or an array; a tuple is one value).
@@ -150,7 +154,7 @@ def grid(
         ValueError: an unknown method, data set, profile, field, loss term or option (the message lists the known), a
             value out of range, a list without values or with one twice.
     """
-    named, datasets = ([names] if isinstance(names, str) else list(names) for names in (methods, dataset))
+    named, datasets = ([each] if isinstance(each, str | ReIDDataset) else list(each) for each in (methods, dataset))
     choices = {
         (part, option): _several(values)
         for part, options in axes.items()
@@ -166,7 +170,7 @@ def grid(
             _require_option(default, part, option)
             changes |= {part: {**changes.get(part, {}), option: value} if option else value}
             words += [_in_words(part, option, value)] if len(choices[part, option]) > 1 else []
-        words += [f"on {name}"] if len(datasets) > 1 else []
+        words += [f"on {default.dataset}"] if len(datasets) > 1 else []
         found.append((", ".join(words) or method, default.replace(**changes)))
     labels = [label for label, _ in found]
     if twice := [label for label in labels if labels.count(label) > 1]:

@@ -27,7 +27,7 @@ import torch
 from reidlib.console import progress
 from reidlib.console.spelling import argument
 from reidlib.data import ReIDDataset
-from reidlib.evaluation.protocols import Protocol
+from reidlib.evaluation.protocols import ANY, Protocol
 from reidlib.experiments import ledger
 from reidlib.experiments import measures as measuring
 from reidlib.experiments.job import Interrupted, Job
@@ -103,7 +103,7 @@ def plan(
                 f"method {method!r} has a class without a source file, {kind.__name__} (a notebook's cell, for "
                 "example): a sweep could not tell its versions apart; put the class into a .py file and import it"
             )
-    rules = {name: [each for each in protocols if each.dataset == name] for name in known}
+    rules = {name: [each for each in protocols if each.dataset in (name, ANY)] for name in known}
     for each in datasets:
         for rule in rules[each.name] or protocols:
             rule.trials(each)  # what does not fit shall be said now, not after hours of training

@@ -28,6 +28,8 @@ class Method:
         model: a subclass of :class:`reidlib.networks.ReIDModel`, called as ``model(num_ids, backbone, **options)``.
         recipes: data set → profile → fields of :class:`reidlib.methods.Recipe` that differ from what the profile sets;
             profile ``"all"`` stands for every profile, and ``loss_weights`` must be among its fields.
+        shapes: the same for data sets of one's own: shape of the images (``"person"``, ``"square"``, ``"face"``) →
+            profile → fields; where a shape is missing, the recipe of the first data set here that has this shape.
         studies: name → :class:`reidlib.methods.Study`.
         claims: a tuple of :class:`reidlib.experiments.claims.Claim`.
         measures: name → function of a run and its data set that returns numbers by name.
@@ -48,6 +50,7 @@ class Method:
     title: str
     model: type[ReIDModel]
     recipes: Mapping[str, Mapping[str, Changes]]
+    shapes: Mapping[str, Mapping[str, Changes]] = field(default_factory=dict)
     studies: Mapping[str, Study] | str = field(default_factory=dict)
     claims: tuple[Any, ...] | str = ()
     measures: Mapping[str, Callable[..., dict[str, float]]] | str = field(default_factory=dict)
@@ -69,11 +72,12 @@ class Method:
             raise ValueError(f"method {self.name!r}: title must be one printable line, not {self.title!r}")
         if not (isinstance(self.model, type) and issubclass(self.model, ReIDModel)):
             raise ValueError(f"method {self.name!r}: model must be a subclass of ReIDModel, not {self.model!r}")
-        if not isinstance(self.recipes, Mapping):
-            raise ValueError(f"method {self.name!r}: recipes must be a dictionary by data set, not {self.recipes!r}")
-        for dataset, profiles in self.recipes.items():
-            if not (isinstance(profiles, Mapping) and all(isinstance(each, Mapping) for each in profiles.values())):
-                raise ValueError(f'method {self.name!r}: recipes[{dataset!r}] must be fields by profile or "all"')
+        for what, kind in (("recipes", "data set"), ("shapes", "shape")):
+            if not isinstance(known := getattr(self, what), Mapping):
+                raise ValueError(f"method {self.name!r}: {what} must be a dictionary by {kind}, not {known!r}")
+            for name, profiles in known.items():
+                if not (isinstance(profiles, Mapping) and all(isinstance(each, Mapping) for each in profiles.values())):
+                    raise ValueError(f'method {self.name!r}: {what}[{name!r}] must be fields by profile or "all"')
 
     def part(self, name: str) -> Any:
         """Its ``studies``, ``claims``, ``measures`` or ``plans``, imported if need be."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from reidlib import profiles
 from reidlib.console import spelling
-from reidlib.data import Augmentation, Subsample, names
+from reidlib.data import Augmentation, Subsample, own, registry
 
 RECORDED_AS = {"optimizer": "optimiser", "subsample": "thinning"}
 """Fields under the names that they had when the first runs were recorded: digests are taken with these, so that the
@@ -30,7 +30,9 @@ class Recipe:
 
     Args:
         method: see :func:`reidlib.methods.names`.
-        dataset: name of the data set, see :func:`reidlib.data.names`.
+        dataset: name of the data set, see :func:`reidlib.data.names`, or of one of one's own.
+        shape: of the images of a data set of one's own, which chooses its defaults: ``"person"``, ``"square"`` or
+            ``"face"``; ``None`` for a published one.
         profile: whose sizes these are; a label, the numbers below count.
         seed: decides the initial weights, the batches and the augmentation.
         backbone: of the model.
@@ -85,9 +87,10 @@ class Recipe:
     validate_every: int = 1
     amp: str = "auto"
     subsample: Subsample | None = None
+    shape: str | None = None
 
     def __post_init__(self) -> None:
-        from reidlib.methods import registry
+        from reidlib.methods import registry as methods
 
         for name in ("height", "width", "identities", "images", "epochs", "validate_every"):
             self._require(name, _is_integer(getattr(self, name)) and getattr(self, name) >= 1, "a whole number from 1")
@@ -97,9 +100,16 @@ class Recipe:
             object.__setattr__(self, name, float(getattr(self, name)))
         self._require("warmup", self.warmup <= self.epochs, f"at most the {self.epochs} epochs")
         self._require("validation_share", self.validation_share < 1, "less than 1")
-        known_now = {**_KNOWN, "method": registry.names(), "dataset": names()}  # both may have grown
-        for name, known in known_now.items():
+        for name, known in {**_KNOWN, "method": methods.names()}.items():  # which may have grown
             self._require(name, getattr(self, name) in tuple(known), f"one of: {', '.join(known)}")
+        if self.shape is None:
+            rule = f"one of: {', '.join(registry.READERS)} (of one's own: the data set itself, which has a shape)"
+            self._require("dataset", self.dataset in registry.READERS, rule)
+        else:
+            is_name = isinstance(self.dataset, str) and own.NAME.fullmatch(self.dataset)
+            rule = "lower-case letters and digits, and not the name of a published data set, where there is a shape"
+            self._require("dataset", is_name and self.dataset not in registry.READERS, rule)
+            self._require("shape", self.shape in profiles.SHAPES, f"one of: {', '.join(profiles.SHAPES)}")
         self._require("augmentation", isinstance(self.augmentation, Augmentation), "a reidlib.data.Augmentation")
         self._require("subsample", isinstance(self.subsample, Subsample | None), "a reidlib.data.Subsample or None")
         if self.subsample and self.subsample.keeps_all:  # the same run is to have the same digest
@@ -144,8 +154,10 @@ class Recipe:
         return dataclasses.replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields, in types that JSON knows; ``subsample`` only if there is one."""
+        """All fields, in types that JSON knows; ``subsample`` and ``shape`` only if there is one."""
         record = {entry.name: getattr(self, entry.name) for entry in dataclasses.fields(self)}
+        if self.shape is None:
+            del record["shape"]
         record["augmentation"] = {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in dataclasses.asdict(self.augmentation).items()
@@ -209,9 +221,9 @@ class Recipe:
         return hashlib.sha256(json.dumps(self.recorded(), sort_keys=True).encode()).hexdigest()[:8]
 
     def __reduce__(self) -> tuple:  # the read-only dictionaries cannot be pickled
-        from reidlib.methods import registry
+        from reidlib.methods import registry as methods
 
-        return _rebuilt, (self.to_dict(), registry.as_sent(self.method))
+        return _rebuilt, (self.to_dict(), methods.as_sent(self.method))
 
     def __repr__(self) -> str:
         return "Recipe(\n" + "".join(f"    {name}={value!r},\n" for name, value in self.to_dict().items()) + ")"
@@ -223,10 +235,10 @@ class Recipe:
 
 def _rebuilt(record: dict[str, Any], method: Any) -> Recipe:
     """A recipe in another process, which may not know a method from outside this package yet."""
-    from reidlib.methods import registry
+    from reidlib.methods import registry as methods
 
-    if method is not None and method.name not in registry.names():
-        registry.register(method)
+    if method is not None and method.name not in methods.names():
+        methods.register(method)
     return Recipe.from_dict(record)
 
 

@@ -16,6 +16,9 @@ from pkgutil import iter_modules
 from typing import Any
 
 from reidlib import profiles
+from reidlib.data import ReIDDataset
+from reidlib.data import names as names_of_data
+from reidlib.data.registry import READERS, find
 from reidlib.methods import sizes
 from reidlib.methods.method import Method
 from reidlib.methods.recipes import Recipe
@@ -86,24 +89,45 @@ def parts(what: str) -> Iterator[tuple[Method, Any]]:
             yield method, value
 
 
-def recipe(method: str, *, dataset: str = "sysu", profile: str | None = None) -> Recipe:
+def recipe(
+    method: str, *, dataset: str | ReIDDataset = "sysu", profile: str | None = None, shape: str | None = None
+) -> Recipe:
     """The recipe of a method on a data set: what the profile sets for all methods and, on top, what the method changes.
 
     Args:
-        method, dataset: a method, and a data set that it has a recipe for.
+        method: its name.
+        dataset: the name of a published data set that it has a recipe for, or a data set. One of one's own gets the
+            recipe of its shape, and batches of no more identities than there are to train on.
         profile: see :mod:`reidlib.profiles`; ``None`` for the default of this machine.
+        shape: of the images of a data set of one's own, if that is given by its name.
 
     Raises:
         ValueError: an unknown method, data set or profile; the message lists the known.
     """
-    size, known = profiles.get(profile), get(method).recipes
-    if dataset not in known:
+    size, known = profiles.get(profile), get(method)
+    opened = None if isinstance(dataset, str) else dataset
+    name = dataset if opened is None else opened.name
+    if name in READERS or (opened is None and shape is None and name not in names_of_data()):
+        changes, shape = known.recipes.get(name), None
+    else:
+        shape = shape or (find(name) if opened is None else opened.reader).shape
+        size.size(shape)  # refuses an unknown one
+        changes = _for_shape(known, shape)
+    if changes is None:
+        there = [*known.recipes, *(f"any of shape {each}" for each in known.shapes)]
         raise ValueError(
-            f"there is no recipe for method {method!r} on data set {dataset!r}; it has one for: {', '.join(known)}"
+            f"there is no recipe for method {method!r} on data set {name!r}; it has one for: {', '.join(there)} "
+            "(for one of your own, give the data set itself)"
         )
-    changes = known[dataset]
-    settings = {**sizes.defaults(dataset, size), **changes.get("all", {}), **changes.get(size.name, {})}
-    return Recipe(method=method, dataset=dataset, profile=size.name, **settings)
+    settings = {**sizes.defaults(name, size, shape), **changes.get("all", {}), **changes.get(size.name, {})}
+    made = Recipe(method=method, dataset=name, profile=size.name, shape=shape, **settings)
+    return made if opened is None or shape is None else sizes.fitted(made, opened)
+
+
+def _for_shape(method: Method, shape: str) -> Mapping[str, Mapping[str, Any]] | None:
+    """What a method changes on any data set of a shape."""
+    alike = (changes for name, changes in method.recipes.items() if name in READERS and READERS[name].shape == shape)
+    return method.shapes.get(shape) or next(alike, None)
 
 
 def build(name: str, *, num_ids: int, backbone: str = "small", **options: object) -> ReIDModel:

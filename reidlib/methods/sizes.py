@@ -1,10 +1,13 @@
 """What a profile sets for every method on a data set, before the method has its say."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reidlib import profiles
-from reidlib.data import Augmentation
+from reidlib.data import Augmentation, ReIDDataset
 from reidlib.data.registry import READERS
+
+if TYPE_CHECKING:
+    from reidlib.methods.recipes import Recipe
 
 # Sizes, and what has to go with them.
 SIZES: dict[str, dict[str, Any]] = {
@@ -28,6 +31,8 @@ SKETCH_AUGMENTATION = TWIN_AUGMENTATION | dict(erase=0.0)
 # How many times as many epochs as SYSU-MM01 a data set gets, so that its twin is trained for about as many steps: the
 # others are smaller, and an epoch of theirs is shorter. Validation is as much rarer.
 LONGER = {"regdb": 5, "llcm": 5, "pku-sketch": 5, "market-sketch-1k": 5, "shoe": 2.5, "chair": 2.5, "cufsf": 1.5}
+OWN = 5
+"""The same for a data set of one's own, as for most published ones: people have fewer images than SYSU-MM01."""
 
 # Documented (Ye et al., TPAMI 2021, AGW, and its released code) for SYSU-MM01: ImageNet weights, 288×144, P 8 × K 4 in
 # each modality, SGD with 0.1 and a tenth of it in the backbone, weight decay 5e-4, 10 epochs of warm-up, a tenth from
@@ -54,19 +59,49 @@ TWO_STREAM: dict[str, dict[str, Any]] = {
     "all": dict(loss_weights={"identity": 1.0, "triplet": 1.0}),
     "paper": AGW,
 }
+PAPER_SIZE = {"square": dict(height=256, width=256), "face": dict(height=250, width=200)}
+"""Reconstructed: the input sizes that are usual for objects and faces, in the paper profile."""
 
 
-def defaults(dataset: str, size: profiles.Profile) -> dict[str, Any]:
-    """Fields of :class:`reidlib.methods.Recipe`; the first and simplest opinion on each."""
-    height, width = size.size(READERS[dataset].shape)
-    augmentation = SKETCH_AUGMENTATION if "sketch" in READERS[dataset].modalities else TWIN_AUGMENTATION
+def by_shape(changes: dict[str, dict[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
+    """One and the same recipe for every shape, but for the size of the images in the paper profile."""
+    paper = changes.get("paper", {})
+    return {shape: changes | {"paper": paper | PAPER_SIZE.get(shape, {})} for shape in profiles.SHAPES}
+
+
+def defaults(dataset: str, size: profiles.Profile, shape: str | None = None) -> dict[str, Any]:
+    """Fields of :class:`reidlib.methods.Recipe`; the first and simplest opinion on each.
+
+    ``shape`` is given for a data set of one's own.
+    """
+    known = None if shape else READERS[dataset]
+    height, width = size.size(known.shape if known else shape)
+    augmentation = SKETCH_AUGMENTATION if known and "sketch" in known.modalities else TWIN_AUGMENTATION
     return {
         **COMMON,
         "height": height,
         "width": width,
         "augmentation": Augmentation(pad=PAD[size.name], **augmentation),
-        **_for_as_many_steps(SIZES[size.name], LONGER.get(dataset, 1)),
+        **_for_as_many_steps(SIZES[size.name], LONGER.get(dataset, 1) if known else OWN),
     }
+
+
+def fitted(recipe: "Recipe", dataset: ReIDDataset) -> "Recipe":
+    """The recipe for a data set of one's own: sketches are not erased, and no more is asked for than there is.
+
+    At least two identities are held out for validation, or none if that would leave fewer than four; a batch holds as
+    many identities as are left at most.
+    """
+    if any("sketch" in name.lower() for name in dataset.reader.modalities):
+        recipe = recipe.replace(augmentation={"erase": 0.0})
+    train = dataset.frame[dataset.frame["split"] == "train"]
+    modalities = train.groupby("pid")["modality"].nunique()
+    people, paired = len(modalities), int((modalities == 2).sum())
+    share = recipe.validation_share
+    if share and not 2 <= round(share * people) <= min(people - 4, paired):
+        share = 2 / people if min(people - 4, paired) >= 2 else 0.0
+    left = people - round(share * people)
+    return recipe.replace(validation_share=share, identities=max(1, min(recipe.identities, left)))
 
 
 def _for_as_many_steps(settings: dict[str, Any], factor: float) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from reidlib import methods
-from reidlib.data.registry import READERS
+from reidlib.data import registry
 from reidlib.experiments.uncertainty import half_width
 
 MODALITY_COLOURS = {0: "#D55E00", 1: "#0072B2", 2: "#56B4E9"}
@@ -83,8 +83,7 @@ def ledger_caption(rows: pd.DataFrame) -> str:
         raise ValueError(f"one figure shows the scores of one protocol, not of {list(protocols)}")
     sources = rows[["dataset", "source", "profile"]].drop_duplicates()
     titles = [
-        f"{READERS[name].title if name in READERS else name} "
-        f"({'synthetic ' if source.startswith('twin') else ''}{source}, {profile})"
+        f"{registry.title(name)} ({'synthetic ' if source.startswith('twin') else ''}{source}, {profile})"
         for name, source, profile in sources.itertuples(index=False)
     ]
     numbers = {name: sorted(rows[name].dropna().unique()) for name in ("split", "seed")}

@@ -165,7 +165,7 @@ def against_chance(
     Raises:
         ValueError: no result, results or rows of several protocols or data sets, or rows without scores by identity.
     """
-    from reidlib.data.registry import READERS
+    from reidlib.data import registry
     from reidlib.experiments import ledger
 
     protocols = {(result.dataset, result.protocol.name) for result in results.values()}
@@ -179,7 +179,7 @@ def against_chance(
     table = pd.DataFrame(lines, columns=["model", "rank-1", "low", "high", "runs"])
     trials = next(iter(results.values())).trials
     table["chance"] = np.mean([1 / trial.gallery_size for trial in trials])
-    table.insert(0, "dataset", READERS[next(iter(results.values())).dataset].title)
+    table.insert(0, "dataset", registry.title(next(iter(results.values())).dataset))
     return table
 
 

@@ -28,7 +28,7 @@ from types import FunctionType
 from typing import Any
 
 from reidlib import methods
-from reidlib.data.registry import READERS
+from reidlib.data import own, registry, table
 
 PACKAGE = Path(__file__).resolve().parent.parent
 NAME = "reidlib"
@@ -58,12 +58,13 @@ def source_files(method: str, dataset: str) -> dict[str, Path]:
     Raises:
         ValueError: an unknown method or data set; the message lists the known.
     """
-    if dataset not in READERS:
-        raise ValueError(f"unknown data set {dataset!r}; choose one of: {', '.join(READERS)}")
-    read = READERS[dataset].read
+    if dataset not in registry.names() and not own.NAME.fullmatch(dataset):
+        raise ValueError(f"unknown data set {dataset!r}; choose one of: {', '.join(registry.names())}")
+    read = registry.find(dataset).read if dataset in registry.names() else table.read
     read = getattr(read, "func", read)  # of a partial: its own module is functools
     twins = {f"twins/{name}" for name in (dataset.replace("-", "_"), read.__module__.split(".")[-1])}  # one is there
-    to_do = [(PACKAGE / f"{name}.py", "") for name in (*LOOP, *twins)]
+    own_readers = () if dataset in registry.names() else ("data/folders", "data/table")
+    to_do = [(PACKAGE / f"{name}.py", "") for name in (*LOOP, *twins, *own_readers)]
     to_do += [(file, kind.__module__) for kind in (*_classes(method), read) if (file := _file_of(kind))]
     found: dict[Path, str] = {}
     home = methods.get(method).model.__module__.split(".")[0]

@@ -15,7 +15,7 @@ import torchvision
 import reidlib
 from reidlib import paths
 from reidlib.console.spelling import argument
-from reidlib.data import ReIDDataset
+from reidlib.data import ReIDDataset, own
 from reidlib.methods import Recipe
 from reidlib.training import checkpoints, provenance
 from reidlib.training.checkpoints import LOG, State, log, short_digest, warn
@@ -96,6 +96,10 @@ def describe(dataset: ReIDDataset) -> dict[str, Any]:
     """What tells one data set from another, wherever it lies on disk: name, version, and a digest of its frame."""
     columns = dataset.frame[["path", "pid", "camid", "modality", "split"]]
     record = {name: getattr(dataset, name) for name in ("name", "split", "is_twin", "twin_version", "profile")}
+    if dataset.own_split is not None:
+        record["own_split"] = dataset.own_split
+    if known := own.people(dataset.frame):  # by which people are known again, should the folder get others as well
+        record["people"] = {str(pid): digest for pid, digest in known.items()}
     return {**record, "images": len(columns), "digest": short_digest(columns.to_csv(index=False).encode())}
 
 

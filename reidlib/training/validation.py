@@ -54,7 +54,8 @@ def split(dataset: ReIDDataset, validation_share: float) -> Split:
 
 def validate(model: ReIDModel, dataset: ReIDDataset, part: Split, batch_size: int = 256) -> dict[str, float]:
     """Scores (0-1) on the identities held out, under the camera and CMC rules of the data set's protocol."""
-    protocol = evaluation.protocols.get(dataset.name)
+    name = dataset.name if dataset.name in evaluation.protocols.PROTOCOLS else "cross-modality"
+    protocol = evaluation.protocols.get(name)
     query, gallery = dataset.frame.iloc[part.query_rows], dataset.frame.iloc[part.gallery_rows]
     rows = np.concatenate([part.query_rows, part.gallery_rows])
     embeddings = evaluation.embed(model, dataset, rows, batch_size=batch_size)

@@ -16,6 +16,8 @@ VALUES = {
     "search": ("all", "indoor"),
     "shots": (1, 10, np.int64(10), True),
     "gallery": ("official", "agw"),
+    "cameras": ("all", "other"),
+    "cmc": ("images", "identities"),
     "direction": ("visible-infrared", "infrared-visible"),
     "preset": protocols.llcm.PRESETS,
     "queries": ("single", "multi"),

@@ -84,7 +84,7 @@ def test_words_make_no_run_stale(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "method, dataset, message", [("x", "sysu", "unknown method 'x'"), ("baseline", "y", "data set")]
+    "method, dataset, message", [("x", "sysu", "unknown method 'x'"), ("baseline", "Y", "data set")]
 )
 def test_unknown_names_are_refused(method: str, dataset: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):

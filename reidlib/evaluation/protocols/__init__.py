@@ -8,6 +8,8 @@ from dataclasses import fields
 from typing import Any
 
 from reidlib.evaluation.protocols.base import Protocol, Trial
+from reidlib.evaluation.protocols.cross_modality import NAME as ANY
+from reidlib.evaluation.protocols.cross_modality import CrossModalityProtocol
 from reidlib.evaluation.protocols.cufsf import CufsfProtocol
 from reidlib.evaluation.protocols.llcm import LlcmProtocol
 from reidlib.evaluation.protocols.market_sketch import MarketSketchProtocol
@@ -25,16 +27,17 @@ PROTOCOLS: dict[str, type[Protocol]] = {
     "cufsf": CufsfProtocol,
     "shoe": ShoeProtocol,
     "chair": ChairProtocol,
+    ANY: CrossModalityProtocol,
 }
 
-__all__ = ["PROTOCOLS", "Protocol", "Trial", "from_dict", "get"]
+__all__ = ["ANY", "PROTOCOLS", "Protocol", "Trial", "available", "from_dict", "get"]
 
 
 def get(name: str, **options: Any) -> Protocol:
     """Return the protocol of a data set.
 
     Args:
-        name: name of the data set.
+        name: name of the data set; ``"cross-modality"`` for one of one's own.
         options: see the protocol's class, for example :class:`~reidlib.evaluation.protocols.sysu.SysuProtocol`.
 
     Raises:
@@ -46,6 +49,22 @@ def get(name: str, **options: Any) -> Protocol:
     if unknown := [option for option in options if option not in known]:
         raise ValueError(f"protocol {name!r} has no option {', '.join(unknown)}; known: {', '.join(known)}")
     return PROTOCOLS[name](**options)
+
+
+def available(dataset: Any, **options: Any) -> Protocol:
+    """For notebooks and commands: the protocol of a data set, or ``"cross-modality"`` where it has none.
+
+    Of a choice that was not made, this takes what can be scored with the files that are there, and a warning says so:
+    SYSU-MM01 is shipped without its official gallery draws, and then has those of AGW.
+
+    Args:
+        dataset: a ``reidlib.data.ReIDDataset``.
+        options: as for :func:`get`.
+    """
+    if dataset.name not in PROTOCOLS:
+        first, second = dataset.reader.modalities
+        return get(ANY, **{"direction": f"{second}-{first}", **options})
+    return get(dataset.name, **options).available(dataset, options)
 
 
 def from_dict(record: Mapping[str, Any]) -> Protocol:

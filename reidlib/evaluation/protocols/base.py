@@ -126,6 +126,10 @@ class Protocol(ABC):
     def exclude(self, query: pd.DataFrame, gallery: pd.DataFrame) -> np.ndarray | None:
         """(Q, G) bool, True where the query ignores the gallery image, from the two parts of the frame."""
 
+    def available(self, dataset: Any, chosen: Mapping[str, Any]) -> "Protocol":
+        """What is nearest to this and can be scored with the files there are; ``chosen`` options stay."""
+        return self
+
     @property
     def distinct_ids(self) -> bool:
         """Whether CMC counts identities instead of images."""

@@ -12,7 +12,9 @@ Two rules draw the gallery; they differ by noise, but not bit by bit:
   in ascending order, cameras inside (AGW line).
 """
 
+import logging
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -26,6 +28,7 @@ from reidlib.evaluation.protocols.base import DISTINCT_IDENTITIES, Protocol, Tri
 
 GALLERY_CAMERAS = {"all": (1, 2, 4, 5), "indoor": (1, 2)}
 
+_logger = logging.getLogger("reidlib")
 Folders = dict[tuple[int, int], pd.Series]
 """(pid, camid) → paths of the folder in ascending order, indexed by frame position."""
 
@@ -91,6 +94,15 @@ class SysuProtocol(Protocol):
         else:
             galleries = self._draw_official(folders, set(test["pid"]), dataset)
         return [Trial(query_rows, np.array(gallery)) for gallery in galleries]
+
+    def available(self, dataset: Any, chosen: Mapping[str, Any]) -> Protocol:
+        """The draws of AGW where the file of the official ones is not there and nobody asked for these."""
+        file = dataset.root / sysu.PERMUTATIONS
+        if "gallery" in chosen or self.shots != 1 or file.is_file():
+            return self
+        agw = self.replace(gallery="agw")
+        _logger.warning("%s is not there: the gallery is drawn as AGW does, not officially (%s)", file, agw)
+        return agw
 
     def exclude(self, query: pd.DataFrame, gallery: pd.DataFrame) -> np.ndarray:
         """Camera 3 queries ignore camera 2; both arguments need the column ``camid``."""

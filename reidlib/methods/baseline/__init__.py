@@ -2,7 +2,7 @@
 
 from reidlib import submodules
 from reidlib.methods.baseline.model import Baseline
-from reidlib.methods.baseline.recipes import RECIPES
+from reidlib.methods.baseline.recipes import RECIPES, SHAPES
 from reidlib.methods.method import in_folder
 
 __all__ = ["METHOD", "Baseline"]
@@ -13,6 +13,7 @@ METHOD = in_folder(
     title="baseline",
     model=Baseline,
     recipes=RECIPES,
+    shapes=SHAPES,
     colour="#4D4D4D",
     lesson="02_baseline_and_metrics",
     is_reference=True,

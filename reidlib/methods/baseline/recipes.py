@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from reidlib.methods.sizes import AGW, TWO_STREAM
+from reidlib.methods.sizes import AGW, TWO_STREAM, by_shape
 
 RECIPES: dict[str, dict[str, dict[str, Any]]] = {
     **dict.fromkeys(("sysu", "regdb", "llcm", "pku-sketch", "market-sketch-1k"), TWO_STREAM),
@@ -11,3 +11,4 @@ RECIPES: dict[str, dict[str, dict[str, Any]]] = {
         for dataset, height, width in (("shoe", 256, 256), ("chair", 256, 256), ("cufsf", 250, 200))
     },
 }
+SHAPES = by_shape(TWO_STREAM)

@@ -2,7 +2,7 @@
 
 from reidlib import submodules
 from reidlib.methods.dalnet.model import DALNet
-from reidlib.methods.dalnet.recipes import RECIPES
+from reidlib.methods.dalnet.recipes import RECIPES, SHAPES
 from reidlib.methods.method import in_folder
 
 __all__ = ["METHOD", "DALNet"]
@@ -13,6 +13,7 @@ METHOD = in_folder(
     title="DALNet",
     model=DALNet,
     recipes=RECIPES,
+    shapes=SHAPES,
     comparison="dalnet-comparison",
     colour="#CC79A7",
     lesson="06_dalnet",

@@ -3,6 +3,7 @@
 from typing import Any
 
 from reidlib.data import Augmentation
+from reidlib.methods.sizes import by_shape
 
 # No number of DALNet's training is known. Reconstructed: on twins the budget of the baseline, and what was chosen on
 # validation identities of the twin of PKU-Sketch (screen; eighteen trials of DALNet, seven of the baseline, mostly one
@@ -37,3 +38,4 @@ RECIPES: dict[str, dict[str, dict[str, Any]]] = {
     dataset: {"all": dict(loss_weights=WEIGHTS), "paper": {**DALNET, "height": height, "width": width}}
     for dataset, (height, width) in HEIGHT_WIDTH.items()
 }
+SHAPES = by_shape({"all": dict(loss_weights=WEIGHTS), "paper": {**DALNET, "height": 288, "width": 144}})

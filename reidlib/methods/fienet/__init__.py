@@ -2,7 +2,7 @@
 
 from reidlib import submodules
 from reidlib.methods.fienet.model import FIENet
-from reidlib.methods.fienet.recipes import RECIPES
+from reidlib.methods.fienet.recipes import RECIPES, SHAPES
 from reidlib.methods.method import in_folder
 
 __all__ = ["METHOD", "FIENet"]
@@ -13,6 +13,7 @@ METHOD = in_folder(
     title="FIENet",
     model=FIENet,
     recipes=RECIPES,
+    shapes=SHAPES,
     comparison="fienet-comparison",
     lengths="fienet-training-length",
     colour="#56B4E9",

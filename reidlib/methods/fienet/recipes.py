@@ -3,7 +3,7 @@
 from typing import Any
 
 from reidlib.data import Augmentation
-from reidlib.methods.sizes import AGW
+from reidlib.methods.sizes import AGW, by_shape
 
 # No number of FIENet's training is known. Reconstructed: both terms of IGCL with weight 1 (λ) and the margin of 0.7 (ρ)
 # that MPANet's centre loss has; on twins everything else as the baseline. On real data, AGW's recipe with the 100
@@ -17,3 +17,4 @@ ALIKE: dict[str, dict[str, Any]] = {
     "paper": PAPER,
 }
 RECIPES: dict[str, dict[str, dict[str, Any]]] = dict.fromkeys(("sysu", "regdb", "llcm"), ALIKE)
+SHAPES = by_shape(ALIKE)

@@ -2,7 +2,7 @@
 
 from reidlib import submodules
 from reidlib.methods.idkl.model import IDKL
-from reidlib.methods.idkl.recipes import RECIPES, WIDE_RECIPES
+from reidlib.methods.idkl.recipes import RECIPES, SHAPES, WIDE_RECIPES, WIDE_SHAPES
 from reidlib.methods.idkl.wide import WideBaseline
 from reidlib.methods.method import Method, in_folder
 
@@ -14,11 +14,12 @@ METHOD = in_folder(
     title="IDKL",
     model=IDKL,
     recipes=RECIPES,
+    shapes=SHAPES,
     comparison="idkl-comparison",
     lengths="idkl-training-length",
     colour="#009E73",
     lesson="05_idkl",
-    controls=(Method("wide-baseline", "wider baseline", WideBaseline, WIDE_RECIPES, colour="#A6A6A6"),),
+    controls=(Method("wide-baseline", "wider baseline", WideBaseline, WIDE_RECIPES, WIDE_SHAPES, colour="#A6A6A6"),),
 )
 
 __getattr__ = submodules(__name__)

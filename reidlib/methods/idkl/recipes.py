@@ -57,10 +57,11 @@ def _on(dataset: str) -> dict[str, dict[str, Any]]:
 
 
 RECIPES = {dataset: _on(dataset) for dataset in ("sysu", "regdb", "llcm")}
+SHAPES = sizes.by_shape(_on("own"))
 
 # The wider baseline is trained as the baseline. The profile "paper" asks for ImageNet weights, which this network does
 # not have: it says so, and trains only where the recipe is told otherwise, as recipe.replace(weights=None) does.
-WIDE_RECIPES = dict.fromkeys(RECIPES, sizes.TWO_STREAM)
+WIDE_RECIPES, WIDE_SHAPES = dict.fromkeys(RECIPES, sizes.TWO_STREAM), sizes.by_shape(sizes.TWO_STREAM)
 
 
 def released(recipe: Recipe) -> Recipe:

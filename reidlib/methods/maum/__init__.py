@@ -2,7 +2,7 @@
 
 from reidlib import submodules
 from reidlib.methods.maum.model import MAUM
-from reidlib.methods.maum.recipes import RECIPES
+from reidlib.methods.maum.recipes import RECIPES, SHAPES
 from reidlib.methods.method import in_folder
 
 __all__ = ["MAUM", "METHOD"]
@@ -13,6 +13,7 @@ METHOD = in_folder(
     title="MAUM",
     model=MAUM,
     recipes=RECIPES,
+    shapes=SHAPES,
     comparison="maum-comparison",
     lengths="maum-training-length",
     colour="#E69F00",

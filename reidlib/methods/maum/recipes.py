@@ -3,8 +3,9 @@
 import math
 from typing import Any
 
+from reidlib import profiles
 from reidlib.data import Augmentation
-from reidlib.methods.sizes import LONGER, SIZES
+from reidlib.methods.sizes import LONGER, OWN, PAPER_SIZE, SIZES
 
 # No number of MAUM's training is known. Reconstructed: on twins the budget of the baseline; on real data what was usual
 # for two-stream networks in its time: ImageNet weights, 384×144, P 8 × K 4, learning rate 3.5e-4, weight decay 5e-4 (of
@@ -38,14 +39,25 @@ TWIN: dict[str, Any] = {
 }
 
 
-def _on(dataset: str) -> dict[str, dict[str, Any]]:
+def _on(dataset: str, longer: float, stripes: dict[str, int] = STRIPES) -> dict[str, dict[str, Any]]:
     changes: dict[str, dict[str, Any]] = {}
     for profile, quarter in QUARTERS[dataset].items():
         own = MAUM if profile == "paper" else TWIN
-        warmup = own["warmup"] if "warmup" in own else LONGER.get(dataset, 1) * SIZES[profile]["warmup"]
+        warmup = own["warmup"] if "warmup" in own else longer * SIZES[profile]["warmup"]
         memory = {"memory_interval": quarter, "memory_start_epoch": math.ceil(warmup)}
-        changes[profile] = own | {"model": {**own.get("model", {}), "stripes": STRIPES[profile], **memory}}
+        changes[profile] = own | {"model": {**own.get("model", {}), "stripes": stripes[profile], **memory}}
     return changes
 
 
-RECIPES = {dataset: _on(dataset) for dataset in QUARTERS}
+def _of(shape: str) -> dict[str, dict[str, Any]]:
+    """Of a data set of one's own: its copies come as often as those of RegDB, which is small as well."""
+    sizes = {name: profile.size(shape)[0] for name, profile in profiles.PROFILES.items()}
+    sizes["paper"] = PAPER_SIZE.get(shape, {}).get("height", sizes["paper"])
+    rows = {name: math.ceil(height / 16) for name, height in sizes.items()}  # of the last map
+    stripes = {name: next(each for each in (6, 4, 5, 3, count) if count % each == 0) for name, count in rows.items()}
+    changes = _on("regdb", OWN, stripes)
+    return changes | {"paper": changes["paper"] | PAPER_SIZE.get(shape, {})}
+
+
+RECIPES = {dataset: _on(dataset, LONGER.get(dataset, 1)) for dataset in QUARTERS}
+SHAPES = {shape: _of(shape) for shape in profiles.SHAPES}
