@@ -33,7 +33,8 @@ def pair(query: Any, gallery: Any) -> tuple[Tensor, Tensor]:
     return query, gallery.to(query.device)
 
 
-def require_finite(values: Tensor, name: str) -> None:
-    """Raise ``ValueError`` that names the first row of features with NaN or infinite values."""
+def require_finite(values: Tensor, name: str, start: int = 0) -> None:
+    """Raise ``ValueError`` that names the first row, counted from ``start``, that holds NaN or infinite values."""
     if len(bad := torch.nonzero(~torch.isfinite(values).all(dim=1))):
-        raise ValueError(f"{name} holds {len(bad)} embeddings with NaN or infinite values; the first is {int(bad[0])}")
+        first = start + int(bad[0])
+        raise ValueError(f"{name} holds {len(bad)} embeddings with NaN or infinite values; the first is {first}")

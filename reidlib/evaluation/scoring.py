@@ -118,7 +118,7 @@ def embed(
         torch.OutOfMemoryError: the GPU has no room for a batch; the message names one to try.
     """
     model = as_model(model)
-    height, width = _image_size(model, dataset, height, width)
+    height, width = size_of(model, height, width) or profiles.get(dataset.profile).size(dataset.reader.shape)
     rows = np.asarray(rows)
     if len(rows) == 0 or batch_size < 1:
         raise ValueError(
@@ -129,16 +129,17 @@ def embed(
     images, modality = dataset.images(height, width), torch.from_numpy(dataset.frame["modality"].to_numpy()[rows])
     batches = []
     fewer = argument("batch_size", max(1, batch_size // 2))
-    with room_for(batch_size, fewer), _evaluating(model, device) as device:
+    with room_for(batch_size, fewer), model_on(model, device) as device:
         parts = progress.bar(modality.split(batch_size), "embedding")
         for which, pixels in zip(parts, images.batches(rows, batch_size, device), strict=True):
             views = [pixels, pixels.flip(3)] if flip else [pixels]
-            units = [_embed_batch(model, view, noted(to_device(which, device), which)) for view in views]
+            units = [embed_batch(model, view, noted(to_device(which, device), which)) for view in views]
             batches.append(F.normalize(sum(units), dim=1) if flip else units[0])
     return mark(torch.cat(batches).cpu(), model)
 
 
-def _embed_batch(model: Any, images: Tensor, modality: Tensor) -> Tensor:
+def embed_batch(model: Any, images: Tensor, modality: Tensor) -> Tensor:
+    """Features (B, D) float32 of unit length."""
     output = model.embed(images, modality)
     if output.ndim != 2 or len(output) != len(images):
         raise ValueError(f"model.embed returned {tuple(output.shape)} for {len(images)} images; expected (B, D)")
@@ -244,18 +245,15 @@ def _require_finite(embeddings: Tensor, rows: np.ndarray, role: str, dataset: An
         )
 
 
-def _image_size(model: Any, dataset: Any, height: int | None, width: int | None) -> tuple[int, int]:
+def size_of(model: Any, height: int | None, width: int | None) -> tuple[int, int] | None:
+    """The size asked for, else that of the model, if it has one; ``ValueError`` if only one side is given."""
     if (height is None) != (width is None):
         raise ValueError(f"give both height and width, or neither; got height={height}, width={width}")
-    if height is not None:
-        return height, width
-    if (size := getattr(model, "image_size", None)) is not None:
-        return size
-    return profiles.get(dataset.profile).size(dataset.reader.shape)
+    return getattr(model, "image_size", None) if height is None else (height, width)
 
 
 @contextmanager
-def _evaluating(model: Any, device: torch.device | str | None) -> Iterator[torch.device]:
+def model_on(model: Any, device: torch.device | str | None) -> Iterator[torch.device]:
     """The model in evaluation mode on ``device``; afterwards every module is in its own mode, on its own device."""
     if not isinstance(model, torch.nn.Module):
         yield torch.device(device or "cpu")

@@ -25,6 +25,7 @@ class TrainedOn:
         pids: the identities, by its numbers.
         people: digests of their names, where numbers only count the names of a folder of one's own, which may get
             others.
+        modalities: what a data set of one's own calls its modalities; ``None`` for those whose reader is known.
     """
 
     dataset: str
@@ -34,6 +35,7 @@ class TrainedOn:
     profile: str | None
     pids: frozenset[int]
     people: frozenset[str] | None = None
+    modalities: tuple[str, str] | None = None
 
     @classmethod
     def of(cls, record: Mapping[str, Any], pids: Iterable[int]) -> "TrainedOn":
@@ -41,7 +43,11 @@ class TrainedOn:
         names, pids = ("split", "is_twin", "twin_version", "profile"), frozenset(map(int, pids))
         known = record.get("people")
         people = known and frozenset(known[str(pid)] for pid in pids if str(pid) in known)
-        return cls(record["name"], *(record[name] for name in names), pids, people)
+        called = record.get("modalities") or ()
+        called = tuple(called) if isinstance(called, list | tuple) and all(type(name) is str for name in called) else ()
+        return cls(
+            record["name"], *(record[name] for name in names), pids, people, called if len(called) == 2 else None
+        )
 
     def among(self, dataset: Any, pids: np.ndarray) -> np.ndarray:
         """Which of the identities ``pids`` (N,) of a data set were trained on: (N,) bool.

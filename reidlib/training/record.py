@@ -15,7 +15,7 @@ import torchvision
 import reidlib
 from reidlib import paths
 from reidlib.console.spelling import argument
-from reidlib.data import ReIDDataset, own
+from reidlib.data import ReIDDataset, own, registry
 from reidlib.methods import Recipe
 from reidlib.training import checkpoints, provenance
 from reidlib.training.checkpoints import LOG, State, log, short_digest, warn
@@ -100,6 +100,8 @@ def describe(dataset: ReIDDataset) -> dict[str, Any]:
         record["own_split"] = dataset.own_split
     if known := own.people(dataset.frame):  # by which people are known again, should the folder get others as well
         record["people"] = {str(pid): digest for pid, digest in known.items()}
+    if registry.is_own(dataset.name):
+        record["modalities"] = list(dataset.reader.modalities)
     return {**record, "images": len(columns), "digest": short_digest(columns.to_csv(index=False).encode())}
 
 
