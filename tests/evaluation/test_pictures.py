@@ -139,7 +139,7 @@ def test_a_trained_model_knows_the_names_of_its_data_set(folder: Path) -> None:
         embed_images(model, images_in(folder), "infrared")
     thermal = embed_images(model, images_in(folder), "thermal")
     torch.testing.assert_close(thermal, embed_images(Corners(), images_in(folder), 1))
-    model.trained_on = TrainedOn("own", None, False, None, None, frozenset(), ("day", "dusk"))
+    model.trained_on = TrainedOn("own", None, False, None, None, frozenset(), modalities=("day", "dusk"))
     with pytest.raises(ValueError, match=r"'day' \(0\), or 'dusk' \(1\)"):
         embed_images(model, images_in(folder), "night")
 
