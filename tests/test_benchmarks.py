@@ -34,11 +34,12 @@ TOYS = {
         r"error: none\nskipped: train and look: baseline, fp16; waits: baseline",
     ),
 }
-SLOW = ["rank_reference", "reranking_reference"]  # counterparts, which the tests of the library call
+OTHERS = ["rank_reference", "reranking_reference"]  # counterparts, which the tests of the library call
+OTHERS += ["mutants"]  # see `test_mutants`
 
 
 def test_every_benchmark_has_a_toy() -> None:
-    assert sorted(path.stem for path in FOLDER.glob("*.py")) == sorted([*TOYS, *SLOW])
+    assert sorted(path.stem for path in FOLDER.glob("*.py")) == sorted([*TOYS, *OTHERS])
 
 
 @pytest.mark.parametrize("name", TOYS)
