@@ -5,7 +5,7 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -62,12 +62,13 @@ def read_bounded(path: Path, most: int = MOST_BYTES) -> bytes:
         ValueError: it is a pipe or a device, or larger; the message names it.
     """
     with open(path, "rb", opener=_open_at_once) as stream:
-        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        state = os.fstat(stream.fileno())
+        if not stat.S_ISREG(state.st_mode):
             raise ValueError(f"{path} is not a regular file; take it away, or put the right file in its place")
-        content = stream.read(most + 1)
-    if len(content) > most:
-        raise ValueError(f"{path} holds more than {most:,} bytes; such a file is never that large: take the right one")
-    return content
+        if state.st_size > most:
+            message = f"{path} holds more than {most:,} bytes; such a file is never that large: take the right one"
+            raise ValueError(message)
+        return stream.read(state.st_size)  # room is made for as many bytes as are asked for
 
 
 def _open_at_once(path: str, flags: int) -> int:
@@ -95,7 +96,7 @@ def parse_json(text: str, where: str) -> object:
     More than 50 levels of lists and objects are refused, so that whoever walks through the result is safe as well.
     """
     try:
-        content = json.loads(text)
+        content = json.loads(text, parse_constant=_refuse)
     except RecursionError:
         raise ValueError(f"{where}: lists and objects are nested too deep in this JSON") from None
     except ValueError as error:
@@ -106,6 +107,10 @@ def parse_json(text: str, where: str) -> object:
         if not (level := [item for inside in insides for item in inside if isinstance(item, dict | list)]):
             return content
     raise ValueError(f"{where}: lists and objects are nested more than {_MOST_LEVELS} deep in this JSON")
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number there")
 
 
 def read_manifest(root: Path) -> dict | None:
@@ -130,28 +135,37 @@ def read_manifest(root: Path) -> dict | None:
     return manifest
 
 
-def write(file: Path, content: bytes) -> None:
+def write(file: Path, content: bytes | Iterable[bytes], size: int | None = None) -> None:
     """Write a file as a whole: readers, and whoever comes after a crash, see the old content or the new.
 
     What a kill leaves is called ``<name>.<random>.partial``; :func:`remove_partials` clears it.
 
+    Args:
+        size: of content that comes in pieces, in bytes.
+
     Raises:
         OSError: as the system says; on a full disk the message names the file, its size and what to do.
     """
-    write_all({file: content})
+    if isinstance(content, bytes):
+        content, size = [content], len(content)
+    _write_all({file: (content, size)})
 
 
 def write_all(contents: Mapping[Path, bytes]) -> None:
     """Write files that belong together, each as :func:`write` does; none changes until all are on the disk."""
+    _write_all({file: ([content], len(content)) for file, content in contents.items()})
+
+
+def _write_all(contents: Mapping[Path, tuple[Iterable[bytes], int]]) -> None:
     partials = {file: file.with_name(f"{file.name}.{secrets.token_hex(4)}.partial") for file in contents}
     try:
-        for file, partial in partials.items():
-            with naming_full_disk(file, len(contents[file])), partial.open("xb") as stream:
-                stream.write(contents[file])
+        for file, (pieces, size) in contents.items():
+            with naming_full_disk(file, size), partials[file].open("xb") as stream:
+                stream.writelines(pieces)
                 stream.flush()
                 os.fsync(stream.fileno())
         for file, partial in partials.items():
-            with naming_full_disk(file, len(contents[file])):
+            with naming_full_disk(file, contents[file][1]):
                 os.replace(partial, file)
     finally:
         for partial in partials.values():

@@ -25,6 +25,8 @@ def test_json_is_read_whatever_wrote_it(tmp_path):
         (b"[" * 100_000 + b"]" * 100_000, "nested too deep"),
         (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "nested too deep"),
         (b"[" * 51 + b"]" * 51, "nested more than 50 deep"),
+        (b'{"a": [1, NaN]}', "is not valid JSON: NaN is no number"),
+        (b"-Infinity", "is not valid JSON: -Infinity is no number"),
         (b" " * 101 + b"1", "holds more than 100 bytes"),
     ],
 )
@@ -41,6 +43,16 @@ def test_pipes_and_devices_are_refused_and_not_waited_for(tmp_path):
     for name in ("pipe", "endless"):
         with pytest.raises(ValueError, match=rf"{name} is not a regular file"):
             paths.read_bounded(tmp_path / name)
+
+
+def test_no_more_room_is_made_than_a_file_takes(tmp_path):
+    (tmp_path / "file").write_bytes(b"12345")
+    assert paths.read_bounded(tmp_path / "file", most=2**62) == b"12345"
+    (tmp_path / "empty").touch()
+    assert paths.read_bounded(tmp_path / "empty") == b""
+    os.truncate(tmp_path / "file", 2**40)  # a file of holes, which takes no room on the disk
+    with pytest.raises(ValueError, match="holds more than"):
+        paths.read_bounded(tmp_path / "file", most=2**34)
 
 
 def test_what_is_not_there_is_named(tmp_path):

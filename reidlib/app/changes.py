@@ -29,6 +29,8 @@ def named(pairs: Sequence[Sequence[str]]) -> dict[str, Any]:
             raise ValueError(f"{name} is given twice")
         try:
             options[name] = json.loads(value)
+        except RecursionError:
+            raise ValueError(f"{name}: lists are nested too deep in {value[:20]!r}") from None
         except ValueError:
             options[name] = value
     return options

@@ -129,8 +129,7 @@ def sweep(
     from reidlib.app.changes import apply_to_study, named
 
     with options.bars(not quiet):
-        if options.is_under_torchrun():
-            raise ValueError("torchrun starts no sweep: its processes would wait for each other; use --workers")
+        reidlib.training.devices.require_one_process("sweep")
         sweeping = reidlib.experiments.sweep
         recipes = reidlib.experiments.studies.get(study, dataset=dataset, profile=profile)
         recipes = apply_to_study(study, recipes, changes)

@@ -178,10 +178,6 @@ def opened(name: str, profile: str, root: Path | None, twin: str | None, split: 
     return reidlib.data.open(name, root=root, twin=twin, split=split)
 
 
-def is_under_torchrun() -> bool:
-    return "TORCHELASTIC_RUN_ID" in os.environ
-
-
 @contextmanager
 def bars(shown: bool) -> Iterator[None]:
     """Within it, bars are drawn or not, by this process and those that it starts."""

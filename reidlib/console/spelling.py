@@ -6,9 +6,10 @@ Who raises an error does not know who will read it. So messages name arguments t
 
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 _is_for_command_line: ContextVar[bool] = ContextVar("is_for_command_line", default=False)
@@ -24,6 +25,15 @@ def for_command_line() -> Iterator[None]:
         yield
     finally:
         _is_for_command_line.reset(token)
+
+
+def kept() -> Callable[[], object]:
+    """A function for another process, which can be sent there: messages are spelled there as they are here."""
+    return partial(_spell, _is_for_command_line.get())
+
+
+def _spell(for_command_line: bool) -> None:
+    _is_for_command_line.set(for_command_line)
 
 
 def either(python: str, command: str) -> str:

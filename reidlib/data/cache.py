@@ -9,6 +9,8 @@ its modification time is not noticed.
 import contextlib
 import errno
 import hashlib
+import io
+import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -199,20 +201,13 @@ def _build(
     _require_space(
         target.parent, int(np.prod(shape)), f"{len(relative_paths):,} images of {name!r} at {height}×{width}"
     )
-    partial = target.with_suffix(".partial")
     images = in_threads(lambda path: resized(read_row(root, path, decode), height, width), relative_paths)
-    try:
-        # Plain writes rather than a writable map: a full disk is then an exception, not a killed process.
-        with paths.naming_full_disk(target, int(np.prod(shape))), partial.open("wb") as file:
-            np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
-            for image in bar(images, f"decoding {name}", len(relative_paths), shown=progress):
-                file.write(image.tobytes())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, target)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    shown = bar(images, f"decoding {name}", len(relative_paths), shown=progress)
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    # Plain writes rather than a writable map: a full disk is then an exception, not a killed process.
+    pieces = itertools.chain([header.getvalue()], (image.tobytes() for image in shown))
+    paths.write(target, pieces, int(np.prod(shape)))
 
 
 def _require_space(folder: Path, needed: int, purpose: str) -> None:

@@ -231,9 +231,13 @@ def same_seeds(rows: pd.DataFrame, a: str, b: str) -> tuple[pd.DataFrame, pd.Dat
 
 
 def most_common_code(rows: pd.DataFrame) -> pd.DataFrame:
-    """Of the rows of one recipe, those of one version of the code: that of most rows, or the last of several such."""
-    codes = rows.groupby("code")["date"].agg(["size", "max"]).sort_values(["size", "max"], kind="stable")
-    return rows[rows["code"] == codes.index[-1]]
+    """Of the rows of one recipe, those of one version of the code: that of most rows, or the last of several such.
+
+    Which was recorded last, the index says and no date: it counts the rows of the ledger.
+    """
+    codes = rows["code"].sort_index(kind="stable")
+    of_most = codes.map(codes.value_counts()) == codes.value_counts().max()
+    return rows[rows["code"] == codes[of_most].iloc[-1]]
 
 
 def _one_recipe(name: str, rows: pd.DataFrame, allow: Sequence[str]) -> pd.DataFrame:

@@ -7,7 +7,6 @@ scores of every query identity of each run (:func:`identities`): what a comparis
 what else was measured on runs (:mod:`reidlib.experiments.measures`).
 """
 
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +16,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from reidlib import methods
+from reidlib import methods, paths
 from reidlib.data import ReIDDataset
 from reidlib.evaluation import EvaluationResult
 from reidlib.evaluation.protocols import Protocol
@@ -182,12 +181,15 @@ def recipe(row: Mapping[str, Any]) -> Recipe:
     """The recipe of a row.
 
     Raises:
-        ValueError: the row was recorded when the method had another default recipe.
+        ValueError: the row is damaged, or was recorded when the method had another default recipe.
     """
     labels = ", ".join(f"{name} {row[name]}" for name in ("method", "dataset", "profile", "seed"))
-    changes = Recipe.renamed(json.loads(row["changes"]))
-    known = {"dataset": row["dataset"], "profile": row["profile"], "shape": changes.pop("shape", None)}
-    changed = methods.recipe(row["method"], **known).replace(seed=int(row["seed"]), **changes)
+    try:
+        changes = Recipe.renamed(paths.parse_json(row["changes"], "changes"))
+        known = {"dataset": row["dataset"], "profile": row["profile"], "shape": changes.pop("shape", None)}
+        changed = methods.recipe(row["method"], **known).replace(seed=int(row["seed"]), **changes)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{labels} is damaged or of another version: {error}") from error
     if changed.digest != row["recipe"]:
         raise ValueError(f"{labels} was recorded with other defaults than methods.recipe has now; train it again")
     return Recipe.from_dict(changed.to_dict())  # JSON knows lists only

@@ -90,7 +90,7 @@ def results(
     rows = _labelled(ledger.table(path, latest=True, **{"error": None, "processes": 1, **filters}), variants)
     if paired:
         alike = rows.groupby(["dataset", "split", "protocol", "reranking", "seed"], dropna=False)["variant"]
-        rows = rows[alike.transform("nunique") == len(variants)].reset_index(drop=True)
+        rows = rows[alike.transform("nunique") == len(variants)]
     return rows
 
 
@@ -186,11 +186,12 @@ def command(study: str, dataset: str, profile: str, seeds: Iterable[int], splits
 
 
 def _labelled(rows: pd.DataFrame, variants: Mapping[str, Recipe]) -> pd.DataFrame:
-    """The rows of these recipes, with their labels."""
+    """The rows of these recipes, with their labels and their index."""
     seeds = sorted(rows["seed"].unique())
     labels = [(recipe.replace(seed=int(seed)).digest, name) for name, recipe in variants.items() for seed in seeds]
     labels = pd.DataFrame(labels, columns=["recipe", "variant"], dtype="str")
-    return labels.merge(rows.drop(columns="variant"), on="recipe")[list(rows)]
+    found = labels.merge(rows.drop(columns="variant").reset_index(names="index"), on="recipe")
+    return found.set_index("index").rename_axis(None)[list(rows)]
 
 
 def _several(values: Any) -> list[Any]:

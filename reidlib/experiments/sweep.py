@@ -10,7 +10,7 @@ import os
 import pickle
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
@@ -24,15 +24,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import torch
 
-from reidlib.console import progress
-from reidlib.console.spelling import argument
+from reidlib.console import progress, spelling
 from reidlib.data import ReIDDataset
 from reidlib.evaluation.protocols import ANY, Protocol
 from reidlib.experiments import ledger
 from reidlib.experiments import measures as measuring
 from reidlib.experiments.job import Interrupted, Job
 from reidlib.methods import Recipe
-from reidlib.training import provenance, runs
+from reidlib.training import devices, provenance, runs
 
 if TYPE_CHECKING:
     import submitit
@@ -68,7 +67,8 @@ def run(
 
     Raises:
         ValueError: a label twice, an unknown measure, or recipes, data sets and protocols that do not belong together;
-            a method with a class of which there is no source file, or, with several workers, that they cannot import.
+            a method with a class without a source file, or, with several workers, that they cannot import; under
+            ``torchrun``.
         Interrupted: the code has changed meanwhile, or a worker was killed; what is finished stays.
     """
     jobs = plan(recipes, dataset, protocol, seeds, measures)
@@ -119,10 +119,7 @@ def plan(
 
 
 def rows(jobs: Sequence[Job]) -> pd.DataFrame:
-    """The rows of the ledger for jobs, one each, in their order and with their labels.
-
-    The row of a job that was not performed yet is empty but for its key and label.
-    """
+    """The rows of the ledger for jobs, in their order, with their labels; empty but for that of jobs yet to perform."""
     keys = pd.DataFrame([job.key for job in jobs], columns=ledger.KEY)
     keys = keys.astype({name: ledger.COLUMNS[name] for name in ledger.KEY})
     found = keys.merge(ledger.table(), on=ledger.KEY, how="left", validate="many_to_one")
@@ -140,6 +137,7 @@ def measured(jobs: Sequence[Job]) -> pd.DataFrame:
 
 def perform(jobs: list[Job], workers: int = 1, threads: int | None = None) -> None:
     """Perform jobs in this process, or in several; see :func:`run`."""
+    devices.require_one_process("sweep")
     if workers < 1:
         raise ValueError(f"workers must be at least 1, not {workers}")
     if workers > 1:
@@ -167,7 +165,7 @@ def processes(workers: int, threads: int) -> Iterator[ProcessPoolExecutor]:
     """A pool of processes, with so many threads of torch each, that share out the GPUs and end with this process."""
     context = multiprocessing.get_context("spawn")  # forked processes and threads of torch do not mix
     parent, here = context.Pipe(duplex=False)
-    begin = _begin_worker, (threads, parent, _shared_gpus(workers, context))
+    begin = _begin_worker, (threads, parent, _shared_gpus(workers, context), spelling.kept())
     with ProcessPoolExecutor(workers, context, *begin) as pool:
         try:
             yield pool
@@ -212,6 +210,7 @@ def submit(
         import submitit
     except ImportError as error:
         raise ModuleNotFoundError("submit needs submitit: pip install 'reidlib[cluster]'") from error
+    devices.require_one_process("sweep")
     if cluster not in CLUSTERS:
         raise ValueError(f"unknown cluster {cluster!r}; choose one of: {', '.join(CLUSTERS)}")
     _require_portable(jobs, on_cluster=True)
@@ -224,7 +223,7 @@ def submit(
         executor.update_parameters(**{"timeout_min": 240, "name": "reidlib", **parameters})
     except (NameError, AssertionError) as error:
         raise ValueError(f"submitit does not take these parameters: {error}") from error
-    elements = [_Element(job, threads) for job in jobs if not job.is_done()]
+    elements = [_Element(job, threads, spelling.kept()) for job in jobs if not job.is_done()]
     return executor.submit_array(elements) if elements else []
 
 
@@ -234,8 +233,10 @@ class _Element:
 
     job: Job
     threads: int | None
+    spelled: Callable[[], object]
 
     def __call__(self) -> None:
+        self.spelled()
         with _own_threads(self.threads or torch.get_num_threads()):
             self.job.perform()
 
@@ -255,7 +256,8 @@ def _require_portable(jobs: Iterable[Job], *, on_cluster: bool = False) -> None:
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise ValueError(
                 f"method {method!r} cannot be sent to another process ({error}): define its class and its measures at "
-                f"the top level of a .py file and import it, or sweep in this process, with {argument('workers', 1)}"
+                "the top level of a .py file and import it, or sweep in this process, with "
+                + spelling.argument("workers", 1)
             ) from error
 
 
@@ -281,8 +283,9 @@ def _shared_gpus(workers: int, context: BaseContext) -> SimpleQueue:
     return queue
 
 
-def _begin_worker(threads: int, parent: Connection, gpus: SimpleQueue) -> None:
+def _begin_worker(threads: int, parent: Connection, gpus: SimpleQueue, spelled: Callable[[], object]) -> None:
     torch.set_num_threads(threads)
+    spelled()
     if gpu := gpus.get():
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()

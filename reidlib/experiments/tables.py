@@ -21,6 +21,7 @@ import pandas as pd
 from reidlib import paths
 
 _CONFLICT = ("<<<<<<<", "|||||||", "=======", ">>>>>>>")
+_MOST_BYTES = 1 << 30  # of a file: some millions of rows
 _LONGEST = 100_000  # characters of a field; csv reads 131072
 
 
@@ -180,7 +181,7 @@ class Format:
 
 def _text(path: Path) -> str:
     """The text of a file; raises ``ValueError`` that names it if it is not in UTF-8."""
-    content = path.read_bytes()
+    content = paths.read_bounded(path, most=_MOST_BYTES)
     advice = "save it as text in UTF-8 (in Excel: CSV UTF-8), or take it again from git or a copy"
     try:
         text = content.decode("utf-8-sig" if len(content) > 3 else "utf-8")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from reidlib import profiles
+from reidlib import paths, profiles
 from reidlib.console import spelling
 from reidlib.data import Augmentation, Subsample, own, registry
 
@@ -210,7 +210,7 @@ class Recipe:
     @classmethod
     def from_json(cls, text: str) -> "Recipe":
         """Rebuild what ``to_json`` wrote; raises ``ValueError`` as ``from_dict`` does."""
-        record = json.loads(text)
+        record = paths.parse_json(text, "a recipe")
         if not isinstance(record, dict):
             raise ValueError(f"a recipe is a JSON object, not {type(record).__name__}")
         return cls.from_dict(record)

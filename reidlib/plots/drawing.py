@@ -28,6 +28,7 @@ from reidlib import methods, paths
 from reidlib.plots.photos import Photos
 
 _DRAWINGS: dict[str, Callable[..., Figure]] = {}
+_MOST_BYTES = 1 << 28  # of a table
 NAME = re.compile(r"[A-Za-z0-9][\w-]*")
 
 
@@ -87,17 +88,18 @@ def save(figure: Figure, name: str, folder: Path | None = None) -> Path:
     if origin is None:
         raise ValueError(f"no function of reidlib.plots drew {name!r}; save it alone with figure.savefig(path)")
     folder = paths.build_folder() / "figures" if folder is None else Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     data = None if origin.table is None else f"{name}.csv"
     record = {"function": origin.function, "data": data, "photos": origin.photos, "arguments": origin.arguments}
     text = json.dumps(record, indent=2, ensure_ascii=False, default=_plain) + "\n"
-    if data is not None:
-        content = origin.table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-        paths.write(folder / data, content.encode())
-    paths.write(folder / f"{name}.json", text.encode())
     picture = io.BytesIO()
     figure.savefig(picture, format="png", bbox_inches="tight", metadata={"Software": None})
-    paths.write(folder / f"{name}.png", picture.getvalue())
+    files = {folder / f"{name}.json": text.encode(), folder / f"{name}.png": picture.getvalue()}
+    if data is not None:
+        table = origin.table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+        files = {folder / data: table.encode(), **files}
+    with paths.naming_unwritable(folder, "REIDLIB_BUILD"):
+        folder.mkdir(parents=True, exist_ok=True)
+        paths.write_all(files)
     return folder / f"{name}.png"
 
 
@@ -121,10 +123,15 @@ def read_origin(name: str, folder: Path) -> Origin:
         raise ValueError(f"{file}: {function!r} draws no figure; choose from: {', '.join(sorted(known))}")
     if data not in (None, f"{name}.csv"):
         raise ValueError(f"{file}: 'data' must be null or '{name}.csv', not {data!r}")
-    table = None
-    if data:  # an empty field is missing, the word "none" is not
-        table = pd.read_csv(folder / data, keep_default_na=False, na_values=[""])
-    return Origin(function, arguments, table, photos)
+    return Origin(function, arguments, _read_table(folder / data) if data else None, photos)
+
+
+def _read_table(file: Path) -> pd.DataFrame:
+    content = paths.read_bounded(file, most=_MOST_BYTES)
+    try:  # an empty field is missing, the word "none" is not
+        return pd.read_csv(io.BytesIO(content), keep_default_na=False, na_values=[""])
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{file} is not the table of a figure: {error}; draw and save the figure again") from error
 
 
 def _plain(value: Any) -> Any:

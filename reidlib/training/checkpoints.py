@@ -29,6 +29,8 @@ from reidlib.networks import ReIDModel
 HISTORY, LOG, WEIGHTS = "history.csv", "log.txt", "weights.safetensors"
 CHECKPOINT = "checkpoint-{epoch:04d}-{digest}.pt"
 _CHECKPOINTS = "checkpoint-[0-9][0-9][0-9][0-9]-*.pt"
+MOST_BYTES = 1 << 34
+"""Of a checkpoint or of weights: more than four times what a network of a billion parameters takes."""
 _logger = logging.getLogger("reidlib")
 
 
@@ -202,7 +204,7 @@ def read_history(folder: Path, digest: str | None = None) -> list[dict[str, Any]
 def _read_checkpoint(file: Path) -> State:
     try:
         paths.require_no_link(file)
-        content = file.read_bytes()
+        content = paths.read_bounded(file, most=MOST_BYTES)
         if short_digest(content) != file.stem.rsplit("-", 1)[-1]:
             raise ValueError("its digest is not the one in its name")
         return _checked(State(**torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)))
@@ -216,6 +218,8 @@ def _read_weights(folder: Path) -> State:
     file = folder / WEIGHTS
     try:
         paths.require_no_link(file)
+        if file.stat().st_size > MOST_BYTES:
+            raise ValueError(f"it holds more than {MOST_BYTES:,} bytes")
         with safe_open(file, "pt") as opened:
             metadata = opened.metadata()
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (not a dictionary)

@@ -66,6 +66,12 @@ def init_distributed(device: torch.device | str | None = None) -> Distributed:
     return Distributed(device, dist.get_rank(), dist.get_world_size())
 
 
+def require_one_process(what: str) -> None:
+    """Raise ``ValueError`` in one of several processes of ``torchrun``; ``what`` is what they cannot do together."""
+    if dist.is_torchelastic_launched() and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ValueError(f"torchrun starts no {what}: its processes would wait for each other; start it without")
+
+
 def _leave() -> None:
     if dist.is_initialized():
         dist.destroy_process_group()

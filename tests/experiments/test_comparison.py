@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from reidlib import methods
-from reidlib.experiments import ledger, reference, tables
-from reidlib.experiments.comparison import compare, equal_wall_clock, required_seeds, same_seeds
+from reidlib.experiments import ledger, reference, studies, tables
+from reidlib.experiments.comparison import compare, equal_wall_clock, most_common_code, required_seeds, same_seeds
 
 pytestmark = pytest.mark.usefixtures("own_ledger")
 
@@ -297,6 +297,15 @@ def test_variants_meet_in_the_splits_and_seeds_that_both_have(add: Callable) -> 
     assert len(compare(a, b).pairs) == 2
     with pytest.raises(ValueError, match="no row of 'mine'; there are rows of: ours, theirs"):
         same_seeds(rows, "mine", "theirs")
+
+
+def test_of_versions_of_as_many_runs_the_one_recorded_last_counts_whatever_the_date_or_the_order(add: Callable) -> None:
+    add("ours", SCORES[:2], first_seed=2, code="first", date="2099-01-01")  # a clock that was ahead
+    add("ours", SCORES[:2], code="second")
+    add("ours", SCORES[:1], first_seed=4, code="third", date="2100-01-01")  # of fewer runs
+    found = studies.results({"ours": methods.recipe("baseline", profile="screen")})
+    for rows in (ledger.table(), ledger.table().sort_values("seed"), found):
+        assert len(rows) == 5 and most_common_code(rows)["code"].tolist() == ["second"] * 2
 
 
 def test_equal_wall_clock_stretches_the_whole_schedule() -> None:

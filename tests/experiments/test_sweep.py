@@ -73,6 +73,18 @@ def test_threads_are_as_asked_and_given_back(grid, imageless, trained) -> None:
     assert {threads for *_, threads in trained} == {before + 1} and torch.get_num_threads() == before
 
 
+def test_processes_of_torchrun_are_told_to_start_it_without(grid, imageless, trained, monkeypatch) -> None:
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none"), monkeypatch.setenv("WORLD_SIZE", "2")
+    jobs = sweep.plan(grid, imageless, PROTOCOL, [0])
+    calls = (lambda: sweep.run(grid, imageless, PROTOCOL), lambda: sweep.submit(jobs, cluster="debug"))
+    for call in calls:
+        with pytest.raises(ValueError, match=r"torchrun starts no sweep.*start it without"):
+            call()
+    assert not trained
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    assert len(sweep.run(grid, imageless, PROTOCOL, seeds=[0])) == 2 == len(trained)
+
+
 def test_code_that_changes_meanwhile_ends_the_sweep(grid, imageless, trained, monkeypatch) -> None:
     jobs = sweep.plan(grid, imageless, PROTOCOL, [0])
     monkeypatch.setattr(provenance, "code_digest", lambda *_: "0" * 16)

@@ -1,11 +1,14 @@
 """Sweeps on a cluster, through submitit."""
 
 import os
+import pickle
 import sys
+from contextvars import copy_context
 
 import pytest
 
 from reidlib import evaluation, methods
+from reidlib.console import spelling
 from reidlib.experiments import studies, sweep
 
 PROTOCOL = evaluation.protocols.get("sysu", gallery="agw", num_trials=2)
@@ -35,6 +38,16 @@ def test_a_job_that_runs_out_of_time_is_queued_again_as_it_is(grid, imageless, t
     (handed_in,) = sweep.submit(sweep.plan(grid, imageless, PROTOCOL, [0])[:1], cluster="debug", folder=tmp_path)
     element = handed_in.submission().function
     assert element.checkpoint().function is element
+
+
+def test_a_job_spells_messages_as_who_handed_it_in(grid, imageless, trained, tmp_path) -> None:
+    jobs = sweep.plan(grid, imageless, PROTOCOL, [0])[:1]
+    with spelling.for_command_line():
+        (handed_in,) = sweep.submit(jobs, cluster="debug", folder=tmp_path)
+    element, elsewhere = pickle.loads(pickle.dumps(handed_in.submission().function)), copy_context()
+    elsewhere.run(element)
+    assert elsewhere.run(spelling.argument, "epochs", 2, of="recipe") == "--set epochs=2"
+    assert spelling.argument("epochs", 2, of="recipe") == "epochs=2" and len(trained) == 1
 
 
 def test_slurm_gets_one_array(grid, imageless, trained, tmp_path, monkeypatch) -> None:

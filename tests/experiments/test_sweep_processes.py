@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from reidlib import data, evaluation
+from reidlib.console import spelling
 from reidlib.data import ReIDDataset
 from reidlib.experiments import ledger, sweep
 from reidlib.methods import Recipe
@@ -138,6 +139,18 @@ def test_local_cluster_performs_jobs_in_processes_of_their_own(
 def gpu_of_this_process(_: int) -> str | None:
     time.sleep(0.5)  # so that every worker has its share
     return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+def spelled(_: object) -> str:
+    return spelling.argument("epochs", 2, of="recipe")
+
+
+@pytest.mark.slow
+def test_workers_of_the_command_line_spell_as_it_does() -> None:
+    with spelling.for_command_line(), sweep.processes(1, 1) as pool:
+        assert pool.submit(spelled, None).result() == "--set epochs=2"
+    with sweep.processes(1, 1) as pool:
+        assert pool.submit(spelled, None).result() == "epochs=2"
 
 
 @pytest.mark.slow

@@ -198,7 +198,7 @@ def test_bad_values_are_refused(recipe: Recipe, changes: dict, message: str) -> 
         (lambda record: record.pop("epochs"), r"lacks the field\(s\) epochs"),
         (lambda record: record.update(augmentation=[1]), r"augmentation must be an object"),
         (lambda record: record["augmentation"].update(shear=1), r"augmentation has no field 'shear'"),
-        (lambda record: record.update(weight_decay=float("inf")), r"weight_decay must be a number"),
+        (lambda record: record.update(weight_decay=float("inf")), r"a recipe is not valid JSON: Infinity is no number"),
         (lambda record: record.update(loss_weights=[1, 2]), r"loss_weights must be numbers by name"),
         (lambda record: record.update(milestones=5), r"milestones"),
         (lambda record: record.update(subsample=[1]), r"subsample must be a reidlib\.data\.Subsample or None"),
@@ -212,6 +212,9 @@ def test_damaged_json_is_refused(recipe: Recipe, change, message: str) -> None:
         Recipe.from_json(json.dumps(record))
     with pytest.raises(ValueError, match="JSON object"):
         Recipe.from_json("[]")
+    for text in ("[" * 10**5, '{"epochs": NaN}', "{", '{"epochs": ' + "9" * 5000 + "}"):
+        with pytest.raises(ValueError, match=r"^a recipe"):
+            Recipe.from_json(text)
 
 
 def test_recipe_prints_every_field_on_a_line(recipe: Recipe) -> None:

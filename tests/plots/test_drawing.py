@@ -1,13 +1,14 @@
 """Figures are saved with what they were drawn from, and what is read back is checked."""
 
 import json
+import os
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
-from reidlib import plots
+from reidlib import paths, plots
 from reidlib.methods.baseline.plots import baseline_diagram
 from reidlib.plots import drawing
 
@@ -53,6 +54,28 @@ def test_numbers_of_numpy_are_written_and_objects_refused(tmp_path, runs):
     with pytest.raises(TypeError, match="JSON"):
         plots.save(figure, "bars", tmp_path)
     assert not list(tmp_path.glob("bars.*"))
+
+
+def test_a_folder_that_cannot_be_written_in_is_named_with_the_variable(isolated_home, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("REIDLIB_BUILD", str(tmp_path / "file"))
+    with pytest.raises(OSError, match=r"cannot write in .*file.figures .*set REIDLIB_BUILD to a folder that is"):
+        plots.save(baseline_diagram(), "diagram")
+    monkeypatch.setattr(paths.os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match=r"no space left for .*diagram\.json: it takes .* MB"):
+        plots.save(baseline_diagram(), "diagram", tmp_path)
+    assert [each.name for each in tmp_path.iterdir()] == ["file"], "all of a figure is written, or nothing"
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfea,b", b'a,"b\n', b"a\n1,2\n1,2,3\n"])
+def test_a_damaged_table_is_named(tmp_path, content):
+    plots.save(plots.matcher_bars(TABLE, "caption"), "bars", tmp_path)
+    (tmp_path / "bars.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=r"bars\.csv is not the table of a figure"):
+        drawing.read_origin("bars", tmp_path)
+    (tmp_path / "bars.csv").unlink(), os.mkfifo(tmp_path / "bars.csv")
+    with pytest.raises(ValueError, match=r"bars\.csv is not a regular file"):
+        drawing.read_origin("bars", tmp_path)
 
 
 def test_save_refuses_figures_and_names_that_could_not_be_redrawn(tmp_path):
