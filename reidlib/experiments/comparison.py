@@ -11,6 +11,7 @@ import html
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import mode
 from typing import Any
 
 import pandas as pd
@@ -231,13 +232,8 @@ def same_seeds(rows: pd.DataFrame, a: str, b: str) -> tuple[pd.DataFrame, pd.Dat
 
 
 def most_common_code(rows: pd.DataFrame) -> pd.DataFrame:
-    """Of the rows of one recipe, those of one version of the code: that of most rows, or the last of several such.
-
-    Which was recorded last, the index says and no date: it counts the rows of the ledger.
-    """
-    codes = rows["code"].sort_index(kind="stable")
-    of_most = codes.map(codes.value_counts()) == codes.value_counts().max()
-    return rows[rows["code"] == codes[of_most].iloc[-1]]
+    """Of the rows of one recipe, those of the code that most were made with; of several such, the last by index."""
+    return rows[rows["code"] == mode(rows["code"].sort_index(ascending=False, kind="stable"))]
 
 
 def _one_recipe(name: str, rows: pd.DataFrame, allow: Sequence[str]) -> pd.DataFrame:

@@ -196,9 +196,7 @@ def recipe(row: Mapping[str, Any]) -> Recipe:
 
 
 def publish(path: str | Path | None = None) -> None:
-    """Add the local rows to the published ledger, after those that are there, and what lies beside it likewise.
-
-    Rows of profile ``ci`` stay behind.
+    """Add the local rows, without those of profile ``ci``, after the published ones, and what lies beside them likewise.
 
     Args:
         path: of a ledger; default: the published one of a clone, which is committed.
