@@ -196,7 +196,7 @@ def recipe(row: Mapping[str, Any]) -> Recipe:
 
 
 def publish(path: str | Path | None = None) -> None:
-    """Add the local rows, without those of profile ``ci``, after the published ones, and what lies beside them likewise.
+    """Add the local rows, without those of profile ``ci``, after the published ones, and likewise what lies beside.
 
     Args:
         path: of a ledger; default: the published one of a clone, which is committed.
