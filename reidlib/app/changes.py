@@ -142,7 +142,7 @@ def _require_kind(name: str, value: Any, before: Any) -> None:
     number, several = ((int, float), "a number"), ((list,), "a list, such as [1,2]")
     kinds = {bool: ((bool,), "true or false"), int: number, float: number, str: ((str,), "text")}
     kinds |= {tuple: several, list: several}
-    may_be_left_out = value is None and name.startswith(("loss_weights.", "model."))
+    may_be_left_out = value is None and name.startswith(("loss_weights.", "model.", "weights"))
     if type(before) in kinds and not may_be_left_out:
         allowed, words = kinds[type(before)]
         if type(value) not in allowed:

@@ -14,6 +14,8 @@ def train(
     dataset: options.Dataset = "sysu",
     profile: options.Profile = None,
     changes: options.Changes = (),
+    backbone: options.Backbone = None,
+    weights: options.Weights = None,
     seed: options.Seed = 0,
     root: options.Root = None,
     twin: options.Twin = None,
@@ -36,7 +38,8 @@ def train(
     with options.bars(not quiet):
         distributed = options.join(device)
         recipe = reidlib.methods.recipe(method, dataset=dataset, profile=profile).replace(seed=seed)
-        recipe = apply(recipe, changes)
+        given = {"backbone": backbone, "weights": weights}
+        recipe = apply(recipe, (*changes, [f"{name}={value}" for name, value in given.items() if value is not None]))
         rules = reidlib.evaluation.protocols.get(dataset, **named(protocol))
         options.require_positive(batch_size=batch_size, checkpoint_every=checkpoint_every)
         images = options.opened(dataset, recipe.profile, root, twin, split)

@@ -136,6 +136,14 @@ Changes = _option(
     name="set",
     metavar="NAME=VALUE",
 )
+Backbone = _option(
+    str | None,
+    "the trunk, for example resnet34, mobilenet_v2 or timm:regnetx_002; default: that of the profile.",
+)
+Weights = _option(
+    str | None,
+    "what the trunk starts from: imagenet, null (random), or a file; default: that of the profile.",
+)
 Parameters = _option(
     tuple[tuple[str, ...], ...],
     "for the cluster, for example timeout_min=60 gpus_per_node=1 slurm_partition=short.",

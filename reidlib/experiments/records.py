@@ -71,7 +71,8 @@ def _changes(recipe: Recipe) -> dict[str, Any]:
     """What :meth:`Recipe.replace` would have to be told to make this recipe of the default one."""
     known = {"dataset": recipe.dataset, "profile": recipe.profile, "shape": recipe.shape}
     default = methods.recipe(recipe.method, **known).to_dict()
-    changes = {name: value for name, value in recipe.to_dict().items() if name != "seed" and value != default.get(name)}
+    ours = recipe.placeless(recipe.to_dict())
+    changes = {name: value for name, value in ours.items() if name != "seed" and value != default.get(name)}
     if recipe.shape is not None:  # without which there is no default
         changes["shape"] = recipe.shape
     for name in changes.keys() & {"model", "loss_weights", "augmentation"}:

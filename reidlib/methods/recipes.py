@@ -12,6 +12,7 @@ from typing import Any
 from reidlib import paths, profiles
 from reidlib.console import spelling
 from reidlib.data import Augmentation, Subsample, own, registry
+from reidlib.networks import weights
 
 RECORDED_AS = {"optimizer": "optimiser", "subsample": "thinning"}
 """Fields under the names that they had when the first runs were recorded: digests are taken with these, so that the
@@ -35,8 +36,9 @@ class Recipe:
             ``"face"``; ``None`` for a published one.
         profile: whose sizes these are; a label, the numbers below count.
         seed: decides the initial weights, the batches and the augmentation.
-        backbone: of the model.
-        weights: of the backbone at the start: ``None`` (random) or ``"imagenet"``.
+        backbone: of the model, as a rule one of :func:`reidlib.networks.trunks.names`.
+        weights: of the backbone at the start: ``None`` (random), ``"imagenet"``, or a file, whose SHA-256 is noted with
+            it and decides, whatever its place (:mod:`reidlib.networks.weights`).
         model: further options of the model's class, by name.
         loss_weights: name of each loss term of the model → its weight in the sum.
         height, width: of the images, in pixels.
@@ -60,6 +62,8 @@ class Recipe:
 
     Raises:
         ValueError: a value out of range, or an unknown name.
+        FileNotFoundError: there is no such file of weights.
+        ModuleNotFoundError: the backbone needs a package that is not installed.
     """
 
     method: str
@@ -110,6 +114,9 @@ class Recipe:
             rule = "lower-case letters and digits, and not the name of a published data set, where there is a shape"
             self._require("dataset", is_name and self.dataset not in registry.READERS, rule)
             self._require("shape", self.shape in profiles.SHAPES, f"one of: {', '.join(profiles.SHAPES)}")
+        network = methods.get(self.method).model
+        network.check_backbone(self.backbone, self.weights, last_stride=dict(self.model).get("last_stride", 1))
+        object.__setattr__(self, "weights", weights.stated(self.weights))
         self._require("augmentation", isinstance(self.augmentation, Augmentation), "a reidlib.data.Augmentation")
         self._require("subsample", isinstance(self.subsample, Subsample | None), "a reidlib.data.Subsample or None")
         if self.subsample and self.subsample.keeps_all:  # the same run is to have the same digest
@@ -118,10 +125,10 @@ class Recipe:
         rising = all(map(_is_integer, milestones)) and list(milestones) == sorted(set(milestones))
         self._require("milestones", rising and (self.schedule == "step" or not milestones), 'rising, with "step" only')
         object.__setattr__(self, "milestones", milestones)
-        weights, options = self.loss_weights, self.model
-        named = isinstance(weights, Mapping) and all(map(_is_number, weights.values()))
+        terms, options = self.loss_weights, self.model
+        named = isinstance(terms, Mapping) and all(map(_is_number, terms.values()))
         self._require("loss_weights", named, "numbers by name")
-        object.__setattr__(self, "loss_weights", MappingProxyType({k: float(weight) for k, weight in weights.items()}))
+        object.__setattr__(self, "loss_weights", MappingProxyType({k: float(weight) for k, weight in terms.items()}))
         try:
             options = json.loads(json.dumps(dict(options), allow_nan=False))
         except (TypeError, ValueError) as error:
@@ -195,8 +202,18 @@ class Recipe:
         return cls(**{**record, "augmentation": Augmentation(**options), "subsample": subsample})
 
     def recorded(self) -> dict[str, Any]:
-        """``to_dict`` under the names of ``RECORDED_AS``, for digests."""
-        return {RECORDED_AS.get(name, name): value for name, value in self.to_dict().items()}
+        """``to_dict`` under the names of ``RECORDED_AS``, a file of weights by its digest alone: for digests."""
+        return {RECORDED_AS.get(name, name): value for name, value in self.placeless(self.to_dict()).items()}
+
+    @classmethod
+    def placeless(cls, record: Mapping[str, Any]) -> dict[str, Any]:
+        """What ``to_dict`` wrote, at any time, but a file of weights by its digest alone: for records and comparisons.
+
+        Raises:
+            ValueError: its weights are none.
+        """
+        record = cls.renamed(record)
+        return {**record, "weights": weights.identity(record.get("weights"))}
 
     @staticmethod
     def renamed(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from reidlib.data.registry import READERS, find
 from reidlib.methods import sizes
 from reidlib.methods.method import Method
 from reidlib.methods.recipes import Recipe
-from reidlib.networks import ReIDModel
+from reidlib.networks import ReIDModel, weights
 
 GROUP = "reidlib.methods"
 _registered: dict[str, Method] = {}
@@ -136,12 +136,12 @@ def build(name: str, *, num_ids: int, backbone: str = "small", **options: object
     Args:
         name: of the method.
         num_ids: number of training identities, at least 1.
-        backbone: ``tiny`` (for tests), ``small`` (CPU), ``resnet18`` or ``resnet50``.
+        backbone: ``tiny`` (for tests), ``small`` (CPU), or another of :func:`reidlib.networks.trunks.names`.
         options: of the model's class, by name, such as ``weights="imagenet"``; ``weights=None`` is one that all take.
 
     Raises:
         ValueError: an unknown name, option or value; the message lists the known ones.
-        FileNotFoundError: ImageNet weights are asked for and cannot be had.
+        FileNotFoundError: ImageNet weights are asked for and cannot be had, or a file of weights is not there.
 
     >>> build("baseline", num_ids=395, shared_from=0).branches
     ('shared',)
@@ -155,6 +155,8 @@ def build(name: str, *, num_ids: int, backbone: str = "small", **options: object
     if unknown := sorted(options.keys() - known):
         raise ValueError(f"{name} has no option {unknown[0]!r}; choose from: {', '.join(sorted(known))}")
     built = model(int(num_ids), backbone, **options)
+    if isinstance(options.get("weights"), str | Path):
+        options["weights"] = weights.identity(options["weights"])  # where a file lay does not matter
     built.arguments = {"name": name, "num_ids": int(num_ids), "backbone": backbone, **options}
     return built
 

@@ -1,104 +1,60 @@
-"""One ResNet trunk for every method: torchvision's blocks and names, a stem per modality, stages one by one."""
+"""The trunk of every method: five stages one by one, the first of them once for each modality."""
 
 import copy
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.resnet import BasicBlock, Bottleneck
 
-from reidlib.losses._common import check_one_of
+from reidlib.networks import trunks
 from reidlib.networks.division import division
+from reidlib.networks.fitting import Fitted, fit
 from reidlib.networks.imagenet import imagenet_state
-
-STAGES = 5  # stage 0 is conv1, bn1, relu and maxpool; stages 1 to 4 are layer1 to layer4
-
-
-@dataclass(frozen=True)
-class Design:
-    """What tells one ResNet from another: the block, the width of each of the four layers, and their depths."""
-
-    block: type[nn.Module]
-    widths: tuple[int, int, int, int]
-    depths: tuple[int, int, int, int]
-
-    @property
-    def channels(self) -> tuple[int, ...]:
-        """Channels of the map that each of the five stages returns."""
-        return (self.widths[0], *(width * self.block.expansion for width in self.widths))
-
-
-DESIGNS = {
-    "tiny": Design(BasicBlock, (16, 32, 64, 128), (1, 1, 1, 1)),
-    "small": Design(BasicBlock, (32, 64, 128, 256), (1, 1, 1, 1)),
-    "resnet18": Design(BasicBlock, (64, 128, 256, 512), (2, 2, 2, 2)),
-    "resnet50": Design(Bottleneck, (64, 128, 256, 512), (3, 4, 6, 3)),
-}
-
-
-def design(name: str) -> Design:
-    """The design of that name.
-
-    Raises:
-        ValueError: an unknown name; the message lists the known.
-    """
-    check_one_of("backbone", name, DESIGNS)
-    return DESIGNS[name]
+from reidlib.networks.trunks import STAGES, trunk
+from reidlib.networks.weights import WeightsFile, parse
 
 
 class Stages(nn.Module):
-    """Consecutive stages ``first`` to ``last`` of a ResNet, under torchvision's parameter names.
+    """Consecutive stages ``first`` to ``last`` of a trunk, under the parameter names of the network it comes from.
 
     ``Stages("resnet50")`` has the parameters and buffers of ``torchvision.models.resnet50`` without ``fc``; a method
     that needs a second back half builds ``Stages("resnet50", 3)``.
 
     Args:
-        name: a key of ``DESIGNS``.
-        first: first stage, 0 (conv1, bn1, relu, maxpool) to 4 (layer4).
+        name: one of :func:`reidlib.networks.trunks.names`.
+        first: first stage, 0 (in a ResNet conv1, bn1, relu, maxpool) to 4 (layer4).
         last: last stage, included; less than ``first`` for none.
-        last_stride: stride of layer4; 1 (usual in re-identification) keeps twice the rows and columns of 2.
-        weights: ``None`` (He initialisation, as torchvision) or ``"imagenet"``.
+        last_stride: stride of stage 4; 1 (usual in re-identification) keeps twice the rows and columns of 2.
 
     Attributes:
         stages: the range of stage numbers in this part.
         channels: channels of the map that each of the five stages of the whole network returns.
 
     Raises:
-        ValueError: an unknown ``name``, ``last_stride`` or ``weights``, or ``name`` has no ImageNet weights.
-        FileNotFoundError: ImageNet weights are neither on this machine nor can be downloaded; says where to put them.
+        ValueError: an unknown ``name`` or ``last_stride``, or the trunk cannot have this one.
+        ModuleNotFoundError: a trunk of timm, which is not installed.
     """
 
-    def __init__(
-        self, name: str, first: int = 0, last: int = STAGES - 1, *, last_stride: int = 1, weights: str | None = None
-    ):
+    def __init__(self, name: str, first: int = 0, last: int = STAGES - 1, *, last_stride: int = 1):
         super().__init__()
-        shape = design(name)
         if last_stride not in (1, 2):
             raise ValueError(f"last_stride must be 1 or 2, not {last_stride!r}")
-        if weights not in (None, "imagenet"):
-            raise ValueError(f"weights must be None or 'imagenet', not {weights!r}")
+        trunks.check(name, last_stride=last_stride)
         self.stages = range(first, last + 1)
-        self.channels = shape.channels
-        if 0 in self.stages:
-            self.conv1 = nn.Conv2d(3, shape.channels[0], 7, stride=2, padding=3, bias=False)
-            self.bn1 = nn.BatchNorm2d(shape.channels[0])
-            self.relu = nn.ReLU(inplace=True)
-            self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        for number in range(max(first, 1), last + 1):
-            stride = {1: 1, 2: 2, 3: 2, 4: last_stride}[number]
-            self.add_module(f"layer{number}", _layer(shape, number, stride))
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        if weights:
-            state = imagenet_state(name)
-            self.load_state_dict({key: state[key] for key in self.state_dict()})
+        self.channels = trunk(name).channels
+        found = dict(zip(self.stages, trunk(name).parts(self.stages, last_stride), strict=True))
+        self.paths = {number: tuple(path for path, _ in several) for number, several in found.items()}
+        for path, module in (each for several in found.values() for each in several):
+            _place(self, path, module)
 
     def stage(self, number: int, maps: Tensor) -> Tensor:
         """Run one of these stages: images (B, 3, H, W), or the maps of the stage before, -> maps (B, C, h, w)."""
-        if number == 0:
-            return self.maxpool(self.relu(self.bn1(self.conv1(maps))))
-        return getattr(self, f"layer{number}")(maps)
+        for path in self.paths[number]:
+            maps = self.get_submodule(path)(maps)
+        return maps
+
+    def modules_of(self, number: int) -> list[nn.Module]:
+        """The modules of a stage, which run one after another."""
+        return [self.get_submodule(path) for path in self.paths[number]]
 
     def forward(self, maps: Tensor) -> Tensor:
         """Run every stage in turn."""
@@ -108,22 +64,28 @@ class Stages(nn.Module):
 
 
 class Backbone(Stages):
-    """A ResNet whose first stages exist once per modality: the shared :class:`Stages`, with a stem for each modality.
+    """A trunk whose first stages exist once per modality: the shared :class:`Stages`, with a stem for each modality.
 
-    ``shared_from=0`` shares everything (one stream, parameters named exactly as in torchvision); 1 gives each modality
-    its own conv1 and bn1 (the usual two-stream network, documented: AGW, Ye et al., TPAMI 2021), named
-    ``stems.<modality>.<torchvision name>``; 2 to 5 add layer1 to layer4. The stems start as equal copies, with and
-    without ImageNet weights.
+    ``shared_from=0`` shares everything (one stream, parameters named exactly as in torchvision or timm); 1 gives each
+    modality its own stage 0 (the usual two-stream network, documented: AGW, Ye et al., TPAMI 2021), named
+    ``stems.<modality>.<their name>``; 2 to 5 add stages 1 to 4. The stems start as equal copies, unless a file of
+    weights has one for each.
 
     Args:
-        name: a key of ``DESIGNS``.
+        name: one of :func:`reidlib.networks.trunks.names`.
         shared_from: first shared stage, 0 to 5.
         modalities: number of stems: values of ``modality`` run from 0 to ``modalities - 1``.
         last_stride: see :class:`Stages`.
-        weights: see :class:`Stages`.
+        weights: ``None`` (random, as torchvision or timm draws them), ``"imagenet"``, or a file; see
+            :mod:`reidlib.networks.weights`.
+
+    Attributes:
+        fitted: what of the weights fitted, :class:`reidlib.networks.fitting.Fitted`; ``None`` for random ones.
 
     Raises:
-        ValueError, FileNotFoundError: as :class:`Stages`, or ``shared_from`` is out of range.
+        ValueError: as :class:`Stages`, ``shared_from`` is out of range, or the weights are none for this trunk.
+        FileNotFoundError: ImageNet weights are neither on this machine nor can be downloaded, or there is no such file
+            of weights; says where to put them.
     """
 
     def __init__(
@@ -131,11 +93,18 @@ class Backbone(Stages):
     ):
         if shared_from not in range(STAGES + 1):
             raise ValueError(f"shared_from must be 0 to {STAGES}, not {shared_from!r}")
-        super().__init__(name, shared_from, last_stride=last_stride, weights=weights)
+        trunks.check(name, weights)
+        super().__init__(name, shared_from, last_stride=last_stride)
         self.stems = nn.ModuleList()
         if shared_from:
-            stem = Stages(name, 0, shared_from - 1, last_stride=last_stride, weights=weights)
+            stem = Stages(name, 0, shared_from - 1, last_stride=last_stride)
             self.stems.extend(copy.deepcopy(stem) for _ in range(modalities))
+        self.fitted: Fitted | None = None
+        source = parse(weights)
+        if isinstance(source, WeightsFile):
+            self.fitted = fit(self, source.read(), source)
+        elif source:
+            self.fitted = fit(self, imagenet_state(name), source)
 
     def stem(self, images: Tensor, modality: Tensor) -> Tensor:
         """The stages that each modality has to itself, in the order of the rows given.
@@ -158,14 +127,14 @@ class Backbone(Stages):
         return super().forward(self.stem(images, modality))
 
 
-def _layer(design: Design, number: int, stride: int) -> nn.Sequential:
-    """``layer<number>`` as torchvision builds it."""
-    entering, width, leaving = design.channels[number - 1], design.widths[number - 1], design.channels[number]
-    shortcut = None
-    if stride != 1 or entering != leaving:
-        shortcut = nn.Sequential(nn.Conv2d(entering, leaving, 1, stride, bias=False), nn.BatchNorm2d(leaving))
-    first = design.block(entering, width, stride, shortcut)
-    return nn.Sequential(first, *(design.block(leaving, width) for _ in range(design.depths[number - 1] - 1)))
+def _place(root: nn.Module, path: str, module: nn.Module) -> None:
+    """Register a module at a dotted path, so that its parameters have the names they have where it comes from."""
+    *folders, name = path.split(".")
+    for folder in folders:
+        if not hasattr(root, folder):
+            root.add_module(folder, nn.Module())
+        root = getattr(root, folder)
+    root.add_module(name, module)
 
 
 def _route(stems: nn.ModuleList, images: Tensor, modality: Tensor) -> Tensor:

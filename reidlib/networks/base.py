@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reidlib.networks import trunks
+
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of images in 0–1, a value a channel: what every network here takes is normalised so."""
 
@@ -76,6 +78,18 @@ class ReIDModel(nn.Module, ABC):
         Terms for which there is no such value, or that the model does not have, are left out.
         """
         return {}
+
+    @classmethod
+    def check_backbone(cls, backbone: str, weights: str | None = None, *, last_stride: int = 1) -> None:
+        """Refuse a trunk, or weights, that this network cannot have; asked when a recipe is made, before data are.
+
+        Default: whatever :func:`reidlib.networks.trunks.check` knows. A network with trunks of its own says here which.
+
+        Raises:
+            ValueError: there is no such trunk, or it has no such weights or last stride; the message lists the known.
+            ModuleNotFoundError: it needs a package that is not installed.
+        """
+        trunks.check(backbone, weights, last_stride=last_stride)
 
     @abstractmethod
     def forward(self, images: Tensor, modality: Tensor) -> Outputs:

@@ -1,4 +1,7 @@
-"""ImageNet weights: torchvision's files, downloaded where that is possible and checked before they are read."""
+"""ImageNet weights: torchvision's files, downloaded where that is possible and checked before they are read.
+
+Those of timm's networks, it downloads itself (:func:`reidlib.networks.timm_trunks.pretrained`).
+"""
 
 import hashlib
 from collections.abc import Mapping
@@ -9,10 +12,21 @@ from torch import Tensor
 from torchvision.models import get_model_weights, list_models
 
 from reidlib.console.spelling import argument
+from reidlib.networks import timm_trunks
+
+TIMM = "timm:"
+
+
+def has_imagenet(name: str) -> None:
+    """Raise ``ValueError`` for a trunk that has no ImageNet weights."""
+    if name.startswith(TIMM):
+        timm_trunks.has_imagenet(name.removeprefix(TIMM))
+    elif name not in list_models():
+        raise ValueError(f"backbone {name!r} has no ImageNet weights; use {argument('weights', None, of='recipe')}")
 
 
 def imagenet_state(name: str) -> Mapping[str, Tensor]:
-    """The ``state_dict`` of torchvision's model ``name`` trained on ImageNet (first version of its weights, V1).
+    """The ``state_dict`` of torchvision's model ``name`` trained on ImageNet (first version, V1), or of timm's.
 
     The file is looked for where torch keeps downloads (``$TORCH_HOME/hub/checkpoints``), else downloaded to there. Its
     SHA-256 must start with the eight digits in its name, and only tensors are read from it.
@@ -21,8 +35,9 @@ def imagenet_state(name: str) -> Mapping[str, Tensor]:
         ValueError: there are no such weights, or the file is damaged; the message names it.
         FileNotFoundError: not here and the download failed; the message names the file, its address and its place.
     """
-    if name not in list_models():
-        raise ValueError(f"backbone {name!r} has no ImageNet weights; use {argument('weights', None, of='recipe')}")
+    has_imagenet(name)
+    if name.startswith(TIMM):
+        return timm_trunks.pretrained(name.removeprefix(TIMM))
     url = weights_url(name)
     path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
     digest = path.stem.rsplit("-", 1)[-1]

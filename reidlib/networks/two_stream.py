@@ -12,7 +12,7 @@ from reidlib.networks.heads import bn_neck, classifier, pooling
 
 
 class TwoStream(ReIDModel):
-    """Two-stream ResNet with the tricks of AGW and of "Bag of Tricks"; each trick can be switched off.
+    """Two-stream network with the tricks of AGW and of "Bag of Tricks"; each trick can be switched off.
 
     Methods that add something to it override :meth:`branch_map` and :meth:`losses`.
 
@@ -21,8 +21,8 @@ class TwoStream(ReIDModel):
 
     Args:
         num_ids: training identities.
-        backbone: ``tiny``, ``small``, ``resnet18`` or ``resnet50``.
-        weights: ``None`` or ``"imagenet"``.
+        backbone: one of :func:`reidlib.networks.trunks.names`.
+        weights: ``None``, ``"imagenet"`` or a file, see :mod:`reidlib.networks.weights`.
         shared_from: first stage that both modalities share, 0 (one stream) to 5 (two networks under one head).
         last_stride: stride of the last stage, 1 or 2.
         pool: ``"gem"`` or ``"average"``.
@@ -33,7 +33,7 @@ class TwoStream(ReIDModel):
 
     Raises:
         ValueError: an unknown name or a number out of range.
-        FileNotFoundError: ImageNet weights cannot be had; see :func:`reidlib.networks.imagenet.imagenet_state`.
+        FileNotFoundError: the weights cannot be had; see :class:`reidlib.networks.backbone.Backbone`.
     """
 
     def __init__(

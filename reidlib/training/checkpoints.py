@@ -46,7 +46,7 @@ class State:
     epoch. Nor of the learning rate, which is a function of the epoch.
 
     Attributes:
-        recipe: as :meth:`reidlib.methods.Recipe.to_dict` gives it.
+        recipe: as :meth:`reidlib.methods.Recipe.to_dict` gives it, a file of weights by its digest alone.
         arguments: of :func:`reidlib.methods.build`.
         pids: identity of each class of the classifier.
         epoch: number of epochs trained.
@@ -117,7 +117,7 @@ def restore(folder: Path, recipe: dict[str, Any], *, resumable: bool = False) ->
         except DamagedFileError as error:
             warn(folder, f"{error}; going back to the file before it")
             continue
-        require_same(f"{file} belongs to another recipe", Recipe.renamed(state.recipe), recipe)
+        require_same(f"{file} belongs to another recipe", *map(Recipe.placeless, (state.recipe, recipe)))
         return state
     if files:
         warn(folder, "no intact checkpoint is left")

@@ -26,6 +26,7 @@ from reidlib.data import PKSampler, ReIDDataset
 from reidlib.data.cache import to_device
 from reidlib.methods import Recipe
 from reidlib.networks.division import noted
+from reidlib.networks.fitting import Fitted
 from reidlib.training import checkpoints, devices, health, record, runs
 from reidlib.training.checkpoints import State
 from reidlib.training.history import History, Scaler
@@ -105,22 +106,32 @@ def _begin(
     """The state that is on disk, that of the run which is extended, or that of a new model."""
     precision = str(devices.precision(recipe.amp, distributed.device) or torch.float32).removeprefix("torch.")
     here = record.environment(distributed.device, distributed.world_size, precision)
-    older = None
-    if extends is not None and not checkpoints.found(folder):
+    older = new = fitted = None
+    is_begun = bool(checkpoints.found(folder))
+    if extends is not None and not is_begun:
         older = record.load_extendable(Path(extends), recipe)
-    record.prepare(folder, recipe, dataset, here, Path(extends) if older else None)
+    elif not is_begun:  # a network that cannot be built shall leave no folder of a run behind
+        new, fitted = _new(recipe, dataset, distributed.device)
+    record.prepare(folder, recipe, dataset, here, Path(extends) if older else None, fitted)
     if older:
         checkpoints.save(folder, older)  # from here on the run goes on by itself
     state = checkpoints.restore(folder, recipe.to_dict())
     if state is None:
-        pids = split(dataset, recipe.validation_share).pids.tolist()
-        devices.seed(distributed.device, recipe.seed)
-        options = {"backbone": recipe.backbone, "weights": recipe.weights, **recipe.model}
-        model = methods.build(recipe.method, num_ids=len(pids), **options)
-        return State(recipe.to_dict(), model.arguments, pids, 0, model.state_dict(), {}, {}, [])
+        return new or _new(recipe, dataset, distributed.device)[0]
     if state.epoch < last:
         record.note_resumption(folder, state.epoch, here)
     return state
+
+
+def _new(recipe: Recipe, dataset: ReIDDataset, device: torch.device) -> tuple[State, Fitted | None]:
+    """The state of a run before its first epoch, and what of its weights fitted, if they come from somewhere."""
+    pids = split(dataset, recipe.validation_share).pids.tolist()
+    devices.seed(device, recipe.seed)
+    options = {"backbone": recipe.backbone, "weights": recipe.weights, **recipe.model}
+    model = methods.build(recipe.method, num_ids=len(pids), **options)
+    fitted = getattr(getattr(model, "backbone", None), "fitted", None)
+    state = State(recipe.placeless(recipe.to_dict()), model.arguments, pids, 0, model.state_dict(), {}, {}, [])
+    return state, fitted
 
 
 def _making_room(

@@ -5,6 +5,7 @@ import os
 import platform
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from reidlib import paths
 from reidlib.console.spelling import argument
 from reidlib.data import ReIDDataset, own, registry
 from reidlib.methods import Recipe
+from reidlib.networks.fitting import Fitted
+from reidlib.networks.imagenet import TIMM
 from reidlib.training import checkpoints, provenance
 from reidlib.training.checkpoints import LOG, State, log, short_digest, warn
 from reidlib.training.schedule import require_extendable
@@ -25,13 +28,19 @@ RECIPE, ENVIRONMENT, LOCK = "recipe.json", "environment.json", ".lock"
 
 
 def prepare(
-    folder: Path, recipe: Recipe, dataset: ReIDDataset, environment: dict[str, Any], extends: Path | None = None
+    folder: Path,
+    recipe: Recipe,
+    dataset: ReIDDataset,
+    environment: dict[str, Any],
+    extends: Path | None = None,
+    fitted: Fitted | None = None,
 ) -> None:
     """Begin a run in a folder, or make sure that the one that lies there is of this recipe, data and processes.
 
     Args:
         environment: as :func:`environment` gives it.
         extends: folder of the run that a new one goes on from: its record becomes the beginning of the new one's.
+        fitted: what of the weights that a new run starts from fitted; goes into its record and its log.
 
     Raises:
         ValueError: the folder holds another run, or something that is no run.
@@ -51,12 +60,18 @@ def prepare(
             warn(folder, "this run was begun with another version of the code; delete its folder to train it anew")
         if is_begun:
             return
-        wanted = begun
+        wanted, fitted = begun, None
+    if fitted:
+        wanted["weights"] = fitted.record()
+    if recipe.backbone.startswith(TIMM):
+        wanted["timm"] = version("timm")
     ours = {LOCK, LOG, ENVIRONMENT}  # of a run that was killed before it had begun
     if strange := sorted(file.name for file in folder.iterdir() if file.name not in ours and file.suffix != ".partial"):
         raise ValueError(f"{folder} holds {strange[0]!r} and no {RECIPE}: not a run; choose an empty or a new folder")
     paths.write(folder / ENVIRONMENT, (json.dumps(wanted, indent=2) + "\n").encode())
     paths.write(folder / RECIPE, recipe.to_json().encode())
+    if fitted:
+        log(folder, f"starts from weights: {fitted}")
 
 
 def note_resumption(folder: Path, epoch: int, here: dict[str, Any]) -> None:
@@ -89,7 +104,7 @@ def load_extendable(folder: Path, recipe: Recipe) -> State:
     state = checkpoints.restore(folder, older.to_dict(), resumable=True)
     if state is None:
         raise FileNotFoundError(f"{folder} cannot be extended: no checkpoint is left, and weights alone do not suffice")
-    return replace(state, recipe=recipe.to_dict())
+    return replace(state, recipe=recipe.placeless(recipe.to_dict()))
 
 
 def describe(dataset: ReIDDataset) -> dict[str, Any]:
@@ -165,7 +180,8 @@ def _require_recipe(folder: Path, recipe: Recipe) -> None:
     """Raise ``ValueError`` if the run in a folder is of another recipe, and say whether it can be extended to this."""
     there = read_recipe(folder)
     try:
-        checkpoints.require_same(f"{folder} holds another recipe", there.to_dict(), recipe.to_dict())
+        both = (recipe.placeless(each.to_dict()) for each in (there, recipe))
+        checkpoints.require_same(f"{folder} holds another recipe", *both)
     except ValueError as error:
         if there.replace(epochs=recipe.epochs).digest != recipe.digest:
             raise

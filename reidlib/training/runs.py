@@ -180,7 +180,7 @@ def _row(folder: Path) -> dict[str, Any]:
         recipe = read_recipe(folder)
         row |= {name: getattr(recipe, name) for name in _LABELS}
         row["twin"] = read_environment(folder)["dataset"]["twin_version"]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:
         damaged.append(str(error))
     try:
         last = checkpoints.read_history(folder)[-1]

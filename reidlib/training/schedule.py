@@ -35,7 +35,7 @@ def schedule(recipe: Recipe, epoch: float) -> float:
 
 def require_extendable(older: Recipe, longer: Recipe) -> None:
     """Raise ``ValueError`` unless the epochs of one recipe are the first ones of another; the message says why not."""
-    ours, theirs = longer.to_dict(), older.to_dict()
+    ours, theirs = (recipe.placeless(recipe.to_dict()) for recipe in (longer, older))
     free = {"epochs", "milestones", "warmup", "validate_every"}  # the rates are compared themselves
     if differing := sorted(name for name in ours.keys() - free if ours[name] != theirs[name]):
         name = differing[0]

@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from reidlib import data, evaluation, methods, training
 from reidlib.app import changes, cli, options
 from reidlib.console import spelling
 from reidlib.experiments import ledger, studies
+from reidlib.networks.backbone import Stages
 from reidlib.paths import MANIFEST
 
 PROTOCOL = evaluation.protocols.get("sysu", gallery="agw", num_trials=2)
@@ -113,8 +115,11 @@ def test_changes_reach_the_recipe_and_its_digest(baseline) -> None:
         ("loss_weights.tripplet=1", "baseline has no such term; choose from: identity, triplet; did you mean triplet"),
         ("loss_weights.triplet=heavy", "--set loss_weights.triplet: must be a number"),
         ("loss_weights.triplet=null", "has the loss terms identity, triplet; add --set loss_weights.triplet=1"),
-        ("backbone=resnet101", "unknown backbone 'resnet101'; choose one of: tiny, small"),
+        ("backbone=resnet51", "unknown backbone 'resnet51'; choose one of: tiny, small"),
         ("weights=imagenet", "backbone 'tiny' has no ImageNet weights; use --set weights=null"),
+        ("backbone=vit_b_16", "vision transformer has no five stage maps and is not trained here"),
+        ("weights=imagnet", "weights must be None, 'imagenet', or a file that ends with"),
+        ("weights=nowhere.pth", "weights file nowhere.pth .* cannot be read: No such file"),
         ("subsample.images=0.5", "must name a modality, as in --set subsample.modality=1"),
         ("milestones=3", "--set milestones: must be a list"),
         ("epochs", "'epochs' is no option; write name=value"),
@@ -147,6 +152,26 @@ def test_train_and_sweep_take_changes(on_frame, monkeypatch, capsys) -> None:
     assert cli.main(["sweep", "maum-ladder", "--profile", "ci", "--set", "model.memory_interval=2"]) == 2
     assert "variant 'baseline' (baseline): --set model.memory_interval" in capsys.readouterr().err
     assert len(made) == 3
+
+
+def test_trunk_and_weights_have_options_of_their_own(on_frame, monkeypatch, tmp_path, capsys) -> None:
+    made = []
+    fit = training.fit
+    monkeypatch.setattr(
+        training, "fit", lambda recipe, *others, **named: made.append(recipe) or fit(recipe, *others, **named)
+    )
+    file = tmp_path / "my weights.pth"
+    torch.save(Stages("small").state_dict(), file)
+    train = ["train", "baseline", "--profile", "ci"]
+    assert cli.main([*train, "--backbone", "small", "--weights", str(file)]) == 0
+    assert made[0].backbone == "small" and made[0].weights.startswith(f"{file}#sha256=")
+    assert ledger.table()["recipe"].tolist() == [made[0].digest]
+    assert cli.main([*train, "--weights", "null"]) == 0 and made[1].weights is None
+    assert cli.main([*train, "--backbone", "small", "--set", "backbone=tiny"]) == 2
+    assert "backbone is given twice" in capsys.readouterr().err
+    assert cli.main([*train, "--weights", str(file)]) == 2
+    assert "another network's" in capsys.readouterr().err
+    assert changes.apply(methods.recipe("baseline", profile="paper"), [["weights=null"]]).weights is None
 
 
 # ---- data and protocol

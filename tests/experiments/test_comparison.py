@@ -205,7 +205,7 @@ def test_names_tell_them_apart(add: Callable) -> None:
         ({"augmentation": {"erase": 0.0}}, {}, "augmentation is .*'erase': 0.0.* in a"),
         ({"validation_share": 0.2}, {}, "validation_share is 0.2 in a, 0.1 in b"),
         ({"validate_every": 2}, {}, "validate_every is 2 in a, 1 in b"),
-        ({"weights": "imagenet"}, {}, "weights is 'imagenet' in a, None in b"),
+        ({"weights": f"sha256:{'a' * 64}"}, {}, "weights is 'sha256:a+' in a, None in b"),
         (OTHER | HALF, {}, r"subsample is \{'modality': 1, .*\} in a, None in b"),
         (OTHER, {"data": "e" * 16}, "data is 'eeeeeeeeeeeeeeee' in a, 'dddddddddddddddd' in b"),
         (OTHER, {"protocol": "sysu-indoor"}, "protocol is 'sysu-indoor' in a"),

@@ -14,7 +14,11 @@ from reidlib import methods
         ("baseline", {"num_ids": 0}, "num_ids must be an integer of at least 1, not 0"),
         ("baseline", {"num_ids": 2.5}, "num_ids .*2.5"),
         ("baseline", {"num_ids": True}, "num_ids .*True"),
-        ("baseline", {"backbone": "resnet101"}, "'resnet101'; choose one of: tiny, small, resnet18, resnet50"),
+        (
+            "baseline",
+            {"backbone": "resnet51"},
+            "'resnet51'; choose one of: tiny, small, resnet18, .*mobilenet_v2, timm:<name>",
+        ),
         ("baseline", {"parts": 6}, "baseline has no option 'parts'; choose from: inert, .*triplet, weights"),
         ("baseline", {"triplet": "soft"}, "'soft'; choose one of: batch-hard, weighted"),
         ("baseline", {"pool": "max"}, "'max'; choose one of: gem, average"),

@@ -4,7 +4,8 @@ import pytest
 import torch
 import torchvision
 
-from reidlib.networks.backbone import DESIGNS, Backbone, Stages
+from reidlib.networks.backbone import Backbone, Stages
+from reidlib.networks.trunks import names
 
 
 def images(rows=6, height=64, width=32, seed=0):
@@ -173,10 +174,13 @@ def test_bad_input_is_named(inputs, modality, message):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"name": "resnet51"}, f"resnet51.*{', '.join(DESIGNS)}"),
+        ({"name": "resnet51"}, f"resnet51.*{', '.join(names())}"),
         ({"name": "tiny", "shared_from": 6}, "shared_from must be 0 to 5, not 6"),
         ({"name": "tiny", "last_stride": 3}, "last_stride must be 1 or 2, not 3"),
-        ({"name": "tiny", "weights": "imagnet"}, "weights must be None or 'imagenet', not 'imagnet'"),
+        (
+            {"name": "tiny", "weights": "imagnet"},
+            "weights must be None, 'imagenet', or a file that ends with .*, not 'imagnet'",
+        ),
         ({"name": "tiny", "weights": "imagenet"}, "'tiny' has no ImageNet weights; use weights=None"),
     ],
 )

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from reidlib.networks import TwoStream
-from reidlib.networks.backbone import design
+from reidlib.networks.trunks import trunk
 
 
 class Baseline(TwoStream):
@@ -18,7 +18,7 @@ class Baseline(TwoStream):
     """
 
     def __init__(self, num_ids: int, backbone: str, *, inert: bool = False, **options: object):
-        module = Inert(design(backbone).channels[-1]) if inert else nn.Identity()  # before the others: see its text
+        module = Inert(trunk(backbone).channels[-1]) if inert else nn.Identity()  # before the others: see its text
         super().__init__(num_ids, backbone, **options)
         self.inert = module
 

@@ -122,7 +122,7 @@ def map_sizes(model: ReIDModel, height: int, width: int) -> pd.DataFrame:
     """
     seen: dict[str, tuple[int, ...]] = {}
     places = _modules(model)
-    hooks = [module.register_forward_hook(partial(_remember, seen, name)) for name, (_, module) in places.items()]
+    hooks = [parts[-1].register_forward_hook(partial(_remember, seen, name)) for name, (_, parts) in places.items()]
     example = next(model.parameters())
     images = torch.zeros(2, 3, height, width, device=example.device, dtype=example.dtype)
     counter = FlopCounterMode(display=False)
@@ -135,25 +135,27 @@ def map_sizes(model: ReIDModel, height: int, width: int) -> pd.DataFrame:
     paths = {module: path for path, module in model.named_modules()}
     counts, lines = counter.get_flop_counts(), []
     for name, shape in seen.items():
-        kind, module = places[name]
-        operations = sum(counts.get(f"{type(model).__name__}.{paths[module]}", {}).values())
+        kind, parts = places[name]
+        counted = [counts.get(f"{type(model).__name__}.{paths[module]}", {}) for module in parts]
+        operations = sum(sum(each.values()) for each in counted)
         rows = shape[0]  # a stem sees its own modality alone
-        parameters = sum(parameter.numel() for parameter in module.parameters())
+        parameters = sum(parameter.numel() for module in parts for parameter in module.parameters())
         lines.append((name, kind, *(*shape[1:], 1, 1)[:3], parameters, operations // (2 * rows)))
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
-def _modules(model: ReIDModel) -> dict[str, tuple[str, nn.Module]]:
+def _modules(model: ReIDModel) -> dict[str, tuple[str, list[nn.Module]]]:
+    """Name in figures → kind, and the modules that run one after another."""
     backbone = model.backbone
     found = {
-        f"{name} stem": ("stem", stem) for name, stem in zip(("visible", "infrared"), backbone.stems, strict=False)
+        f"{name} stem": ("stem", [stem]) for name, stem in zip(("visible", "infrared"), backbone.stems, strict=False)
     }
-    found |= {f"stage {n}": ("stage", getattr(backbone, f"layer{n}")) for n in backbone.stages if n}
-    found |= {f"PFAM {stage}": ("PFAM", step) for stage, step in getattr(model, "pfam", {}).items()}
-    found["MPIM"] = ("MPIM", getattr(model, "mpim", nn.Identity()))
-    found |= {name: ("head", getattr(model, part)) for name, part in
+    found |= {f"stage {n}": ("stage", backbone.modules_of(n)) for n in backbone.stages if n}
+    found |= {f"PFAM {stage}": ("PFAM", [step]) for stage, step in getattr(model, "pfam", {}).items()}
+    found["MPIM"] = ("MPIM", [getattr(model, "mpim", nn.Identity())])
+    found |= {name: ("head", [getattr(model, part)]) for name, part in
               (("GeM", "pool"), ("BNNeck", "neck"), ("classifier", "classifier"))}  # fmt: skip
-    return {name: (kind, module) for name, (kind, module) in found.items() if not isinstance(module, nn.Identity)}
+    return {name: (kind, parts) for name, (kind, parts) in found.items() if not isinstance(parts[0], nn.Identity)}
 
 
 def _remember(seen: dict, name: str, module: nn.Module, inputs: tuple, output: torch.Tensor) -> None:

@@ -36,7 +36,8 @@ class TwoBacks(Backbone):
 
     def __init__(self, name: str, *, second: bool = True, weights: str | None = None):
         super().__init__(name, shared_from=0, weights=weights)
-        self.specific = nn.Sequential(copy.deepcopy(self.layer3), copy.deepcopy(self.layer4)) if second else None
+        backs = [copy.deepcopy(module) for number in (3, 4) for module in self.modules_of(number)]
+        self.specific = nn.Sequential(*backs) if second else None
 
     def front(self, images: Tensor, modality: Tensor) -> Tensor:
         """(B, 3, H, W), (B,) -> (B, C, H / 8, W / 8)."""

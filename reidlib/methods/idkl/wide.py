@@ -7,10 +7,12 @@ import torch
 from torch import nn
 
 from reidlib.console.spelling import argument
+from reidlib.losses._common import check_one_of
 from reidlib.methods.idkl.model import IDKL
 from reidlib.networks import TwoStream
-from reidlib.networks.backbone import Backbone, Design, _layer, design
+from reidlib.networks.backbone import Backbone
 from reidlib.networks.heads import bn_neck, classifier
+from reidlib.networks.resnets import DESIGNS, Design, he_initialise, layer
 
 WIDER = {3: 2, 4: 1}  # the stages that IDKL has twice, and their strides
 MOST = 4  # times the width that a stage had
@@ -20,19 +22,17 @@ class WideBackbone(Backbone):
     """A backbone whose stages 3 and 4 have more channels, from random weights.
 
     Args:
-        name: a key of ``DESIGNS``.
+        name: a key of :data:`reidlib.networks.resnets.DESIGNS`.
         width: of stage 4, at least that of the design; stage 3 keeps its proportion to it.
     """
 
     def __init__(self, name: str, width: int):
         super().__init__(name)
-        shape = widened(design(name), width)
+        shape = widened(DESIGNS[name], width)
         for number, stride in WIDER.items():
-            layer = _layer(shape, number, stride)
-            for module in layer.modules():
-                if isinstance(module, nn.Conv2d):
-                    nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-            self.add_module(f"layer{number}", layer)
+            wider = layer(shape, number, stride)
+            he_initialise(wider)
+            self.add_module(f"layer{number}", wider)
         self.channels = shape.channels
 
 
@@ -45,7 +45,8 @@ class WideBaseline(TwoStream):
     feature grows with stage 4, in the proportion of its width. At test time IDKL discards a half, this network nothing.
 
     Args:
-        num_ids, backbone, triplet, margin, label_smoothing: as of :class:`reidlib.networks.TwoStream`.
+        num_ids, triplet, margin, label_smoothing: as of :class:`reidlib.networks.TwoStream`.
+        backbone: a ResNet, a key of :data:`reidlib.networks.resnets.DESIGNS`.
         weights: ``None``. There are no ImageNet weights for stages of another width, and a network of which a part has
             them would be no control.
 
@@ -53,8 +54,14 @@ class WideBaseline(TwoStream):
         width: of stage 4; see :func:`equal_width`.
 
     Raises:
-        ValueError: an unknown name, a number out of range, or ImageNet weights.
+        ValueError: an unknown name, a number out of range, or weights.
     """
+
+    @classmethod
+    def check_backbone(cls, backbone: str, weights: str | None = None, *, last_stride: int = 1) -> None:
+        """ResNets only. The network itself refuses weights: the recipe of the profile ``paper`` asks for them."""
+        check_one_of("backbone of the wider baseline", backbone, DESIGNS)
+        super().check_backbone(backbone, weights, last_stride=last_stride)
 
     def __init__(
         self,
@@ -69,6 +76,7 @@ class WideBaseline(TwoStream):
         if weights is not None:
             none = argument("weights", None, of="recipe")
             raise ValueError(f"the wider baseline has no {weights!r} weights; use {none}, for both in a comparison")
+        self.check_backbone(backbone)
         super().__init__(num_ids, backbone, triplet=triplet, margin=margin, label_smoothing=label_smoothing)
         self.width = equal_width(num_ids, backbone)
         self.backbone = WideBackbone(backbone, self.width)
@@ -88,7 +96,8 @@ def equal_width(num_ids: int, backbone: str) -> int:
     Raises:
         ValueError: an unknown backbone.
     """
-    shape = design(backbone)
+    check_one_of("backbone of the wider baseline", backbone, DESIGNS)
+    shape = DESIGNS[backbone]
     with torch.device("meta"):  # parameters without values: only their number is asked for
         more = _parameters(IDKL(num_ids, backbone)) - _parameters(TwoStream(num_ids, backbone))
 
@@ -103,7 +112,7 @@ def equal_width(num_ids: int, backbone: str) -> int:
 
 
 def _last_stages(shape: Design) -> list[int]:
-    return [_parameters(_layer(shape, number, stride)) for number, stride in WIDER.items()]
+    return [_parameters(layer(shape, number, stride)) for number, stride in WIDER.items()]
 
 
 def _parameters(module: nn.Module) -> int:

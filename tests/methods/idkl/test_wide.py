@@ -5,7 +5,7 @@ import torch
 
 from reidlib import methods
 from reidlib.methods.idkl.wide import equal_width, widened
-from reidlib.networks.backbone import DESIGNS
+from reidlib.networks.resnets import DESIGNS
 
 IMAGES = torch.randn(4, 3, 64, 32, generator=torch.Generator().manual_seed(0))
 MODALITY, PIDS = torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1])
@@ -15,7 +15,7 @@ def trained(model: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
-@pytest.mark.parametrize("backbone", DESIGNS)
+@pytest.mark.parametrize("backbone", ["tiny", "small", "resnet18", "resnet50"])
 @pytest.mark.parametrize("num_ids", [2, 395, 4000])
 def test_has_as_many_parameters_as_idkl(backbone: str, num_ids: int) -> None:
     with torch.device("meta"):
