@@ -97,7 +97,7 @@ def _parts(name: str, wanted: range, last_stride: int) -> list[list[tuple[str, n
         paths = {path.replace(".", "_"): path for path, _ in _installed().create_model(name).named_modules()}
     found: list[list[tuple[str, nn.Module]]] = [[]]
     for child, module in children:
-        found[-1].append((INSIDE + paths[child], module))
+        found[-1].append((INSIDE + paths.get(child, child), module))
         if child in ends:
             found.append([])
     if last_stride == 1:

@@ -16,12 +16,12 @@ class Interaction(nn.Module):
     at first nothing is added.
 
     Args:
-        channels: of the maps; the attention has a quarter of them, in eight heads.
+        channels: of the maps; the attention has a quarter of them, in eight heads, up to a whole number in each.
     """
 
     def __init__(self, channels: int):
         super().__init__()
-        width = channels // 4
+        width = -(-channels // (4 * HEADS)) * HEADS
         self.query, self.key, self.value = (nn.Conv2d(channels, width, 1, bias=False) for _ in range(3))
         self.output = nn.Conv2d(width, channels, 1, bias=False)
         self.norm = nn.BatchNorm2d(channels)

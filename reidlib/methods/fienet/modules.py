@@ -134,7 +134,7 @@ class MPIM(nn.Module):
     Documented (FIENet, abstract): diverse perceptions interact. Reconstructed (ours): all layers; perceptions as
     dilated convolutions follow DEEN. With Y the map and a perception i for each of ``DILATIONS``:
 
-    * ``P_i = ReLU BN Conv3×3,dilation i (Y)``, of a quarter of the channels.
+    * ``P_i = ReLU BN Conv3×3,dilation i (Y)``, of a quarter of the channels, up to a whole number in each head.
     * Interaction with the mean of the others, ``O_i = mean_{j≠i} P_j``. ``"attention"``: ``I_i = P_i + softmax(q(P_i)
       k(O_i)ᵀ / √d) v(O_i)``, four heads, projections shared by all. ``"gate"``: ``I_i = (1 - a_i) P_i + a_i O_i``,
       ``a = sigmoid Conv1×1 (Y)``, after the mixing gate of IFALNet's released code. ``"none"``: ``I_i = P_i``.
@@ -143,7 +143,7 @@ class MPIM(nn.Module):
     * Y becomes ``Y + BN₀ Conv1×1 (F)``, BN₀ starting at zero.
 
     Args:
-        channels: of Y, a multiple of 16.
+        channels: of Y.
         interaction: one of ``INTERACTIONS``.
 
     Raises:
@@ -155,7 +155,7 @@ class MPIM(nn.Module):
     def __init__(self, channels: int, *, interaction: str = "attention"):
         super().__init__()
         check_one_of("interaction", interaction, INTERACTIONS)
-        number, width = len(DILATIONS), channels // 4
+        number, width = len(DILATIONS), -(-channels // (4 * self.HEADS)) * self.HEADS
         self.interaction = interaction
         self.perceptions = nn.ModuleList(
             nn.Sequential(_conv(channels, width, 3, padding=rate, dilation=rate), nn.BatchNorm2d(width), nn.ReLU())
