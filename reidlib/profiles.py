@@ -47,6 +47,26 @@ PROFILES = {
 }
 
 
+DEVELOPMENT = "/development"
+"""Behind the name of a profile: the development twin of that size, whose training images are those of the twin, and
+whose test shows people that nobody else shows. What is chosen is chosen there, so that the twin's test stays a test."""
+
+
+def is_development(twin: str | None) -> bool:
+    """Whether the profile of a twin is that of a development twin, such as ``"cpu/development"``."""
+    return twin is not None and twin.endswith(DEVELOPMENT)
+
+
+def twin_title(twin: str | None) -> str:
+    """What a twin of this profile is called in titles."""
+    return "development twin" if is_development(twin) else "synthetic twin"
+
+
+def of_twin(twin: str | None) -> Profile:
+    """The profile of a twin's sizes: ``cpu`` for ``"cpu"`` and for ``"cpu/development"``; as :func:`get` otherwise."""
+    return get(twin and twin.removesuffix(DEVELOPMENT))
+
+
 def get(name: str | None = None) -> Profile:
     """Return the profile called ``name``, or the default of this machine.
 

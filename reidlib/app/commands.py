@@ -208,7 +208,7 @@ def check(
 
 def twin(dataset: options.Dataset, /, *, profile: options.TwinProfile = None) -> int:
     """Build the synthetic twin of a data set, if it is not there yet, and print its folder."""
-    print(reidlib.data.registry.renderer().ensure(dataset, reidlib.profiles.get(profile).name))
+    print(reidlib.data.registry.renderer().ensure(dataset, profile or reidlib.profiles.get().name))
     return 0
 
 

@@ -84,13 +84,22 @@ Profile = _one_of(
     list(profiles.PROFILES),
     "size of the experiment; default: $REIDLIB_PROFILE, else what this machine can do.",
 )
-TwinProfile = _one_of(str | None, _SIZES, "its size; default: $REIDLIB_PROFILE, else what this machine can do.")
+TwinProfile = _one_of(
+    str | None,
+    _SIZES,
+    "its size; default: $REIDLIB_PROFILE, else what this machine can do; PROFILE/development: the development twin.",
+)
 Root = _option(
     Path | None,
     "folder of the licensed data set; default: $REIDLIB_DATA/<data set> if there is such a folder, else the synthetic "
     "twin of the profile (profile paper has none).",
 )
-Twin = _one_of(str | None, _SIZES, "use the synthetic twin of this profile, whatever $REIDLIB_DATA holds.")
+Twin = _one_of(
+    str | None,
+    _SIZES,
+    "use the synthetic twin of this profile, whatever $REIDLIB_DATA holds; PROFILE/development: its development "
+    "twin, to choose by, with other test people.",
+)
 RootOfRun = _option(
     Path | None,
     "folder of the licensed data set; default: what the run was trained on, $REIDLIB_DATA/<data set> or a twin.",

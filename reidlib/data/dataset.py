@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from reidlib import paths
+from reidlib import paths, profiles
 from reidlib.console import progress, spelling
 from reidlib.data import decode
 from reidlib.data.cache import ImageCache, just, open_cache
@@ -83,10 +83,15 @@ class ReIDDataset:
     @property
     def title(self) -> str:
         """Name for tables and captions; says so when the images are synthetic."""
-        twin = f" (synthetic twin {self.twin_version}, {self.profile})" if self.is_twin else ""
+        twin = f" ({profiles.twin_title(self.profile)} {self.twin_version}, {self.profile})" if self.is_twin else ""
         split = f", split {self.split}" if self.split is not None else ""
         split = f", own split ({self.own_split})" if self.own_split is not None else split
         return f"{self.reader.title}{twin}{split}"
+
+    @property
+    def is_development(self) -> bool:
+        """Whether its test shows people to choose by: a development twin, see `reidlib.profiles.DEVELOPMENT`."""
+        return self.is_twin and profiles.is_development(self.profile)
 
     def rows(
         self, split: str | None = None, modality: int | None = None, camids: Sequence[int] | None = None

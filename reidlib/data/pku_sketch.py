@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from reidlib import paths, profiles
 from reidlib.data import tree
 from reidlib.data.dataset import Reader, ReIDDataset
 from reidlib.data.report import Problem, left_out
@@ -34,6 +35,8 @@ PKUSketchRE-ID_V1/
 PUBLISHED_IDENTITIES = {"a": 46, "b": 20, "c": 79, "d": 33, "e": 22}
 PUBLISHED_TEST_IDENTITIES = {"a": 11, "b": 5, "c": 20, "d": 8, "e": 6}
 PUBLISHED_IMAGES = {"photo": 400, "sketch": 200}
+DEVELOPED_FROM = 500
+"""In a development twin, identities with higher numbers are those of development."""
 SEED = 2018
 """Of the published splits: see ``draw_positions``."""
 
@@ -53,15 +56,16 @@ class Listing(NamedTuple):
 
 def read(root: Path, split: int) -> pd.DataFrame:
     """The frame of a split, by identity, photos before the sketch; identities that no artist's list names stay out."""
-    listing, test = scan(root), set(split_ids(root, split)["test"])
+    listing, part_of = scan(root), {pid: part for part, pids in split_ids(root, split).items() for pid in pids}
     artist_of = {pid: artist for artist, pids in read_annotation(root).items() for pid in pids}
+    artist_of = {pid: artist for pid, artist in artist_of.items() if pid in part_of}
     rows = [(path, pid, camid, 0, "") for pid, camid, _, path in listing.photos if pid in artist_of]
     rows += [(path, pid, 0, 1, artist_of[pid]) for pid, path in listing.sketches if pid in artist_of]
     if not rows:
         raise ValueError(f"{root}: no image of an annotated identity was found; expected tree:\n{EXPECTED_TREE}")
     rows.sort(key=lambda row: (row[1], row[3]))  # stable: photos stay in the order of camera and frame
     frame = pd.DataFrame(rows, columns=["path", "pid", "camid", "modality", "artist"])
-    return frame.assign(split=["test" if pid in test else "train" for pid in frame["pid"]])
+    return frame.assign(split=frame["pid"].map(part_of))
 
 
 def scan(root: Path) -> Listing:
@@ -120,19 +124,23 @@ def split_ids(root: Path, split: int) -> dict[str, list[int]]:
     """The identities of a split, ascending: ``{"train": […], "test": […]}``.
 
     A tree with other numbers of identities per artist than the published ones (a small twin, an incomplete copy) is
-    split by the same rule in proportion, see ``draw_positions``.
+    split by the same rule in proportion, see ``draw_positions``. In a development twin every split tests the people of
+    development, and leaves out those that it tests elsewhere.
 
     Raises:
         FileNotFoundError, ValueError: the annotation is missing or malformed, or there is no such split.
     """
-    drawn = read_annotation(Path(root))
+    drawn, developed = read_annotation(Path(root)), []
+    if profiles.is_development((paths.read_manifest(root) or {}).get("profile")):
+        developed = sorted(pid for pids in drawn.values() for pid in pids if pid > DEVELOPED_FROM)
+        drawn = {artist: [pid for pid in pids if pid <= DEVELOPED_FROM] for artist, pids in drawn.items()}
     counts = {artist: len(pids) for artist, pids in drawn.items()}
     if split not in SPLITS:
         raise ValueError(f"PKU-Sketch has splits {SPLITS[0]} to {SPLITS[-1]}, not {split!r}")
     positions = published_positions()[split] if counts == PUBLISHED_IDENTITIES else draw_positions(counts, split)
     test = {drawn[artist][position] for artist in drawn for position in positions[artist]}
     everyone = sorted(pid for pids in drawn.values() for pid in pids)
-    return {"train": [pid for pid in everyone if pid not in test], "test": sorted(test)}
+    return {"train": [pid for pid in everyone if pid not in test], "test": developed or sorted(test)}
 
 
 @lru_cache(maxsize=1)

@@ -111,7 +111,8 @@ def open(
         name: one of ``names()``.
         root: folder of the data set; default ``$REIDLIB_DATA/<name>``. A missing folder is an error, never a twin.
         twin: name of a profile (``"cpu"``): open the synthetic twin of that size and build it first if it is absent;
-            ``True``: the default profile of this machine.
+            ``True``: the default profile of this machine; ``"cpu/development"``: the development twin, which trains on
+            the images of the twin, and tests on people of whom no twin shows any. What is chosen is chosen there.
         split: number of the split, required for data sets that publish several; ``None`` for the others.
 
     Raises:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reidlib import paths
+from reidlib import paths, profiles
 from reidlib.data import registry
 from reidlib.evaluation import protocols
 from reidlib.evaluation.ranking import RankResult
@@ -246,7 +246,7 @@ def _source(results: list[EvaluationResult], split: str = "") -> str:
     """Of results of one data set."""
     result = results[0]
     details = ", ".join(filter(None, [result.twin_version, result.profile]))
-    twin = f" (synthetic twin{f' {details}' if details else ''})" if result.is_twin else ""
+    twin = f" ({profiles.twin_title(result.profile)}{f' {details}' if details else ''})" if result.is_twin else ""
     own = registry.own_in_words(result.dataset, result.own_split)
     return ", ".join(filter(None, [f"{result.dataset}{split}{twin}{own}", _note(results)]))
 

@@ -118,7 +118,7 @@ def embed(
         torch.OutOfMemoryError: the GPU has no room for a batch; the message names one to try.
     """
     model = as_model(model)
-    height, width = size_of(model, height, width) or profiles.get(dataset.profile).size(dataset.reader.shape)
+    height, width = size_of(model, height, width) or profiles.of_twin(dataset.profile).size(dataset.reader.shape)
     rows = np.asarray(rows)
     if len(rows) == 0 or batch_size < 1:
         raise ValueError(

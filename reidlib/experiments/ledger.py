@@ -21,7 +21,7 @@ from reidlib.data import ReIDDataset
 from reidlib.evaluation import EvaluationResult
 from reidlib.evaluation.protocols import Protocol
 from reidlib.experiments import tables
-from reidlib.experiments.records import BEFORE, DIGESTS, RECIPE, RUN, TRAINING, describe, run_key
+from reidlib.experiments.records import BEFORE, DEVELOPMENT, DIGESTS, RECIPE, RUN, TRAINING, describe, run_key
 from reidlib.methods import Recipe
 from reidlib.training import provenance, runs
 
@@ -116,7 +116,8 @@ def record_failure(
 def table(path: str | Path | None = None, *, latest: bool = False, **filters: Any) -> pd.DataFrame:
     """The rows of the published and the local ledger together, or of one file, in the order they were recorded in.
 
-    Of several rows of the same run one is kept: the last one without an error, with a label if there is one.
+    Rows of development twins are no test: they are left out unless ``source`` or ``data`` asks for them. Of several
+    rows of the same run one is kept: the last one without an error, with a label if there is one.
 
     Args:
         latest: of the rows that the filters keep, keep one also where only the code differs, so that results of older
@@ -128,7 +129,7 @@ def table(path: str | Path | None = None, *, latest: bool = False, **filters: An
         ValueError: an unknown column (the message lists the known), or a file that is no ledger of this version.
         FileNotFoundError: there is no file at ``path``.
     """
-    rows = LEDGER.select(_unique(LEDGER.collect(files(path))), filters)
+    rows = LEDGER.select(without_development(_unique(LEDGER.collect(files(path))), filters), filters)
     return (_latest(rows) if latest else rows).reset_index(drop=True)
 
 
@@ -246,6 +247,11 @@ def files(path: str | Path | None, table: tables.Format = LEDGER) -> list[Path]:
     if not Path(path).exists():
         raise FileNotFoundError(f"there is no {table.name} {path}")
     return [Path(path)]
+
+
+def without_development(rows: pd.DataFrame, filters: Iterable[str]) -> pd.DataFrame:
+    """The rows whose test is one, unless the filters say whose rows are wanted."""
+    return rows if {"source", "data"} & set(filters) else rows[~rows["source"].str.startswith(DEVELOPMENT, na=False)]
 
 
 def unique_measures(rows: pd.DataFrame) -> pd.DataFrame:

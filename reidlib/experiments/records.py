@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from reidlib import methods
+from reidlib import methods, profiles
 from reidlib.data import registry
 from reidlib.methods import Recipe
 from reidlib.training import checkpoints
@@ -13,11 +13,13 @@ from reidlib.training import checkpoints
 TRAINING = {  # name → type in a table, as in the next two
     "date": "datetime64[s]",  # of the record, UTC
     **dict.fromkeys(("method", "dataset"), "str"),
-    "source": "str",  # "twin <version>", "real" or "own"; and ", own split" where it is not the publishers'
+    "source": "str",  # "twin <version>", "development twin …", "real" or "own"; and ", own split" if not the publishers'
     "profile": "str",  # of the recipe
     **dict.fromkeys(("seed", "split"), "Int64"),
     "processes": "Int64",  # that trained together
 }
+DEVELOPMENT = "development "
+"""The source of rows begins with it whose test people are there to choose by."""
 BEFORE = {"processes": "1", "precision": "float32"}  # what held before there were these columns
 RECIPE = {
     "variant": "str",  # a label
@@ -50,7 +52,8 @@ def source(dataset: str, data: Mapping[str, Any]) -> str:
     """Where images come from, and who divided them, in a row; ``data`` as :func:`runs.describe` gives it."""
     if registry.is_own(dataset):
         return "own"  # its split is always one's own
-    images = f"twin {data['twin_version']}" if data["is_twin"] else "real"
+    kind = DEVELOPMENT * profiles.is_development(data["profile"])
+    images = f"{kind}twin {data['twin_version']}" if data["is_twin"] else "real"
     return images if data.get("own_split") is None else f"{images}, own split"
 
 

@@ -122,7 +122,7 @@ def rows(jobs: Sequence[Job]) -> pd.DataFrame:
     """The rows of the ledger for jobs, in their order, with their labels; empty but for that of jobs yet to perform."""
     keys = pd.DataFrame([job.key for job in jobs], columns=ledger.KEY)
     keys = keys.astype({name: ledger.COLUMNS[name] for name in ledger.KEY})
-    found = keys.merge(ledger.table(), on=ledger.KEY, how="left", validate="many_to_one")
+    found = keys.merge(ledger.table(data=set(keys["data"])), on=ledger.KEY, how="left", validate="many_to_one")
     return found.assign(variant=[job.variant for job in jobs])[list(ledger.COLUMNS)]
 
 
@@ -131,7 +131,7 @@ def measured(jobs: Sequence[Job]) -> pd.DataFrame:
     wanted = [{**job.run_key, "variant": job.variant, "measure": measure} for job in jobs for measure in job.measures]
     wanted = pd.DataFrame(wanted, columns=[*measuring.KEY, "variant"])
     wanted = wanted.astype({name: measuring.COLUMNS[name] for name in wanted}).drop_duplicates()
-    found = wanted.merge(measuring.table().drop(columns="variant"), on=measuring.KEY)
+    found = wanted.merge(measuring.table(data=set(wanted["data"])).drop(columns="variant"), on=measuring.KEY)
     return found[list(measuring.COLUMNS)]
 
 

@@ -5,6 +5,7 @@
 (128, 64, 3)
 """
 
+from reidlib.twins import pretraining
 from reidlib.twins.body import MATERIALS, PARTS
 from reidlib.twins.build import TWINS, Truth, ensure, truth
 from reidlib.twins.identity import Identity, luminance, sample_identity
@@ -25,6 +26,7 @@ __all__ = [
     "Truth",
     "ensure",
     "luminance",
+    "pretraining",
     "render",
     "sample_identity",
     "sample_scene",

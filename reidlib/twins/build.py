@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
-from reidlib import paths
+from reidlib import paths, profiles
 from reidlib.console.progress import bar
 from reidlib.twins import chair, cufsf, llcm, market_sketch, pku_sketch, regdb, shoe, sysu
 from reidlib.twins.identity import Identity
@@ -41,7 +41,8 @@ TWINS = {
 """Twins by data set name. Each module offers
 
 * ``VERSION``: bumped by any change that alters its pixels or identities;
-* ``SIZES`` by profile, ``image_size(profile)`` → (height, width), and ``plan(profile)`` → ``TwinPlan``;
+* ``SIZES`` by profile, ``image_size(profile)`` → (height, width), and ``plan(profile)`` → ``TwinPlan``; twins of people
+  have development twins, profiles such as ``cpu/development`` (`reidlib.profiles.DEVELOPMENT`), with other test people;
 * ``describe(path)`` → who or what is on an image, and its circumstances; ``render(identity, scene, height, width)`` →
   a ``Picture``; ``encode(rendering, scene, path)`` → the bytes of the file.
 
@@ -83,7 +84,7 @@ def ensure(
 
     Args:
         name: a key of `TWINS`.
-        profile: ``ci``, ``screen``, ``cpu`` or ``gpu``.
+        profile: ``ci``, ``screen``, ``cpu`` or ``gpu``; or ``screen/development``, … for the development twin.
         folder: where it lies; default `reidlib.paths.twin_folder`.
         workers: rendering threads; default one a core. The bytes written do not depend on it.
         progress: show a progress bar.
@@ -109,7 +110,7 @@ def ensure(
             with suppress(OSError), lock.acquire(timeout=0):  # not ours to write in, or its builder is at work
                 _clear(folder)
         return folder
-    build = _Build(name, profile, TWINS[name].plan(profile))
+    build = _Build(name, profile, TWINS[name].plan(profile), _siblings(name, profile))
     with paths.naming_unwritable(folder.parent, "REIDLIB_HOME"), paths.naming_full_disk(folder, build.needed):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with lock:
@@ -173,8 +174,8 @@ def _clear(folder: Path) -> None:
 class _Build:
     """A twin that is to be built; ``needed``: the bytes that it will take on the disk, estimated from a few images."""
 
-    def __init__(self, name: str, profile: str, plan: TwinPlan) -> None:
-        self.name, self.profile, self.plan, self.twin = name, profile, plan, TWINS[name]
+    def __init__(self, name: str, profile: str, plan: TwinPlan, siblings: Path | None = None) -> None:
+        self.name, self.profile, self.plan, self.twin, self.siblings = name, profile, plan, TWINS[name], siblings
         self.size = self.twin.image_size(profile)
         self.files = {path: content() if callable(content) else content for path, content in plan.files.items()}
         few = thinned(plan.images, min(_PROBES, len(plan.images)))
@@ -183,6 +184,8 @@ class _Build:
         self.needed = _on_disk(self.files) + round(1.1 * images * _on_disk(self.drawn) / max(1, len(few)))
 
     def draw(self, path: str) -> bytes:
+        if self.siblings and (self.siblings / path).is_file():
+            return (self.siblings / path).read_bytes()
         identity, scene = self.twin.describe(path)
         return self.twin.encode(self.twin.render(identity, scene, *self.size), scene, path)
 
@@ -217,10 +220,19 @@ class _Build:
             "dataset": self.name,
             "profile": self.profile,
             "image_size": list(self.size),
-            "images": len(plan.images) + len(plan.packed),
+            "images": len(plan.images) + len(plan.packed) if plan.shown is None else plan.shown,
             "note": "rendered, no photographs",
         }
         (building / paths.MANIFEST).write_bytes((json.dumps(manifest, indent=2) + "\n").encode())
+
+
+def _siblings(name: str, profile: str) -> Path | None:
+    """Of a development twin: the folder of the twin whose training images it shares, if that lies there already."""
+    base = profiles.of_twin(profile).name
+    folder = paths.twin_folder(name, base)
+    with suppress(OSError, ValueError):
+        return folder if base != profile and _is_current(name, base, folder) else None
+    return None
 
 
 def _on_disk(files: Mapping[str, bytes]) -> int:

@@ -9,9 +9,10 @@ when, and the number of images, which the profile sets.
 import re
 from pathlib import PurePosixPath
 
+from reidlib import profiles
 from reidlib.twins.identity import Identity, sample_identity
 from reidlib.twins.people import render
-from reidlib.twins.plan import TwinPlan, TwinSize, encode, image_size, no_image
+from reidlib.twins.plan import TwinPlan, TwinSize, encode, image_size, no_image, with_development
 from reidlib.twins.randomness import Draw, shuffled
 from reidlib.twins.scene import INFRARED, VISIBLE, Camera, Scene, sample_scene
 
@@ -19,6 +20,8 @@ __all__ = ["SIZES", "VERSION", "describe", "encode", "image_size", "plan", "rend
 
 VERSION = "1"
 POPULATION = 3  # the seed of this twin's people
+DEVELOPMENT = 103  # the seed of the people of its development twins
+DEVELOPMENT_IDS = range(2001, 2097)  # their numbers, which no person of the twin has
 IDENTITIES, TRAIN_IDENTITIES = 1064, 713
 MODALITIES = ("vis", "nir")
 EMPTY = "test_nir/cam3"
@@ -55,12 +58,15 @@ CAMERAS = {
 }
 """(modality, number) → camera; a number is the same place by day and by night."""
 
-SIZES = {
-    "ci": TwinSize(train_ids=24, test_ids=20, train_images=1, gallery_images=2, query_images=2),
-    "screen": TwinSize(train_ids=120, test_ids=48, train_images=1, gallery_images=2, query_images=2),
-    "cpu": TwinSize(train_ids=140, test_ids=84, train_images=1, gallery_images=2, query_images=2),
-    "gpu": TwinSize(train_ids=713, test_ids=351, train_images=1, gallery_images=2, query_images=2),
-}
+SIZES = with_development(
+    {
+        "ci": TwinSize(train_ids=24, test_ids=20, train_images=1, gallery_images=2, query_images=2),
+        "screen": TwinSize(train_ids=120, test_ids=48, train_images=1, gallery_images=2, query_images=2),
+        "cpu": TwinSize(train_ids=140, test_ids=84, train_images=1, gallery_images=2, query_images=2),
+        "gpu": TwinSize(train_ids=713, test_ids=351, train_images=1, gallery_images=2, query_images=2),
+    },
+    test_ids=96,
+)
 """Identities, and images per identity and camera: in training, by day and by night in the test."""
 
 _SALT = 95
@@ -75,6 +81,8 @@ def plan(profile: str) -> TwinPlan:
     size = SIZES[profile]
     order = shuffled(range(1, IDENTITIES + 1), _SALT, 0)
     train, test = order[:TRAIN_IDENTITIES][: size.train_ids], order[TRAIN_IDENTITIES:][: size.test_ids]
+    if profiles.is_development(profile):
+        test = DEVELOPMENT_IDS[: size.test_ids]
     parts = {"train": sorted(train), "test": sorted(test)}
     images, copies = [], {}
     files = {"idx/test_id.txt": (",".join(map(str, parts["test"])) + "\n").encode()}
@@ -105,8 +113,9 @@ def describe(path: str) -> tuple[Identity, Scene]:
     if camera is None:
         raise ValueError(f"{path!r}: camera 3 of LLCM saw nobody by night")
     pid, time, frame = int(match["pid"]), int(match["time"]), int(match["frame"])
-    key = (POPULATION, pid, time, frame, MODALITIES.index(match["modality"]))
-    return sample_identity(pid, POPULATION), sample_scene(camera, *key)
+    population = DEVELOPMENT if pid in DEVELOPMENT_IDS else POPULATION
+    key = (population, pid, time, frame, MODALITIES.index(match["modality"]))
+    return sample_identity(pid, population), sample_scene(camera, *key)
 
 
 def _seen_by(pid: int, modality: str) -> list[int]:

@@ -8,9 +8,10 @@ of photos, and the artists' hands.
 import re
 from pathlib import PurePosixPath
 
+from reidlib import profiles
 from reidlib.twins.artists import Artist, Sitting
 from reidlib.twins.identity import Identity, sample_identity
-from reidlib.twins.plan import TwinPlan, TwinSize, encode, image_size, keyed, no_image, thinned
+from reidlib.twins.plan import TwinPlan, TwinSize, encode, image_size, keyed, no_image, thinned, with_development
 from reidlib.twins.randomness import Draw, shuffled
 from reidlib.twins.scene import VISIBLE, Camera, Scene, sample_scene
 from reidlib.twins.sketch import render
@@ -19,6 +20,8 @@ __all__ = ["SIZES", "VERSION", "describe", "encode", "image_size", "plan", "rend
 
 VERSION = "1"
 POPULATION = 5  # the seed of this twin's people: every data set shows other ones
+DEVELOPMENT = 105  # the seed of the people of its development twins
+DEVELOPMENT_IDS = range(2001, 2097)  # their numbers, which no person of the twin has
 TRAIN_IDS, TEST_IDS = range(2, 1496, 3), range(3, 1497, 3)
 """498 and 498 identity numbers (ours: the real list is in the download only)."""
 
@@ -53,12 +56,16 @@ ARTISTS = keyed(
 bold strokes of a marker; E: smudged graphite, turned to the side; F: a restless pen that fills what is black."""
 
 
-SIZES = {
-    "ci": TwinSize(24, 24, train_images=2, gallery_images=2),
-    "screen": TwinSize(120, 60, train_images=3, gallery_images=3),
-    "cpu": TwinSize(150, 150, train_images=3, gallery_images=3),
-    "gpu": TwinSize(300, 300, train_images=4, gallery_images=4),
-}
+SIZES = with_development(
+    {
+        "ci": TwinSize(24, 24, train_images=2, gallery_images=2),
+        "screen": TwinSize(120, 60, train_images=3, gallery_images=3),
+        "cpu": TwinSize(150, 150, train_images=3, gallery_images=3),
+        "gpu": TwinSize(300, 300, train_images=4, gallery_images=4),
+    },
+    test_ids=96,
+    gallery_images=3,
+)
 """Identities, and photos of each."""
 
 _SALT = 84
@@ -70,7 +77,8 @@ def plan(profile: str) -> TwinPlan:
     """Return the images of the twin in ``profile``; there are no other files."""
     size, images = SIZES[profile], []
     train = "train", thinned(TRAIN_IDS, size.train_ids), size.train_images
-    test = "query", thinned(TEST_IDS, size.test_ids), size.gallery_images
+    tested = thinned(DEVELOPMENT_IDS if profiles.is_development(profile) else TEST_IDS, size.test_ids)
+    test = "query", tested, size.gallery_images
     for part, pids, photos in (train, test):
         for pid in pids:
             images += [f"photo/{part}/{name}" for name in _photos(pid, photos)]
@@ -83,12 +91,16 @@ def describe(path: str) -> tuple[Identity, Scene | Sitting]:
     name = PurePosixPath(path).as_posix()
     if photo := _PHOTO.fullmatch(name):
         pid, camid, frame = map(int, photo.groups())
-        return sample_identity(pid, POPULATION), sample_scene(CAMERAS[camid], POPULATION, pid, frame)
+        return sample_identity(pid, _population(pid)), sample_scene(CAMERAS[camid], _population(pid), pid, frame)
     if sketch := _SKETCH.fullmatch(name):
         pid = int(sketch[2])
-        return sample_identity(pid, POPULATION), Sitting(ARTISTS[sketch[1]], (POPULATION, pid))
+        return sample_identity(pid, _population(pid)), Sitting(ARTISTS[sketch[1]], (_population(pid), pid))
     expected = "photo/train/0002_c1s1_000451_03.jpg or sketch/A/train/0002.jpg (query for train)"
     raise no_image(path, "a Market-Sketch-1K", expected)
+
+
+def _population(pid: int) -> int:
+    return DEVELOPMENT if pid in DEVELOPMENT_IDS else POPULATION
 
 
 def _photos(pid: int, count: int) -> list[str]:

@@ -8,6 +8,7 @@ import re
 from functools import lru_cache
 from pathlib import PurePosixPath
 
+from reidlib import profiles
 from reidlib.twins.artists import Artist, Sitting
 from reidlib.twins.identity import Identity, sample_identity
 from reidlib.twins.plan import TwinPlan, encode, image_size, keyed, no_image, thinned
@@ -19,9 +20,13 @@ __all__ = ["SIZES", "VERSION", "describe", "encode", "image_size", "plan", "rend
 
 VERSION = "1"
 POPULATION = 4  # the seed of this twin's people: every data set shows other ones
+DEVELOPMENT = 104  # the seed of the people of its development twins
+DEVELOPMENT_IDS = range(501, 601)  # their numbers, which no person of the twin has
 IDENTITIES = 200
 DRAWN = {"a": 46, "b": 20, "c": 79, "d": 33, "e": 22}
 """Identities per artist, as counted in the names of the real annotation files."""
+TESTED = {"a": 11, "b": 5, "c": 20, "d": 8, "e": 6}
+"""Of them, those that a split tests."""
 
 PAIRS = {(3, 5): 0.45, (4, 6): 0.4, (3, 7): 0.15}
 """Pairs of cameras that photographed a person (documented), and how often (ours: mostly the first two)."""
@@ -51,7 +56,8 @@ ARTISTS = keyed(
 black, no faces; e: an unpractised hand, angular, without shading, that forgets much."""
 
 SIZES = {"ci": 100, "screen": 200, "cpu": 200, "gpu": 200}
-"""Identities by profile."""
+SIZES |= {f"{profile}{profiles.DEVELOPMENT}": size for profile, size in SIZES.items()}
+"""Identities by profile; a development twin has 100 people more, in ``ci`` 20, which every split tests."""
 
 _SALT = 83
 _PHOTO, _SKETCH = re.compile(r"photo/([1-9]\d{0,2})_0([3-7])_(\d{1,5})\.jpg"), re.compile(r"sketch/([1-9]\d{0,2})\.jpg")
@@ -59,10 +65,14 @@ _PHOTO, _SKETCH = re.compile(r"photo/([1-9]\d{0,2})_0([3-7])_(\d{1,5})\.jpg"), r
 
 def plan(profile: str) -> TwinPlan:
     """Return the images and the annotation files of the twin in ``profile``."""
-    drawn: dict[str, list[int]] = {}
-    for artist, published in DRAWN.items():
-        everyone = [pid for pid, name in artists().items() if name == artist]
-        drawn[artist] = thinned(everyone, round(published * SIZES[profile] / IDENTITIES))
+    drawn = {artist: _drawn_by(artist, range(1, IDENTITIES + 1), SIZES[profile]) for artist in DRAWN}
+    shown = None
+    if profiles.is_development(profile):
+        more = 20 if profiles.of_twin(profile).name == "ci" else len(DEVELOPMENT_IDS)
+        developed = {artist: _drawn_by(artist, DEVELOPMENT_IDS, more) for artist in DRAWN}
+        tested = sum(round(len(pids) * TESTED[artist] / DRAWN[artist]) for artist, pids in drawn.items())
+        shown = 3 * (SIZES[profile] - tested + sum(map(len, developed.values())))
+        drawn = {artist: pids + developed[artist] for artist, pids in drawn.items()}
     images = []
     for pid in sorted(pid for pids in drawn.values() for pid in pids):
         images += [f"photo/{pid}_{camid:02d}_{frame}.jpg" for camid, frame in _photos(pid)] + [f"sketch/{pid}.jpg"]
@@ -70,7 +80,13 @@ def plan(profile: str) -> TwinPlan:
         f"styleAnnotation/{artist}_{len(pids)}.txt": "".join(f"{pid}\n" for pid in pids).encode()
         for artist, pids in drawn.items()
     }
-    return TwinPlan(images, files)
+    return TwinPlan(images, files, shown=shown)
+
+
+def _drawn_by(artist: str, pids: range, count: int) -> list[int]:
+    """An artist's share of ``count`` of the identities, evenly spread over those that the artist drew."""
+    everyone = [pid for pid in pids if artists()[pid] == artist]
+    return thinned(everyone, round(DRAWN[artist] * count / IDENTITIES))
 
 
 def describe(path: str) -> tuple[Identity, Scene | Sitting]:
@@ -78,20 +94,23 @@ def describe(path: str) -> tuple[Identity, Scene | Sitting]:
     name = PurePosixPath(path).as_posix()
     photo, sketch = _PHOTO.fullmatch(name), _SKETCH.fullmatch(name)
     match = photo or sketch
-    if match is None or (pid := int(match[1])) > IDENTITIES:
+    if match is None or (pid := int(match[1])) not in artists():
         number = f"<1…{IDENTITIES}>"
         raise no_image(path, "a PKU-Sketch", f"photo/{number}_<03…07>_<frame>.jpg or sketch/{number}.jpg")
-    identity = sample_identity(pid, POPULATION)
+    population = DEVELOPMENT if pid in DEVELOPMENT_IDS else POPULATION
+    identity = sample_identity(pid, population)
     if photo:
-        return identity, sample_scene(CAMERAS[int(photo[2])], POPULATION, pid, int(photo[3]))
-    return identity, Sitting(ARTISTS[artists()[pid]], (POPULATION, pid))
+        return identity, sample_scene(CAMERAS[int(photo[2])], population, pid, int(photo[3]))
+    return identity, Sitting(ARTISTS[artists()[pid]], (population, pid))
 
 
 @lru_cache(maxsize=1)
 def artists() -> dict[int, str]:
-    """Identity → artist, in the published numbers; by ascending identity."""
+    """Identity → artist, in the published numbers, and in the same shares for development; by ascending identity."""
     names = "".join(artist * count for artist, count in DRAWN.items())
-    return dict(sorted(zip(shuffled(range(1, IDENTITIES + 1), _SALT, 0), names, strict=True)))
+    drawn = dict(zip(shuffled(range(1, IDENTITIES + 1), _SALT, 0), names, strict=True))
+    developed = zip(shuffled(DEVELOPMENT_IDS, _SALT, 2), names[::2], strict=True)
+    return dict(sorted({**drawn, **dict(developed)}.items()))
 
 
 def _photos(pid: int) -> list[tuple[int, int]]:

@@ -1,7 +1,7 @@
 """What a twin is made of: the vocabulary shared by the twins of all data sets."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from reidlib import profiles
@@ -27,6 +27,8 @@ class TwinPlan:
 
     ``files`` holds bytes, or a function that makes them, for what takes long and is needed only when a twin is built.
 
+    ``shown`` is how many images a split lists; ``None``: all.
+
     ``copies`` maps a further path to the image whose bytes it repeats: some data sets ship an image twice. ``folders``
     exist even if nothing is in them. ``packed`` are further images, which lie inside one of the files.
 
@@ -38,6 +40,7 @@ class TwinPlan:
     copies: dict[str, str] = field(default_factory=dict)
     folders: tuple[str, ...] = ()
     packed: tuple[str, ...] = ()
+    shown: int | None = None
 
 
 def thinned(options: Sequence[T], count: int) -> list[T]:
@@ -47,7 +50,20 @@ def thinned(options: Sequence[T], count: int) -> list[T]:
 
 def image_size(profile: str) -> tuple[int, int]:
     """(height, width) of images of whole people."""
-    return profiles.get(profile).size()
+    return profiles.of_twin(profile).size()
+
+
+def with_development(sizes: dict[str, T], **changes: int) -> dict[str, T]:
+    """``sizes`` by profile, and those of the development twins: the same in training, ``changes`` in the test.
+
+    Args:
+        changes: fields; of the smallest profile, which is for tests, the numbers of identities stay.
+    """
+    developed = {}
+    for profile, size in sizes.items():
+        fitting = {name: value for name, value in changes.items() if profile != "ci" or name != "test_ids"}
+        developed[f"{profile}{profiles.DEVELOPMENT}"] = replace(size, **fitting)
+    return sizes | developed
 
 
 def encode(rendering: Picture, scene, path: str) -> bytes:

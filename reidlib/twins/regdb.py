@@ -11,11 +11,12 @@ import re
 from dataclasses import replace
 from pathlib import PurePosixPath
 
+from reidlib import profiles
 from reidlib.twins import people, thermal
 from reidlib.twins.identity import Identity, sample_identity
 from reidlib.twins.people import Rendering
 from reidlib.twins.picture import saved
-from reidlib.twins.plan import TwinPlan, TwinSize, image_size, no_image, thinned
+from reidlib.twins.plan import TwinPlan, TwinSize, image_size, no_image, thinned, with_development
 from reidlib.twins.randomness import Draw, shuffled
 from reidlib.twins.scene import INFRARED, VISIBLE, Camera, Scene, sample_scene
 
@@ -23,6 +24,8 @@ __all__ = ["SIZES", "VERSION", "describe", "encode", "image_size", "plan", "rend
 
 VERSION = "1"
 POPULATION = 2  # the seed of this twin's people
+DEVELOPMENT = 102  # the seed of the people of its development twins
+DEVELOPMENT_IDS = range(501, 597)  # their numbers, which no person of the twin has
 IDENTITIES, SPLITS = 412, range(1, 11)
 FOLDERS = {"visible": "Visible", "thermal": "Thermal"}
 CAMERAS = {
@@ -31,12 +34,14 @@ CAMERAS = {
 }
 """One pair of cameras looking down at one place."""
 
-SIZES = {
-    "ci": TwinSize(24, 24, 2, 2, 2),
-    "screen": TwinSize(100, 100, 4, 4, 4),
-    "cpu": TwinSize(150, 150, 4, 4, 4),
-    "gpu": TwinSize(206, 206, 10, 10, 10),
-}
+SIZES = with_development(
+    {
+        "ci": TwinSize(24, 24, 2, 2, 2),
+        "screen": TwinSize(100, 100, 4, 4, 4),
+        "cpu": TwinSize(150, 150, 4, 4, 4),
+        "gpu": TwinSize(206, 206, 10, 10, 10),
+    },
+)
 """Identities of each half, and images per identity and modality."""
 
 _SALT = 94
@@ -50,26 +55,32 @@ def plan(profile: str) -> TwinPlan:
     """Return the images and the forty lists of the twin in ``profile``."""
     size = SIZES[profile]
     pids = thinned(range(1, IDENTITIES + 1), size.train_ids + size.test_ids)
-    images = {(pid, folder): _images(pid, folder, size.train_images) for pid in pids for folder in CAMERAS}
+    developed = DEVELOPMENT_IDS[: min(len(DEVELOPMENT_IDS), size.test_ids)] if profiles.is_development(profile) else []
+    orders = {split: shuffled(pids, _SALT, 0, split) for split in SPLITS}
+    trained = {pid for order in orders.values() for pid in order[: size.train_ids]}
+    everyone = [*(pid for pid in pids if pid in trained), *developed] if developed else pids
+    images = {(pid, folder): _images(pid, folder, size.train_images) for pid in everyone for folder in CAMERAS}
     files = {}
-    for split in SPLITS:
-        order = shuffled(pids, _SALT, 0, split)
-        for part, chosen in (("train", order[: size.train_ids]), ("test", order[size.train_ids :])):
+    for split, order in orders.items():
+        for part, chosen in (("train", order[: size.train_ids]), ("test", developed or order[size.train_ids :])):
             for modality, folder in FOLDERS.items():
                 lines = [f"{path} {label}\n" for label, pid in enumerate(chosen) for path in images[pid, folder]]
                 files[f"idx/{part}_{modality}_{split}.txt"] = "".join(lines).encode()
-    return TwinPlan([path for paths in images.values() for path in paths], files)
+    shown = len(FOLDERS) * size.train_images * (size.train_ids + len(developed)) if developed else None
+    return TwinPlan([path for paths in images.values() for path in paths], files, shown=shown)
 
 
 def describe(path: str) -> tuple[Identity, Scene]:
     """Who is on the image at ``path`` (relative to the root), and under which circumstances."""
     match = _IMAGE.fullmatch(PurePosixPath(path).as_posix())
-    if match is None or match["letter"] != match["folder"][0].lower() or int(match["pid"]) > IDENTITIES:
+    pid = int(match["pid"]) if match else 0
+    is_developed = pid in DEVELOPMENT_IDS
+    if match is None or match["letter"] != match["folder"][0].lower() or not (pid <= IDENTITIES or is_developed):
         name = f"<1…{IDENTITIES}>/{{male|female}}_{{front|back}}_{{v|t}}_<frame>_<1…{IDENTITIES}>.bmp"
         raise no_image(path, "a RegDB", f"{{Visible|Thermal}}/{name}")
-    pid, frame = int(match["pid"]), int(match["frame"])
-    scene = sample_scene(CAMERAS[match["folder"]], POPULATION, pid, frame)
-    return sample_identity(pid, POPULATION), _on_the_walk(scene, match["view"], pid, frame)
+    frame, population = int(match["frame"]), DEVELOPMENT if is_developed else POPULATION
+    scene = sample_scene(CAMERAS[match["folder"]], population, pid, frame)
+    return sample_identity(pid, population), _on_the_walk(scene, match["view"], pid, frame)
 
 
 def _on_the_walk(scene: Scene, view: str, pid: int, frame: int) -> Scene:

@@ -12,9 +12,10 @@ from pathlib import PurePosixPath
 import numpy as np
 from scipy.io import savemat
 
+from reidlib import profiles
 from reidlib.twins.identity import Identity, sample_identity
 from reidlib.twins.people import render
-from reidlib.twins.plan import TwinPlan, TwinSize, encode, image_size, no_image, thinned
+from reidlib.twins.plan import TwinPlan, TwinSize, encode, image_size, no_image, thinned, with_development
 from reidlib.twins.randomness import Draw
 from reidlib.twins.scene import INFRARED, SYSU_CAMERAS, Scene, sample_scene
 
@@ -22,6 +23,8 @@ __all__ = ["SIZES", "VERSION", "describe", "encode", "image_size", "plan", "rend
 
 VERSION = "1"
 POPULATION = 1  # the seed of this twin's people: every data set shows other ones
+DEVELOPMENT = 101  # the seed of the people of its development twins
+DEVELOPMENT_IDS = range(1001, 1097)  # their numbers, which no person of the twin has
 TRIALS = 10
 _SALT = 75
 
@@ -60,22 +63,29 @@ MISSING = {
 
 CELL_LENGTH = {1: 333, 2: 333, 3: 533, 4: 533, 5: 533, 6: 333}
 
-SIZES = {
-    "ci": TwinSize(train_ids=24, test_ids=24, train_images=2, gallery_images=10, query_images=3),
-    "screen": TwinSize(train_ids=200, test_ids=48, train_images=4, gallery_images=10, query_images=4),
-    "cpu": TwinSize(train_ids=395, test_ids=96, train_images=4, gallery_images=10, query_images=6),
-    "gpu": TwinSize(train_ids=395, test_ids=96, train_images=8, gallery_images=10, query_images=6),
-}
+SIZES = with_development(
+    {
+        "ci": TwinSize(train_ids=24, test_ids=24, train_images=2, gallery_images=10, query_images=3),
+        "screen": TwinSize(train_ids=200, test_ids=48, train_images=4, gallery_images=10, query_images=4),
+        "cpu": TwinSize(train_ids=395, test_ids=96, train_images=4, gallery_images=10, query_images=6),
+        "gpu": TwinSize(train_ids=395, test_ids=96, train_images=8, gallery_images=10, query_images=6),
+    },
+    test_ids=96,
+    gallery_images=3,
+    query_images=3,
+)
 
 
 def plan(profile: str) -> TwinPlan:
     """Return the images and the `exp/` files of the twin in ``profile``."""
     size = SIZES[profile]
     train, validation, test = _chosen_ids(size)
+    if profiles.is_development(profile):
+        test = list(DEVELOPMENT_IDS[: size.test_ids])
     everyone, images, counts = sorted([*train, *validation, *test]), [], {}
     for pid in everyone:
         for camid, camera in SYSU_CAMERAS.items():
-            if pid in MISSING[camid]:
+            if _seen_as(pid) in MISSING[camid]:
                 continue
             test_count = size.query_images if camera.modality == INFRARED else size.gallery_images
             counts[camid, pid] = test_count if pid in set(test) else size.train_images
@@ -93,7 +103,13 @@ def describe(path: str) -> tuple[Identity, Scene]:
     if match is None:
         raise no_image(path, "a SYSU-MM01", "camN/IIII/FFFF.jpg")
     camid, pid, frame = map(int, match.groups())
-    return sample_identity(pid, POPULATION), sample_scene(SYSU_CAMERAS[camid], POPULATION, pid, frame)
+    population = DEVELOPMENT if pid in DEVELOPMENT_IDS else POPULATION
+    return sample_identity(pid, population), sample_scene(SYSU_CAMERAS[camid], population, pid, frame)
+
+
+def _seen_as(pid: int) -> int:
+    """The identity whose cameras a person was seen by: of the development twin's people, those of a test identity."""
+    return TEST_IDS[DEVELOPMENT_IDS.index(pid)] if pid in DEVELOPMENT_IDS else pid
 
 
 def _chosen_ids(size: TwinSize) -> tuple[list[int], list[int], list[int]]:
@@ -109,8 +125,9 @@ def _permutations(counts: dict[tuple[int, int], int]) -> bytes:
     """`rand_perm_cam.mat`: a 6×1 cell of n×1 cells of 10×n_i uint8, row t a permutation of 1…n_i."""
     outer = np.empty((len(SYSU_CAMERAS), 1), object)
     for camid in SYSU_CAMERAS:
-        cell = np.empty((CELL_LENGTH[camid], 1), object)
-        for pid in range(1, CELL_LENGTH[camid] + 1):
+        length = max(CELL_LENGTH[camid], *(pid for seen_by, pid in counts if seen_by == camid))
+        cell = np.empty((length, 1), object)
+        for pid in range(1, length + 1):
             draw = Draw(_SALT, camid, pid)
             rows = [_shuffled(counts.get((camid, pid), 0), draw) for _ in range(TRIALS)]
             cell[pid - 1, 0] = np.array(rows, np.uint8).reshape(TRIALS, -1)

@@ -13,7 +13,7 @@ from reidlib.twins.identity import sample_identity
 TWINS = {"pku-sketch": pku_sketch, "market-sketch-1k": market_sketch}
 
 
-@pytest.mark.parametrize("profile", pku_sketch.SIZES)
+@pytest.mark.parametrize("profile", ("ci", "screen", "cpu", "gpu"))
 def test_pku_sketch_has_the_real_tree(profile):
     plan = pku_sketch.plan(profile)
     count = pku_sketch.SIZES[profile]
@@ -39,7 +39,7 @@ def test_pku_sketch_has_the_published_numbers():
     assert Counter(pku_sketch.artists().values()) == pku_sketch.DRAWN
 
 
-@pytest.mark.parametrize("profile", market_sketch.SIZES)
+@pytest.mark.parametrize("profile", ("ci", "screen", "cpu", "gpu"))
 def test_market_sketch_has_the_real_tree(profile):
     size, plan = market_sketch.SIZES[profile], market_sketch.plan(profile)
     assert len(set(plan.images)) == len(plan.images) and not plan.files
