@@ -9,7 +9,7 @@ from reidlib.data.registry import READERS
 @pytest.mark.parametrize("name", twins.TWINS)
 def test_twins_are_drawn_in_the_shape_of_their_data_set(name: str) -> None:
     for profile in twins.TWINS[name].SIZES:
-        assert twins.TWINS[name].image_size(profile) == profiles.get(profile).size(READERS[name].shape)
+        assert twins.TWINS[name].image_size(profile) == profiles.of_twin(profile).size(READERS[name].shape)
 
 
 def test_shapes() -> None:

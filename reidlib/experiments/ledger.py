@@ -21,7 +21,7 @@ from reidlib.data import ReIDDataset
 from reidlib.evaluation import EvaluationResult
 from reidlib.evaluation.protocols import Protocol
 from reidlib.experiments import tables
-from reidlib.experiments.records import BEFORE, DEVELOPMENT, DIGESTS, RECIPE, RUN, TRAINING, describe, run_key
+from reidlib.experiments.records import BEFORE, DIGESTS, RECIPE, RUN, TRAINING, describe, run_key, without_development
 from reidlib.methods import Recipe
 from reidlib.training import provenance, runs
 
@@ -247,11 +247,6 @@ def files(path: str | Path | None, table: tables.Format = LEDGER) -> list[Path]:
     if not Path(path).exists():
         raise FileNotFoundError(f"there is no {table.name} {path}")
     return [Path(path)]
-
-
-def without_development(rows: pd.DataFrame, filters: Iterable[str]) -> pd.DataFrame:
-    """The rows whose test is one, unless the filters say whose rows are wanted."""
-    return rows if {"source", "data"} & set(filters) else rows[~rows["source"].str.startswith(DEVELOPMENT, na=False)]
 
 
 def unique_measures(rows: pd.DataFrame) -> pd.DataFrame:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from reidlib.data import ReIDDataset
 from reidlib.experiments import ledger, tables
-from reidlib.experiments.records import RUN, describe
+from reidlib.experiments.records import RUN, describe, without_development
 from reidlib.methods import registry
 from reidlib.training import runs
 
@@ -106,7 +106,7 @@ def table(path: str | Path | None = None, *, latest: bool = False, **filters: An
         FileNotFoundError: there is no file at ``path``.
     """
     rows = ledger.MEASUREMENTS.collect(ledger.files(path, ledger.MEASUREMENTS))
-    rows = ledger.MEASUREMENTS.select(ledger.without_development(ledger.unique_measures(rows), filters), filters)
+    rows = ledger.MEASUREMENTS.select(without_development(ledger.unique_measures(rows), filters), filters)
     if latest:
         newest = tables.last(rows, [name for name in KEY if name != "code"])[KEY]
         rows = rows.merge(newest, on=KEY)

@@ -1,9 +1,11 @@
 """What every row says of the training behind it: the ledger and the measures share it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
+
+import pandas as pd
 
 from reidlib import methods, profiles
 from reidlib.data import registry
@@ -13,7 +15,7 @@ from reidlib.training import checkpoints
 TRAINING = {  # name → type in a table, as in the next two
     "date": "datetime64[s]",  # of the record, UTC
     **dict.fromkeys(("method", "dataset"), "str"),
-    "source": "str",  # "twin <version>", "development twin …", "real" or "own"; and ", own split" if not the publishers'
+    "source": "str",  # "twin 1", "development twin 1", "real", "own"; and ", own split" where it is not the publishers'
     "profile": "str",  # of the recipe
     **dict.fromkeys(("seed", "split"), "Int64"),
     "processes": "Int64",  # that trained together
@@ -60,8 +62,14 @@ def source(dataset: str, data: Mapping[str, Any]) -> str:
 def in_words(source: str) -> str:
     """A row's ``source`` for headings: ``"synthetic twin 1"``, ``"real data"``, ``"own data"``."""
     kind, _, rest = source.partition(",")
-    kind = f"synthetic {kind}" if kind.startswith("twin") else f"{kind} data"
+    if not kind.startswith(DEVELOPMENT):
+        kind = f"synthetic {kind}" if kind.startswith("twin") else f"{kind} data"
     return f"{kind},{rest}" if rest else kind
+
+
+def without_development(rows: pd.DataFrame, filters: Iterable[str]) -> pd.DataFrame:
+    """The rows whose test is one, unless the filters say whose rows are wanted."""
+    return rows if {"source", "data"} & set(filters) else rows[~rows["source"].str.startswith(DEVELOPMENT, na=False)]
 
 
 def run_key(recipe: Recipe, data: Mapping[str, Any], code: str, processes: int = 1) -> dict[str, str | int]:
