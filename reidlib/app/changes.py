@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from reidlib import methods
-from reidlib.data import Augmentation, Subsample
+from reidlib.data import Augmentation, ReIDDataset, Subsample
 from reidlib.methods import Recipe, registry
 from reidlib.training import devices
 
@@ -61,14 +61,17 @@ def apply(recipe: Recipe, pairs: Sequence[Sequence[str]]) -> Recipe:
     return changed
 
 
-def apply_to_study(study: str, recipes: Mapping[str, Recipe], pairs: Sequence[Sequence[str]]) -> dict[str, Recipe]:
-    """Every variant of a study with these changes.
+def apply_to_study(
+    study: str, recipes: Mapping[str, Recipe], pairs: Sequence[Sequence[str]], dataset: str | ReIDDataset | None = None
+) -> dict[str, Recipe]:
+    """Every variant of a study with these changes; ``dataset`` is that which the recipes were made for.
 
     Raises:
         ValueError: as `apply`, naming the variant; or the study varies one of these values itself.
     """
     for variant, recipe in recipes.items():
-        default = methods.recipe(recipe.method, dataset=recipe.dataset, profile=recipe.profile)
+        of_data = recipe.dataset if dataset is None else dataset
+        default = methods.recipe(recipe.method, dataset=of_data, profile=recipe.profile)
         before, after = _flat(default), _flat(recipe)
         for name in named(pairs):
             if before.get(name) != after.get(name):

@@ -5,13 +5,15 @@ from dataclasses import replace
 
 import reidlib  # its packages are imported where they are used: help comes at once
 from reidlib.app import options
+from reidlib.app.chosen import Chosen
 
 
 def train(
     method: options.Method,
     /,
     *,
-    dataset: options.Dataset = "sysu",
+    dataset: options.Dataset = None,
+    data: options.Data = (),
     profile: options.Profile = None,
     changes: options.Changes = (),
     backbone: options.Backbone = None,
@@ -37,12 +39,13 @@ def train(
 
     with options.bars(not quiet):
         distributed = options.join(device)
-        recipe = reidlib.methods.recipe(method, dataset=dataset, profile=profile).replace(seed=seed)
+        chosen = Chosen(data, dataset, root, twin)
+        recipe = reidlib.methods.recipe(method, dataset=chosen.for_recipe, profile=profile).replace(seed=seed)
         given = {"backbone": backbone, "weights": weights}
         recipe = apply(recipe, (*changes, [f"{name}={value}" for name, value in given.items() if value is not None]))
-        rules = reidlib.evaluation.protocols.get(dataset, **named(protocol))
+        rules = chosen.rules(named(protocol))
         options.require_positive(batch_size=batch_size, checkpoint_every=checkpoint_every)
-        images = options.opened(dataset, recipe.profile, root, twin, split)
+        images = chosen.images(recipe.profile, split)
         rules.trials(images)  # what does not fit shall be said now
         if distributed.is_primary and not quiet:
             print(f"data: {images.title}, {images.root}", flush=True)
@@ -70,6 +73,7 @@ def evaluate(
     /,
     *,
     dataset: options.OtherDataset = None,
+    data: options.Data = (),
     root: options.RootOfRun = None,
     twin: options.Twin = None,
     split: options.SplitOfRun = None,
@@ -88,15 +92,17 @@ def evaluate(
             return 0
         run = reidlib.training.runs.load(folder, device=distributed.device)
         trained = run.environment["dataset"]
-        is_same_set = dataset in (None, trained["name"])
-        name, split = dataset or trained["name"], split or (trained["split"] if is_same_set else None)
-        rules = reidlib.evaluation.protocols.get(name, **named(protocol))
+        chosen = Chosen(data, dataset, root, twin, default=trained["name"])
+        is_same_set = chosen.kind is None and chosen.name == trained["name"]
+        if is_same_set and not data and dataset is None:
+            _require_published(trained)
+        if is_same_set and root is None and twin is None and trained["is_twin"]:
+            chosen = Chosen(data, dataset, root, trained["profile"], default=trained["name"])
+        split = split or (trained["split"] if is_same_set else None)
+        rules = chosen.rules(named(protocol))
         options.require_positive(batch_size=batch_size)
-        if is_same_set and root is None:
-            twin = twin or (trained["profile"] if trained["is_twin"] else None)
-            images = reidlib.data.open(name, twin=twin, split=split)
-        else:
-            images = options.opened(name, run.recipe.profile, root, twin, split)
+        # of the set that it was trained on, what is real is never replaced by a twin
+        images = chosen.images("paper" if is_same_set and root is None else run.recipe.profile, split)
         result = reidlib.evaluation.evaluate(run.model, images, rules, batch_size=batch_size, allow_seen=allow_seen)
         print(result if quiet else f"data: {images.title}, {images.root}\n{run}\n{result}")
         if run.finished and reidlib.training.runs.describe(images) == trained:
@@ -109,11 +115,23 @@ def evaluate(
     return 0
 
 
+def _require_published(trained: dict) -> None:
+    """Raise ``ValueError`` for data of one's own: a run does not say where they lie."""
+    if trained["name"] not in reidlib.data.names():
+        raise ValueError(f"the run was trained on data of your own, {trained['name']!r}: --data folder=… says where")
+    if trained.get("own_split") is not None:
+        raise ValueError(
+            f"the run was trained under a split of your own ({trained['own_split']}): give its lists (--data train=… "
+            "test=…), or name the data set (--dataset) for a published one"
+        )
+
+
 def sweep(
     study: options.Study,
     /,
     *,
-    dataset: options.Dataset = "sysu",
+    dataset: options.Dataset = None,
+    data: options.Data = (),
     profile: options.Profile = None,
     changes: options.Changes = (),
     seeds: options.Seeds = (0, 1, 2),
@@ -134,14 +152,15 @@ def sweep(
     with options.bars(not quiet):
         reidlib.training.devices.require_one_process("sweep")
         sweeping = reidlib.experiments.sweep
-        recipes = reidlib.experiments.studies.get(study, dataset=dataset, profile=profile)
-        recipes = apply_to_study(study, recipes, changes)
+        chosen = Chosen(data, dataset, root, twin)
+        recipes = reidlib.experiments.studies.get(study, dataset=chosen.for_recipe, profile=profile)
+        recipes = apply_to_study(study, recipes, changes, chosen.for_recipe)
         measures = tuple(dict.fromkeys((*reidlib.experiments.studies.registered()[study].measures, *measures)))
         reidlib.experiments.measures.require_known(measures)  # before a twin is rendered
-        rules = reidlib.evaluation.protocols.get(dataset, **named(protocol))
+        rules = chosen.rules(named(protocol))
         options.require_positive(workers=workers)
         size = next(iter(recipes.values())).profile
-        images = [options.opened(dataset, size, root, twin, split) for split in splits or (None,)]
+        images = [chosen.images(size, split) for split in splits or (None,)]
         jobs = sweeping.plan(recipes, images, rules, seeds, measures)
         if cluster is None:
             sweeping.perform(jobs, workers, threads)
@@ -182,9 +201,10 @@ def figures(names: options.Figures = (), /) -> int:
 
 
 def check(
-    dataset: options.Dataset,
+    dataset: options.Dataset = None,
     /,
     *,
+    data: options.Data = (),
     root: options.RootToCheck = None,
     twin: options.Twin = None,
     split: options.Split = None,
@@ -195,18 +215,24 @@ def check(
     Exit status 1 if the folder is there and its content is wrong, be it that it cannot be read or that results would be
     wrong; 2 if there is no such folder, data set or split.
     """
-    data = reidlib.data
-    folder = data.registry.locate(dataset, root=root, twin=twin, split=split)
+    chosen = Chosen(data, dataset, root, twin)
+    if chosen.kind is None:
+        split = chosen.split(split)
+        folder = reidlib.data.registry.locate(chosen.name, root=root, twin=twin, split=split)
+        chosen = Chosen(data, dataset, folder)
     try:
-        report = data.open(dataset, root=folder, split=split).check(decode=decode)
+        report = chosen.images("paper", split).check(decode=decode)
     except (OSError, ValueError) as error:
-        print(f"{data.registry.READERS[dataset].title}: cannot be read\n{error}")
+        if chosen.kind and not chosen.place.exists():
+            raise
+        title = chosen.place or reidlib.data.registry.title(chosen.name)
+        print(f"{title}: cannot be read\n{error}")
         return 1
     print(report)
     return 0 if report.ok else 1
 
 
-def twin(dataset: options.Dataset, /, *, profile: options.TwinProfile = None) -> int:
+def twin(dataset: options.TwinOf, /, *, profile: options.TwinProfile = None) -> int:
     """Build the synthetic twin of a data set, if it is not there yet, and print its folder."""
     print(reidlib.data.registry.renderer().ensure(dataset, profile or reidlib.profiles.get().name))
     return 0

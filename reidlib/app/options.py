@@ -19,7 +19,6 @@ from reidlib import profiles
 from reidlib.console import spelling
 
 if TYPE_CHECKING:
-    from reidlib.data import ReIDDataset
     from reidlib.training.devices import Distributed
 
 PACKAGE = Path(reidlib.__file__).parent
@@ -77,7 +76,16 @@ def _option(kind: Any, text: str, *markers: Any, **options: Any) -> Any:
 _SIZES = [name for name in profiles.PROFILES if name != "paper"]
 Method = _one_of(str, method_names(), "the model; reidlib list methods has all, with their titles.")
 Study = _one_of(str, study_names(), f"one of: {', '.join(study_names())}, or of a method of your own.", "STUDY")
-Dataset = _one_of(str, dataset_names(), "name of the data set.")
+Dataset = _one_of(str | None, dataset_names(), "name of a published data set; default: sysu.")
+TwinOf = _one_of(str, dataset_names(), "name of the data set.")
+Data = _option(
+    tuple[tuple[str, ...], ...],
+    "data of your own: folder=PATH (PATH/modality/identity/image.jpg) or table=FILE.csv, and what data.from_folders or "
+    "data.from_table take, for example modalities=photo,sketch name=mine shape=face seed=1; without either, "
+    "train=LIST.txt test=LIST.txt are a split of your own of the data set.",
+    tyro.conf.UseAppendAction,
+    metavar="NAME=VALUE",
+)
 OtherDataset = _one_of(str | None, dataset_names(), "another data set than that of the run.")
 Profile = _one_of(
     str | None,
@@ -186,13 +194,6 @@ def join(device: str | None) -> "Distributed":
         reason = str(error).splitlines()[0].partition(". ")[0]
         raise ValueError(f"--device {device}: this machine cannot compute there ({reason})") from error
     return distributed
-
-
-def opened(name: str, profile: str, root: Path | None, twin: str | None, split: int | None) -> "ReIDDataset":
-    """The data at ``root``, the twin that was asked for, or what is available; profile ``paper`` has no twin."""
-    if root is None and twin is None and profile != "paper":
-        return reidlib.data.open_available(name, profile, split)
-    return reidlib.data.open(name, root=root, twin=twin, split=split)
 
 
 @contextmanager

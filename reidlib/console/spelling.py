@@ -14,7 +14,7 @@ from typing import Any
 
 _is_for_command_line: ContextVar[bool] = ContextVar("is_for_command_line", default=False)
 _LEFT_OUT = object()
-_OPTIONS = {"": "--{} {}", "recipe": "--set {}={}", "protocol": "--protocol {}={}"}
+_OPTIONS = {"": "--{} {}", "recipe": "--set {}={}", "protocol": "--protocol {}={}", "data": "--data {}={}"}
 
 
 @contextmanager
@@ -47,8 +47,8 @@ def argument(name: str, value: Any = _LEFT_OUT, *, of: str = "") -> str:
     Args:
         name: as Python spells it.
         value: to write behind it; none: the name alone.
-        of: whose it is: ``"recipe"`` for a field (``--set``), ``"protocol"`` for an option (``--protocol``), ``""`` for
-            an argument that has an option of its own.
+        of: whose it is: ``"recipe"`` for a field (``--set``), ``"protocol"`` for an option (``--protocol``), ``"data"``
+            for what says where one's own data are (``--data``), ``""`` for an argument that has an option of its own.
 
     >>> argument("split"), argument("gallery", "agw", of="protocol")
     ('split=', "gallery='agw'")
@@ -63,6 +63,8 @@ def argument(name: str, value: Any = _LEFT_OUT, *, of: str = "") -> str:
 
 
 def _as_typed(value: Any) -> str:
+    if isinstance(value, tuple) and all(isinstance(each, str) for each in value):
+        return ",".join(value)
     try:
         return value if isinstance(value, str) else json.dumps(value)
     except TypeError:  # a path, for example

@@ -41,9 +41,9 @@ class Division:
     def __post_init__(self) -> None:
         share = self.test_share
         if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
-            raise ValueError(f"{argument('test_share')} must be a share from 0 to 1, not {share!r}")
+            raise ValueError(f"{argument('test_share', of='data')} must be a share from 0 to 1, not {share!r}")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
-            raise ValueError(f"{argument('seed')} must be a whole number from 0, not {self.seed!r}")
+            raise ValueError(f"{argument('seed', of='data')} must be a whole number from 0, not {self.seed!r}")
         for part in ("train", "test"):
             object.__setattr__(self, part, _several(getattr(self, part)))
 
@@ -214,11 +214,11 @@ def _drawn(frame: pd.DataFrame, root: Path, test_share: float, seed: int) -> lis
     tested = round(test_share * len(order))
     if 0 < test_share < 1:
         if len(order) < 2:
+            lists = f"{argument('train', of='data')}, {argument('test', of='data')}"
             raise ValueError(
                 f"{root} holds {len(order)} identities with both modalities ({len(modalities)} in all); a split into "
                 "training and test takes two or more. To evaluate on all of them: "
-                f"{argument('test_share', 1)}; to divide them otherwise, write lists ({argument('train')}, "
-                f"{argument('test')})"
+                f"{argument('test_share', 1, of='data')}; to divide them otherwise, write lists ({lists})"
             )
         tested = min(max(tested, 1), len(order) - 1)
     training = set(order[tested:])

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from reidlib.console.spelling import argument
+from reidlib.console.spelling import argument, either
 from reidlib.data import own, tree
 from reidlib.data.dataset import SPLITS, Reader, ReIDDataset
 from reidlib.data.divisions import Division
@@ -151,7 +151,9 @@ def _add(
         return
     if cameras is not None:
         if (match := re.search(cameras, entry.name)) is None or not match[1]:
-            raise ValueError(f"{path}: the file name holds no camera: {argument('cameras', cameras)} does not match")
+            raise ValueError(
+                f"{path}: the file name holds no camera: {argument('cameras', cameras, of='data')} does not match"
+            )
         camera = match[1]
     listing.pictures.append(Picture(path, identity, modality, camera, split, path))
 
@@ -163,10 +165,10 @@ def require_pattern(cameras: str | None) -> str | None:
     try:
         groups = re.compile(cameras).groups
     except (re.error, TypeError, RecursionError, OverflowError) as error:
-        raise ValueError(f"{argument('cameras', cameras)} is no regular expression: {error}") from error
+        raise ValueError(f"{argument('cameras', cameras, of='data')} is no regular expression: {error}") from error
     if groups != 1:
-        example = argument("cameras", r"_c(\d+)_")
-        raise ValueError(f"{argument('cameras', cameras)} must have one group, the camera, as in {example}")
+        example = argument("cameras", r"_c(\d+)_", of="data")
+        raise ValueError(f"{argument('cameras', cameras, of='data')} must have one group, the camera, as in {example}")
     return cameras
 
 
@@ -182,13 +184,13 @@ def _explained(folders: Folders, root: Path) -> str:
     holds = f"it holds the folders {shown}" if there else "it holds no folder"
     return (
         f"{root} lacks the folder {' and '.join(missing)}; {holds}. {_hint(folders, root, there)}Expected "
-        f"{_expected(folders.modalities)}, with the names of the two folders as {argument('modalities')}"
+        f"{_expected(folders.modalities)}, with the names of the two folders as {argument('modalities', of='data')}"
     )
 
 
 def _hint(folders: Folders, root: Path, there: list[str]) -> str:
     if guessed := _guessed(folders.modalities, there):
-        return f"Did you mean {argument('modalities', guessed)}? "
+        return f"Did you mean {argument('modalities', guessed, of='data')}? "
     for name in there:
         inner = [entry.name for entry in tree.entries(root / name) if entry.is_dir()]
         if set(folders.modalities) <= set(inner) or (len(there) == 1 and _guessed(folders.modalities, inner)):
@@ -198,7 +200,7 @@ def _hint(folders: Folders, root: Path, there: list[str]) -> str:
                     f"Here the identity comes first ({name}/{folders.modalities[0]}); modality folders must: move the "
                     "folders, or list the images in a table (data.from_table). "
                 )
-            return f"Did you mean {argument('root', str(root / name))}? "
+            return f"Did you mean {either(f'root={str(root / name)!r}', f'--data folder={root / name}')}? "
     return ""
 
 

@@ -17,14 +17,14 @@ def require_folder(folder: str | Path, remedy: str, what: str = "the folder of a
         NotADirectoryError: it is a file.
         OSError: it cannot be looked at: no permission, or a drive that has gone. The message names the reason.
     """
-    folder = Path(folder).expanduser().absolute()
+    folder = Path(folder).expanduser()
     _refuse_dangling(folder)
     try:
         os.stat(folder)
         if not folder.is_dir():
             raise NotADirectoryError(f"{folder} is a file, not {what} (unpack archives first). {remedy}")
         with os.scandir(folder):
-            return folder
+            return folder.absolute()
     except OSError as error:
         if not error.filename:  # has its message already
             raise
@@ -61,7 +61,7 @@ def holds(folder: Path) -> bool:
 
 def _refuse_dangling(folder: Path) -> None:
     """Raise ``FileNotFoundError`` if the folder, or one above it, is a link to something that is not there."""
-    for place in (*reversed(folder.parents), folder):
+    for place in (*reversed(folder.absolute().parents), folder):
         if place.is_symlink() and not os.path.exists(place):
             try:
                 os.stat(place)

@@ -175,7 +175,7 @@ def _modality(value: str, where: str, modalities: tuple[str, str]) -> int:
         return int(value)
     raise ValueError(
         f"{where}: modality {value!r} must be 0 or 1, or one of {modalities}; other names are given as "
-        f"{argument('modalities')}, that of 0 first"
+        f"{argument('modalities', of='data')}, that of 0 first"
     )
 
 
@@ -194,7 +194,7 @@ def _inside(value: str, where: str, root: Path) -> str:
         else:
             raise ValueError(
                 f"{where}: {value!r} does not lie below {root}; write paths relative to that folder, or give another "
-                f"{argument('root')}"
+                f"{argument('root', of='data')}"
             )
     parts = [part for part in text.split("/") if part not in ("", ".")]
     if ".." in parts:
@@ -207,7 +207,11 @@ def _require_there(found: Sequence[Picture], root: Path) -> None:
     missing = [picture for picture in found if not (root / picture.path).is_file()]
     if missing:
         several = f" ({len(missing)} of {len(found)} images are missing)" if len(missing) > 1 else ""
-        hint = f"; paths are looked for below {argument('root', str(root))}" if len(missing) == len(found) else ""
+        hint = (
+            f"; paths are looked for below {argument('root', str(root), of='data')}"
+            if len(missing) == len(found)
+            else ""
+        )
         raise FileNotFoundError(f"{missing[0].where}: there is no file {root / missing[0].path}{several}{hint}")
     inside = root.resolve()
     for picture in found:
