@@ -41,6 +41,6 @@ class Embedder(nn.Module):
 def test_a_model_of_one_modality_is_exported_for_any_number_of_images(model: nn.Module, number: int) -> None:
     network = Embedder(model.eval(), number)
     batch = torch.export.Dim("batch", min=2)
-    program = torch.export.export(network, (images(),), dynamic_shapes=({0: batch},)).module()
+    program = torch.export.export(network, (images(),), dynamic_shapes=({0: batch},), strict=False).module()
     for rows in (3, 8):
         torch.testing.assert_close(program(images()[:rows]), network(images()[:rows]))
