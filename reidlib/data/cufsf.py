@@ -19,7 +19,7 @@ from PIL import Image
 from scipy.ndimage import affine_transform
 
 from reidlib import paths
-from reidlib.data import tree
+from reidlib.data import feret, marks, tree
 from reidlib.data.dataset import Reader, ReIDDataset
 from reidlib.data.decode import FORMATS, read_image
 from reidlib.data.report import Problem, left_out
@@ -99,10 +99,14 @@ def scan(root: Path) -> Listing:
         FileNotFoundError: the list of names or a folder is missing.
         ValueError: a name is malformed or two share an identity; a link leads out of its folder.
     """
-    names = read_names(root / NAMES)
     folders = [*POINTS_OF, *POINTS_OF.values()]
+    if not (root / NAMES).is_file():
+        raise FileNotFoundError(
+            f"{root / NAMES} is missing; {marks.hint('cufsf', root)}expected tree:\n{EXPECTED_TREE}"
+        )
+    names = read_names(root / NAMES)
     if missing := [folder for folder in folders if not (root / folder).is_dir()]:
-        hint = f"{_GET_PHOTO}; " if missing == ["photo"] else ""
+        hint = f"{_GET_PHOTO}; " if missing == ["photo"] else marks.hint("cufsf", root)
         raise FileNotFoundError(f"{root} lacks {', '.join(missing)}; {hint}expected tree:\n{EXPECTED_TREE}")
     strays: list[str] = []
     images = {folder: _stems(root, folder, _SUFFIX, strays) for folder in POINTS_OF}
@@ -239,20 +243,27 @@ def files(path: str) -> tuple[str, str]:
 def check(dataset: ReIDDataset) -> list[Problem]:
     """What is missing or odd in a CUFSF tree; one that is no twin is compared with the published count."""
     root, listing = dataset.root, scan(dataset.root)
-    problems = []
+    problems, alike = [], feret.alike(listing.names.values(), _in_photo(listing))
     if (count := len(listing.names)) != PUBLISHED_IDENTITIES and not dataset.is_twin:
         message = f"{count:,} names, published: {PUBLISHED_IDENTITIES:,}; other identities train and are tested"
         problems.append(Problem("error", NAMES, message, _GET_AGAIN))
     for pid, name in sorted(listing.names.items()):
         for (folder, points), stem in zip(POINTS_OF.items(), (name, f"{pid:05d}"), strict=True):
             if stem not in (found := listing.images[folder]):
-                fix = _GET_PHOTO if folder == "photo" else _GET_AGAIN
-                problems.append(Problem("error", f"{folder}/{stem}", "is missing, and with it the pair", fix))
+                likely = f"; {alike[name]} looks like it" if folder == "photo" and name in alike else ""
+                fix = feret.RENAME if likely else _GET_PHOTO if folder == "photo" else _GET_AGAIN
+                problems.append(Problem("error", f"{folder}/{stem}", f"is missing, and with it the pair{likely}", fix))
             elif len(found[stem]) > 1:
                 message = f"several files: {', '.join(found[stem])}; the first is used"
                 problems.append(Problem("warning", f"{folder}/{stem}", message, "keep one of them"))
             problems += _check_points(root, f"{points}/{stem}.3pts", stem in listing.points[points])
-    return problems + _check_unlisted(listing)
+    return problems + _check_unlisted(listing, set(alike.values()))
+
+
+def _in_photo(listing: Listing) -> list[str]:
+    """The names of the files in ``photo``, of whatever kind."""
+    strays = [path.removeprefix("photo/") for path in listing.strays if path.startswith("photo/")]
+    return strays + [file for several in listing.images["photo"].values() for file in several]
 
 
 def _check_points(root: Path, path: str, there: bool) -> list[Problem]:
@@ -266,11 +277,13 @@ def _check_points(root: Path, path: str, there: bool) -> list[Problem]:
     return []
 
 
-def _check_unlisted(listing: Listing) -> list[Problem]:
+def _check_unlisted(listing: Listing, alike: set[str]) -> list[Problem]:
     sketches = sorted(listing.images["original_sketch"].keys() - {f"{pid:05d}" for pid in listing.names})
-    problems = left_out(listing.strays, "is no image or points file")
+    strays = [path for path in listing.strays if path.removeprefix("photo/") not in alike]
+    problems = left_out(strays, "is no image or points file")
     problems += left_out([f"original_sketch/{stem}" for stem in sketches], f"is of nobody in {NAMES}")
-    if photos := listing.images["photo"].keys() - set(listing.names.values()):
+    photos = listing.images["photo"].keys() - set(listing.names.values())
+    if photos := [stem for stem in photos if not alike.intersection(listing.images["photo"][stem])]:
         message = f"{len(photos):,} photographs that no sketch was drawn from were left out"
         problems.append(Problem("note", "photo", message))
     return problems

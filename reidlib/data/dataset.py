@@ -233,7 +233,7 @@ def _check_modalities(dataset: ReIDDataset) -> list[Problem]:
     problems = []
     for (split, pid), (number, modality) in counts.iterrows():
         if number == 1:
-            lacking = dataset.reader.modalities[1 - int(modality)]
+            lacking = (dataset.reader.modalities if names else MODALITIES)[1 - int(modality)]  # of one's own, by name
             sampler = spelling.either(" (or sample with PKSampler(..., allow_missing_modality=True))", "")
             fix = f"give the other modality, or take the identity out{sampler}"
             fix = fix if split == "train" else "complete the tree; such an identity is never matched across modalities"

@@ -98,11 +98,11 @@ def require_apart(frame: pd.DataFrame, root: Path) -> None:
     if (both > 1).any():
         rows = frame[frame["pid"] == both.index[both > 1][0]]
         places = [rows.loc[rows["split"] == split].iloc[0] for split in ("train", "test")]
-        who = places[0]["identity"] if "identity" in rows else places[0]["pid"]
+        who = repr(places[0]["identity"]) if "identity" in rows else int(places[0]["pid"])
         at = "; ".join(str(place["where"] if "where" in rows else place["path"]) for place in places)
         more = f" (and {int((both > 1).sum()) - 1} more)" if (both > 1).sum() > 1 else ""
         raise ValueError(
-            f"{root}: identity {who!r} is in training and in test ({at}){more}; results would be void: an identity "
+            f"{root}: identity {who} is in training and in test ({at}){more}; results would be void: an identity "
             "belongs to one of them with all its images"
         )
 

@@ -81,7 +81,9 @@ def scan(root: Path) -> Listing:
         ValueError: a link leads out of the root.
     """
     cameras = {f"test_{name}/cam{camid}": (name, camid) for name in MODALITIES for camid in CAMERAS}
-    tree.require_folders(root, [*MODALITIES, "idx", *(path for path in cameras if path != EMPTY)], EXPECTED_TREE)
+    tree.require_folders(
+        root, [*MODALITIES, "idx", *(path for path in cameras if path != EMPTY)], EXPECTED_TREE, "llcm"
+    )
     for name in MODALITIES:
         list(tree.identity_images(root, name, "(?s).*", root, []))  # refuses links
     images, strays = [], []

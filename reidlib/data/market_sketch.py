@@ -67,7 +67,7 @@ def scan(root: Path) -> Listing:
     """
     folders = [f"photo/{name}" for name in FOLDERS.values()]
     folders += [f"sketch/{artist}/{name}" for artist in ARTISTS for name in FOLDERS.values()]
-    tree.require_folders(root, folders, EXPECTED_TREE)
+    tree.require_folders(root, folders, EXPECTED_TREE, "market-sketch-1k")
     photos, sketches, strays = [], [], []
     for folder in folders:
         kind, *artist, name = folder.split("/")

@@ -75,7 +75,7 @@ def scan(root: Path) -> Listing:
         FileNotFoundError: a folder is missing.
         ValueError: a link leads out of its folder.
     """
-    tree.require_folders(root, ("photo", "sketch", ANNOTATION), EXPECTED_TREE)
+    tree.require_folders(root, ("photo", "sketch", ANNOTATION), EXPECTED_TREE, "pku-sketch")
     photos, sketches, strays = [], [], []
     for folder, pattern in (("photo", _PHOTO), ("sketch", _SKETCH)):
         for image, path in tree.inside(root, folder):

@@ -19,10 +19,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from reidlib.console import spelling
-from reidlib.data import tree
+from reidlib.data import marks, tree
 from reidlib.data.dataset import Reader, ReIDDataset
 from reidlib.data.decode import read_image
+from reidlib.data.qmul_kinds import KINDS, Kind
 from reidlib.data.report import Problem, left_out
 from reidlib.data.unpickle import load_arrays
 
@@ -37,34 +37,6 @@ SKETCHES = {"train": "trainA", "test": "testA"}
 _IMAGE = re.compile(r"(.+)\.(?:jpg|jpeg|png|bmp)", re.IGNORECASE)
 _SKETCH = re.compile(r"(.+)_([0-9]{1,6})")
 _KEY = re.compile(r"/(train|test)/([^/\\\x00-\x1f\x7f]+)")
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What tells the two sets apart; ``images`` are the published numbers of photos and sketches by split."""
-
-    name: str
-    title: str
-    pickle: str
-    images: dict[str, tuple[int, int]]
-    exact: bool
-
-    @property
-    def expected_tree(self) -> str:
-        return f"""\
-{self.title}/
-  photo/<name>.png         either: photos, and all sketches as strokes in one pickle
-  {self.pickle}
-or
-  trainB/<name>.png        or: photos and sketches as images, split by folder
-  trainA/<name>_<k>.png    sketch number k of the photo <name>
-  testB/  testA/"""
-
-
-KINDS = {
-    "shoe": Kind("shoe", "QMUL-ShoeV2", "ShoeV2_Coordinate", {"train": (1800, 6051), "test": (200, 679)}, exact=False),
-    "chair": Kind("chair", "QMUL-ChairV2", "ChairV2_Coordinate", {"train": (300, 952), "test": (100, 323)}, exact=True),
-}
 
 
 @dataclass
@@ -120,10 +92,7 @@ def _hint(kind: Kind, root: Path) -> str:
     for other in KINDS.values():
         if other is not kind and (root / other.pickle).exists():
             return f"{other.pickle} is there: this is the tree of {other.name!r}; "
-    for child in sorted(root.iterdir()):
-        if (child / kind.pickle).exists() or (child / "trainA").is_dir():
-            return f"did you mean {spelling.argument('root', str(child))}? "
-    return ""
+    return marks.hint(kind.name, root)
 
 
 def _scan_strokes(kind: Kind, root: Path) -> Listing:
@@ -266,15 +235,28 @@ def check(kind: Kind, dataset: ReIDDataset) -> list[Problem]:
 
 
 def _check_published(kind: Kind, dataset: ReIDDataset) -> list[Problem]:
+    counted = {
+        split: tuple(len(dataset.rows(split, modality)) for modality in (PHOTO, SKETCH)) for split in kind.images
+    }
+    if other := next((each for each in KINDS.values() if each is not kind and _is_of(each, counted)), None):
+        message = f"as many photos as {other.title} has, and none of {kind.title}: is this the tree of {other.name!r}?"
+        return [Problem("error", split, message, f"open it as {other.name!r}") for split in counted]
     problems = []
     for split, published in kind.images.items():
-        found = tuple(len(dataset.rows(split, modality)) for modality in (PHOTO, SKETCH))
+        found = counted[split]
         message = f"{found[0]:,} photos and {found[1]:,} sketches, published: {published[0]:,} and {published[1]:,}"
-        if not kind.exact:
+        if counted == kind.online:
+            problems.append(Problem("note", split, f"{message} (the copy that is offered online; say what you used)"))
+        elif not kind.exact:
             problems.append(Problem("note", split, f"{message} (copies in use differ; say what you used)"))
         elif found != published:
             problems.append(Problem("error", split, message, "copy the tree again from the original archive"))
     return problems
+
+
+def _is_of(kind: Kind, counted: dict[str, tuple[int, int]]) -> bool:
+    """Whether there are as many photos as in this set."""
+    return all(counted[split][PHOTO] == published[PHOTO] for split, published in kind.images.items())
 
 
 def _reader(kind: Kind) -> Reader:

@@ -67,7 +67,7 @@ def scan(root: Path) -> Listing:
         FileNotFoundError: a folder is missing.
         ValueError: a link leads out of the root.
     """
-    tree.require_folders(root, [*FOLDERS.values(), "idx"], EXPECTED_TREE)
+    tree.require_folders(root, [*FOLDERS.values(), "idx"], EXPECTED_TREE, "regdb")
     images, strays = [], []
     for name, folder in FOLDERS.items():
         for _, image, path in tree.identity_images(root, folder, "[0-9]{1,4}", root, strays):

@@ -74,7 +74,7 @@ def scan(root: Path) -> Listing:
         FileNotFoundError: a camera folder is missing.
         ValueError: a link leads out of its camera folder.
     """
-    tree.require_folders(root, [f"cam{camid}" for camid in CAMERAS], EXPECTED_TREE)
+    tree.require_folders(root, [f"cam{camid}" for camid in CAMERAS], EXPECTED_TREE, "sysu")
     images, strays = [], []
     for camid in CAMERAS:
         camera = f"cam{camid}"

@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from reidlib import paths
-from reidlib.console import spelling
-from reidlib.data import matlab
+from reidlib.data import marks, matlab
 from reidlib.data.report import Problem
 
 _JUNK = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin"}
@@ -26,16 +25,14 @@ def entries(folder: Path) -> list[os.DirEntry]:
     return sorted(found, key=lambda entry: entry.name)
 
 
-def require_folders(root: Path, names: Sequence[str], expected: str) -> None:
+def require_folders(root: Path, names: Sequence[str], expected: str, of: str) -> None:
     """Raise ``FileNotFoundError`` unless every folder is there; the message shows the ``expected`` tree.
 
-    It also says so if the tree seems to lie one folder deeper, as archives like to unpack.
+    It also says so if the tree of the data set ``of`` seems to lie deeper, as archives like to unpack, or if this seems
+    to be that of another one.
     """
     if missing := [name for name in names if not (root / name).is_dir()]:
-        nested = next((child for child in sorted(root.iterdir()) if (child / names[0]).is_dir()), None)
-        hint = f"did you mean {spelling.argument('root', str(nested))}? " if nested else ""
-        hint = hint or ("" if any(root.iterdir()) else "the folder is empty (is the drive mounted?); ")
-        raise FileNotFoundError(f"{root} lacks {', '.join(missing)}; {hint}expected tree:\n{expected}")
+        raise FileNotFoundError(f"{root} lacks {', '.join(missing)}; {marks.hint(of, root)}expected tree:\n{expected}")
 
 
 def refuse_outside(entry: os.DirEntry, folder: Path) -> None:

@@ -97,3 +97,19 @@ def test_a_study_is_swept_on_it(own, own_ledger: Path) -> None:
     rows = sweep.run(small, own, protocols.available(own), seeds=(0,))
     assert rows["error"].isna().all() and set(rows["dataset"]) == {"my-people"} and set(rows["source"]) == {"own"}
     assert len(studies.results(small)) == 2
+
+
+def test_own_splits_of_published_sets_are_recorded_as_such(twin, own_ledger: Path) -> None:
+    published = data.open("pku-sketch", root=twin("pku-sketch"), split=1)
+    pids = sorted(published.frame["pid"].unique())
+    own = data.own_split(published, train=pids[6:], test=pids[:6], label="of 2024")
+    recipe = methods.recipe("baseline", dataset=own, profile="ci").replace(epochs=1, warmup=0, height=32, width=16)
+    recipe = recipe.replace(identities=2, validation_share=0.0)
+    assert recipe.shape is None and recipe.dataset == "pku-sketch"
+    run = training.fit(recipe, own, progress=False)
+    result = evaluation.evaluate(run.model, own, protocols.available(own))
+    row = ledger.record(run, result)
+    assert (row["source"], row["split"]) == ("twin 1, own split", None) and "own split: of 2024" in result.source
+    assert run.folder != training.runs.default_folder(recipe, published)
+    with pytest.raises(ValueError, match="were trained on"):
+        evaluation.evaluate(run.model, published, protocols.available(published))

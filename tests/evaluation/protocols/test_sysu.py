@@ -238,3 +238,14 @@ def test_a_tree_without_queries_or_gallery(small, camids, role):
             shutil.rmtree(folder)
     with pytest.raises(ValueError, match=f"no {role} image.* of a test identity"):
         protocols.get("sysu", gallery="agw").trials(reidlib.data.open("sysu", small.root))
+
+
+def test_without_the_official_draws_those_of_agw_are_taken_and_named(small, caplog):
+    assert protocols.available(small) == protocols.get("sysu") and not caplog.records
+    (small.root / "exp" / "rand_perm_cam.mat").unlink()
+    protocol = protocols.available(small, search="indoor")
+    assert protocol == protocols.get("sysu", search="indoor", gallery="agw") and len(protocol.trials(small)) == 10
+    assert "rand_perm_cam.mat is not there: the gallery is drawn as AGW does, not officially" in caplog.text
+    for chosen in ({"gallery": "official"}, {"shots": 10}):  # nothing is put in the place of what was asked for
+        with pytest.raises(FileNotFoundError, match="rand_perm_cam"):
+            protocols.available(small, **chosen).trials(small)
