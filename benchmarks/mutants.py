@@ -40,7 +40,7 @@ ROOMS = {
         for name in ("dalnet", "fienet", "maum")
     },
     **{
-        f"reidlib/methods/idkl/losses/{name}.py": ("methods/idkl", "losses", "model")
+        f"reidlib/methods/idkl/losses/{name}.py": ("methods/idkl", "losses", "purifier", "model")
         for name in ("distillation", "identities", "released", "streams")
     },
     "reidlib/data/sampler.py": ("data", "sampler"),

@@ -3,10 +3,13 @@
 import io
 import json
 import pickle
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from scipy.io import savemat
+
+from reidlib import data
 
 MANIFEST = {"twin_version": "1", "dataset": "", "profile": "ci", "images": 8, "image_size": [16, 8]}
 
@@ -105,6 +108,19 @@ def shoe() -> dict[str, bytes]:
     return files | {f"{part}A/{part}_{k}.png": image("PNG", mode="LA") for part in ("train", "test") for k in (1, 2)}
 
 
+def own_folders() -> dict[str, bytes]:
+    """Of somebody's own, with the lists that divide it."""
+    names = [f"{modality}/{who}/{k}.png" for modality in ("visible", "infrared") for who in "abcd" for k in (1, 2)]
+    lists = {"train.txt": "a\r\nb\r\n".encode("utf-16"), "test.txt": b"visible/c/1.png\nd\n"}
+    return dict.fromkeys(names, image("PNG")) | lists
+
+
+def own_table() -> dict[str, bytes]:
+    lines = [f"{modality}/{pid}.webp,{pid},{modality},cam{pid % 2}" for modality in "01" for pid in range(1, 9)]
+    images = {line.partition(",")[0]: image("WEBP") for line in lines}
+    return images | {"table.csv": "\n".join(["path,pid,modality,camid", *lines]).encode()}
+
+
 TREES = {
     "sysu": sysu(),
     "regdb": regdb(),
@@ -114,8 +130,17 @@ TREES = {
     "market-sketch-1k": market_sketch(),
     "chair": chair(),
     "shoe": shoe(),
+    "own folders": own_folders(),
+    "own table": own_table(),
 }
 SPLITS = {"regdb": 1, "pku-sketch": 1}
+
+
+def opened(name: str, root: Path) -> data.ReIDDataset:
+    """A tree as a data set."""
+    if name == "own folders":
+        return data.from_folders(root)
+    return data.from_table(root / "table.csv") if name == "own table" else data.open(name, root, split=SPLITS.get(name))
 
 
 def manifest(name: str, **changes) -> bytes:

@@ -21,6 +21,8 @@ from reidlib.data.report import Problem
 
 COLUMNS, OPTIONAL = ("path", "pid", "modality"), ("camid", "split")
 _MOST_BYTES = 1 << 29
+_MOST_COLUMNS = 1000
+_EXPECTED = f"columns: {', '.join(COLUMNS)}, and if there is such a thing {', '.join(OPTIONAL)}"
 _NO_TABLE = (".xlsx", ".xls", ".ods", ".numbers")
 
 Line = tuple[str, dict[str, str]]
@@ -143,8 +145,10 @@ def _of_file(file: Path) -> Iterator[Line]:
             where = f"{file}, line {rows.line_num + skipped}"
             if names is None:
                 names = [name.strip().lower() for name in row]
+                if len(names) > _MOST_COLUMNS:
+                    raise ValueError(f"{where}: {len(names):,} columns are no heading of a table; {_EXPECTED}")
                 if twice := [name for name in names if name and names.count(name) > 1]:
-                    raise ValueError(f"{where}: two columns are called {twice[0]!r}; rename one")
+                    raise ValueError(f"{where}: two columns are called {twice[0][:80]!r}; rename one")
                 _require_columns(str(file), names)
                 continue
             if len(row) != len(names):
@@ -158,11 +162,12 @@ def _of_file(file: Path) -> Iterator[Line]:
 
 def _require_columns(name: str, columns: Sequence[str]) -> None:
     if missing := [column for column in COLUMNS if column not in columns]:
+        columns = [column[:80] for column in columns]
+        shown = ", ".join(map(repr, columns[:12])) + (" …" if len(columns) > 12 else "")
         close = {column: get_close_matches(column, columns, 1, 0.5) for column in missing}
         hints = "".join(f"; is {found[0]!r} meant to be {column!r}?" for column, found in close.items() if found)
         raise ValueError(
-            f"{name} lacks the column(s) {', '.join(missing)}; it has {', '.join(map(repr, columns)) or 'none'}{hints} "
-            f"(columns: {', '.join(COLUMNS)}, and if there is such a thing {', '.join(OPTIONAL)})"
+            f"{name} lacks the column(s) {', '.join(missing)}; it has {shown or 'none'}{hints} ({_EXPECTED})"
         )
 
 

@@ -3,12 +3,14 @@
 import errno
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
@@ -79,6 +81,66 @@ def test_damaged_notebooks_are_all_named_and_none_is_executed_or_written(
             True,
         ]
     assert tree(clone) == before
+
+
+SCRAPS = (
+    b"null",
+    b"[]",
+    b"{}",
+    b"-1",
+    b"1e400",
+    b"NaN",
+    b'"x"',
+    b"\xff",
+    b"\0",
+    b",",
+    b"]",
+    b"}",
+    b"[" * 99,
+    b"9" * 9999,
+)
+SCRAPS += (b'"y"', b'"# z"', b"1", b"5", b"7", b"true", b'"code"')
+
+
+def altered(generator: np.random.Generator) -> bytes:
+    """A notebook with values exchanged, bytes changed, or parts cut, doubled or filled in."""
+    content = bytearray(GOOD)
+    for _ in range(generator.integers(1, 3)):
+        first, last = np.sort(generator.integers(0, len(content) + 1, 2)).tolist()
+        scrap = SCRAPS[generator.integers(0, len(SCRAPS))]
+        kind = generator.integers(0, 12)
+        if kind > 3:
+            values = list(re.finditer(rb'(?<=: )("[^"]*"|[0-9]+|null|\{\}|\[\])', content))
+            if values:
+                first, last = values[generator.integers(0, len(values))].span()
+            content[first:last] = scrap
+        elif kind == 1:
+            content[first : first + 3] = generator.bytes(3)
+        elif kind == 2:
+            del content[first : min(last, first + 40)]
+        elif kind == 3:
+            content[last:last] = content[first:last]
+        else:
+            content[first:first] = scrap
+    return bytes(content)
+
+
+def test_altered_notebooks_are_read_or_named(tmp_path: Path) -> None:
+    """And what was read can be written, labelled and read again."""
+    found = {"read": 0, "named": 0}
+    for case in range(300):
+        path = tmp_path / f"case {case}.ipynb"
+        path.write_bytes(altered(np.random.default_rng([2026, case])))
+        try:
+            (notebook,) = pages.read([path]).values()
+        except notebooks.NotebookError as error:
+            assert str(path) in str(error) and len(str(error)) < 1000, case
+            found["named"] += 1
+            continue
+        path.write_bytes(pages.as_bytes(notebook))
+        assert pages.read([path])[path] == notebook, case
+        found["read"] += 1
+    assert min(found.values()) >= 10, found
 
 
 def run_all(root: Path) -> None:

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_trees import SPLITS, TREES, deep_png, image, manifest, matlab
+from small_trees import TREES, deep_png, image, manifest, matlab, opened
 
-import reidlib.data
 from reidlib.data import sysu
 
 CASES, BLOCKS = 1000, 10
@@ -106,7 +105,7 @@ def state(folder: Path) -> list[tuple]:
 def outcome(name: str, root: Path) -> str:
     """Open, check with decoding, read the images and the permutations."""
     try:
-        dataset = reidlib.data.open(name, root, split=SPLITS.get(name))
+        dataset = opened(name, root)
     except (OSError, ValueError) as error:
         assert str(root) in str(error), error
         return "refused"
@@ -162,7 +161,7 @@ def test_the_trees_are_sound_before_they_are_damaged(tmp_path, name):
     for path, content in (TREES[name] | {"twin.json": manifest(name)}).items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_bytes(content)
-    dataset = reidlib.data.open(name, tmp_path, split=SPLITS.get(name))
+    dataset = opened(name, tmp_path)
     found = {problem.where for problem in dataset.check(decode=True).problems if problem.severity == "error"}
     assert found <= {"twin.json", "idx/test_vis.txt", "idx/test_nir.txt"}, found
     assert dataset.images(16, 8).array.shape == (len(dataset), 16, 8, 3)

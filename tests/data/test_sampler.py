@@ -125,6 +125,14 @@ def test_identity_with_one_modality_is_refused_with_its_number():
         PKSampler(pids, 1 - modality, identities=2, images=2)
 
 
+@pytest.mark.parametrize("lacking", [10, 11])
+def test_ten_identities_are_named_and_the_others_counted(lacking):
+    pids, modality = rows_of({0: (1, 1)} | dict.fromkeys(range(1, lacking + 1), (2, 0)))
+    more = " …" if lacking > 10 else ""
+    with pytest.raises(ValueError, match=rf"^{lacking} identities have .*: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10{more}; leave"):
+        PKSampler(pids, modality, identities=2, images=2)
+
+
 def test_rows_that_an_identity_lacks_are_made_up_by_the_others_when_allowed():
     pids, modality = rows_of({1: (3, 3), 2: (3, 0), 3: (0, 3), 4: (3, 3)})
     sampler = PKSampler(pids, modality, identities=4, images=2, allow_missing_modality=True)

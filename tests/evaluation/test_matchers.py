@@ -47,3 +47,14 @@ def test_background_only_sees_the_upper_corners_and_nothing_else():
     torch.testing.assert_close(matchers.background_only(image), matchers.background_only(changed))
     changed[:, :, :4, :4] = 0
     assert (matchers.background_only(image) - matchers.background_only(changed)).abs().max() > 1e-3
+
+
+def test_corners_are_rounded_to_whole_pixels():
+    """0.14 of 64 × 47 pixels: 9 rows, and 7 columns from each side."""
+    image = noise(1, width=47)
+    changed = image.clone()
+    changed[:, :, 9:] = 0
+    changed[:, :, :, 7:-7] = 0
+    torch.testing.assert_close(matchers.background_only(image), matchers.background_only(changed))
+    changed[:, :, :, 6] = 0
+    assert (matchers.background_only(image) - matchers.background_only(changed)).abs().max() > 1e-3

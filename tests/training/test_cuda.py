@@ -52,7 +52,9 @@ def waits(gpu: Gpu, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return steps
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name != "baseline" else []) for name in NAMES]
+)
 def test_training_is_that_of_the_cpu_and_a_step_waits_once(
     gpu: Gpu, waits, of_method, dataset: ReIDDataset, same_weights, tmp_path: Path, name: str
 ) -> None:

@@ -20,6 +20,7 @@ def open_twin(twin: Callable[..., Path], name: str) -> ReIDDataset:
     return reidlib.data.open(name, root=twin(name), **({"split": 1} if READERS[name].splits else {}))
 
 
+@pytest.mark.slow
 def test_stopped_and_resumed_equals_uninterrupted(dalnet: Recipe, dataset: ReIDDataset, same_weights, tmp_path) -> None:
     def fit(folder: str, **options) -> runs.Run:
         return training.fit(dalnet.replace(epochs=2), dataset, tmp_path / folder, progress=False, **options)

@@ -18,6 +18,7 @@ from reidlib.training import runs
 DATASETS = ("sysu", "regdb", "llcm")
 
 
+@pytest.mark.slow
 def test_stopped_and_resumed_equals_uninterrupted(idkl: Recipe, dataset: ReIDDataset, same_weights, tmp_path) -> None:
     def fit(folder: str, **options) -> runs.Run:
         return training.fit(idkl, dataset, tmp_path / folder, progress=False, **options)

@@ -14,6 +14,7 @@ from reidlib.training import runs
 from reidlib.training.validation import split
 
 
+@pytest.mark.slow
 def test_stopped_and_resumed_equals_uninterrupted(maum: Recipe, dataset: ReIDDataset, same_weights, tmp_path) -> None:
     def fit(folder: str, **options) -> runs.Run:
         return training.fit(maum, dataset, tmp_path / folder, progress=False, **options)

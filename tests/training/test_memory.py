@@ -38,6 +38,7 @@ def test_training_images_alone_are_copied(gpu: Gpu, fit, kept: list, dataset) ->
     assert len(kept) == 1 and kept[0].tolist() == split(dataset, 0.25).rows.tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("place", "lie_there"), [("host", False), ("device", True)])
 def test_the_caller_says_where_images_lie(gpu: Gpu, fit, kept: list, same_weights, place: str, lie_there: bool) -> None:
     run = fit(epochs=1, images_on=place)
@@ -67,6 +68,7 @@ def crowded(method: Callable) -> Callable:
     return crowd
 
 
+@pytest.mark.slow
 def test_images_give_way_to_a_batch(gpu: Gpu, fit, kept: list, crowded, caplog, same_weights, dataset) -> None:
     calm, needed = fit("calm", epochs=3), gpu.most_used
     calm.model.cpu()

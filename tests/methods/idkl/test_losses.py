@@ -237,6 +237,18 @@ def test_bad_input_is_named(name, change, message):
         getattr(idkl.losses, name)(*given.values(), **options)
 
 
+def test_released_chunks_are_as_long_as_the_first_row_says():
+    pids, modality = torch.tensor([0, 1, 1, 1] * 2), torch.tensor([0] * 4 + [1] * 4)
+    shared, specific = (values.detach() for values in rows(pids))
+    fast, slow = (
+        module.csa(shared, specific, pids, modality, preset="released") for module in (idkl.losses, reference)
+    )
+    torch.testing.assert_close(fast, slow, rtol=1e-5, atol=1e-8)
+    last = torch.tensor([3, 0, 1, 2, 7, 4, 5, 6])  # an identity of three rows comes first: four rows are no threes
+    with pytest.raises(ValueError, match="cuts the 4 rows of a modality into chunks of 3"):
+        idkl.losses.csa(shared[last], specific[last], pids[last], modality[last], preset="released")
+
+
 def test_rows_that_the_released_code_cannot_cut_are_named():
     pids, modality = torch.tensor([0, 0, 0, 1, 1] * 2), torch.arange(2).repeat_interleave(5)
     with pytest.raises(ValueError, match=r"cuts the 5 rows of a modality into chunks of 3, .* preset 'paper'"):

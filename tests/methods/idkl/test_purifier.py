@@ -63,6 +63,7 @@ def test_gates_that_shrink_leave_the_centroid_loss_nothing_to_do_but_with_a_marg
     given = raw, raw, normed, 0.5 * normed, classifier, pids, modality
     assert {name: term.item() for name, term in idkl.losses.purifier(*given).items()} == {"entropy": 0, "centroid": 0}
     assert idkl.losses.purifier_hinges(*given)["centroid"].tolist() == [0, 8]
+    assert idkl.losses.purifier_hinges(*given)["entropy"].tolist() == [0, len(pids)], "a gap of 0 is none above zero"
     with_margin = idkl.losses.purifier(*given, margin=10.0)
     assert with_margin["centroid"] > 8 and with_margin["entropy"].item() == pytest.approx(math.expm1(10))
     assert idkl.losses.purifier_hinges(*given, margin=10.0)["centroid"].tolist() == [8, 8]
