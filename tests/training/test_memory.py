@@ -33,6 +33,7 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> list:
     return placed
 
 
+@pytest.mark.slow
 def test_training_images_alone_are_copied(gpu: Gpu, fit, kept: list, dataset) -> None:
     fit(epochs=1)
     assert len(kept) == 1 and kept[0].tolist() == split(dataset, 0.25).rows.tolist()

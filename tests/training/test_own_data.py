@@ -91,6 +91,7 @@ def test_whom_a_model_was_trained_on_is_known_by_name(tmp_path: Path) -> None:
     assert evaluation.evaluate(run.model, data.from_folders(root, test=["aaron", "emil", "fred"]), protocol).seen == 0
 
 
+@pytest.mark.slow
 def test_a_study_is_swept_on_it(own, own_ledger: Path) -> None:
     recipes = studies.get("null-control", dataset=own, profile="ci")
     small = {label: each.replace(epochs=1, warmup=0, height=32, width=16) for label, each in recipes.items()}

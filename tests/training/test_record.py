@@ -58,6 +58,7 @@ def test_runs_of_several_processes_are_other_runs(fit, recipe: Recipe, dataset: 
         fit(epochs=1)
 
 
+@pytest.mark.slow
 def test_an_extended_run_equals_one_that_was_as_long_from_the_beginning(fit, same_weights, elsewhere) -> None:
     whole, short = (
         fit("whole", epochs=5, **STEP),
@@ -72,6 +73,7 @@ def test_an_extended_run_equals_one_that_was_as_long_from_the_beginning(fit, sam
     assert fit("longer", epochs=5, extends=short.folder, **STEP).environment == longer.environment
 
 
+@pytest.mark.slow
 def test_an_extended_run_that_was_stopped_goes_on(fit, same_weights) -> None:
     fit("short", epochs=2, **{**STEP, "milestones": ()})
     begun = fit("longer", epochs=5, extends=runs.home().parent / "short", stop_after=2, **STEP)
@@ -115,6 +117,7 @@ def test_weights_alone_cannot_be_extended(fit) -> None:
         fit("longer", epochs=5, extends=run.folder / "nowhere", **STEP)
 
 
+@pytest.mark.slow
 def test_checkpoints_are_as_far_apart_as_asked(fit, same_weights, tmp_path: Path) -> None:
     part = fit(epochs=5, stop_after=4, checkpoint_every=3)
     assert part.epoch == 4 and sorted(file.name[:15] for file in part.folder.glob("*.pt")) == [
