@@ -1,10 +1,12 @@
 """Where things lie on disk, and how files there are written whole and read without trust; no global state."""
 
 import errno
+import io
 import json
 import os
 import secrets
 import stat
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,6 +75,15 @@ def read_bounded(path: Path, most: int = MOST_BYTES) -> bytes:
 
 def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe would be waited for
+
+
+def require_unpacked(content: bytes, most: int) -> None:
+    """Raise ``ValueError`` if the content is a zip archive whose files hold more than ``most`` bytes together."""
+    stream = io.BytesIO(content)
+    if zipfile.is_zipfile(stream):
+        with zipfile.ZipFile(stream) as archive:
+            if sum(each.file_size for each in archive.infolist()) > most:
+                raise ValueError(f"unpacked it would hold more than {most:,} bytes")
 
 
 def read_json(path: Path, most: int = MOST_BYTES) -> object:

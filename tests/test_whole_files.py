@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,21 @@ def test_content_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypat
     monkeypatch.setattr(os, "replace", lambda *names: [done.append("renamed"), rename(*names)])
     paths.write(file, NEW)
     assert done == [NEW, "renamed"]
+
+
+def test_content_in_pieces_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    file = tmp_path / "file.npy"
+    paths.write(file, iter([b"one ", b"two"]), 7)
+    assert file.read_bytes() == b"one two"
+
+    def broken() -> Iterator[bytes]:
+        yield b"half"
+        assert [each.read_bytes() for each in tmp_path.glob("file.npy")] == [b"one two"]
+        raise OSError("cannot decode a picture")
+
+    with pytest.raises(OSError, match="^cannot decode a picture"):
+        paths.write(file, broken(), 99)
+    assert [each.name for each in tmp_path.iterdir()] == ["file.npy"] and file.read_bytes() == b"one two"
 
 
 @pytest.mark.parametrize("point", ["fsync", "replace"])

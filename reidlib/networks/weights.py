@@ -10,7 +10,6 @@ import hashlib
 import io
 import re
 import warnings
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -151,15 +150,10 @@ def identity(weights: str | None) -> str | None:
 def _unpacked(content: bytes, is_safetensors: bool) -> Any:
     if is_safetensors:
         return safetensors.torch.load(content)
-    stream = io.BytesIO(content)
-    if zipfile.is_zipfile(stream):
-        with zipfile.ZipFile(stream) as archive:
-            if sum(each.file_size for each in archive.infolist()) > MOST_BYTES:
-                raise ValueError(f"unpacked it would hold more than {MOST_BYTES:,} bytes")
-    stream.seek(0)
+    paths.require_unpacked(content, MOST_BYTES)
     with torch.serialization.safe_globals(_NUMPY), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what torch finds unusual, and reads or refuses
-        return torch.load(stream, map_location="cpu", weights_only=True)
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 
 
 @lru_cache

@@ -207,6 +207,7 @@ def _read_checkpoint(file: Path) -> State:
         content = paths.read_bounded(file, most=MOST_BYTES)
         if short_digest(content) != file.stem.rsplit("-", 1)[-1]:
             raise ValueError("its digest is not the one in its name")
+        paths.require_unpacked(content, MOST_BYTES)
         return _checked(State(**torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)))
     except OSError:
         raise

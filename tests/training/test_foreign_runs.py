@@ -3,10 +3,13 @@
 The fixture `folder` is a finished run that nobody trained.
 """
 
+import io
 import json
 import logging
 import math
+import os
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -92,7 +95,10 @@ def test_weights_of_the_first_edition_are_read_and_say_what_is_not_covered(folde
 
 WRONG = [
     *({"epoch": value} for value in ("2", None, -1, 2.0, True, [])),
-    *({"pids": value} for value in (None, ["5", "6", "9"], [5, 6], [5, 6, 9.0], [5, 6, 2**70], {"5": 1}, "569")),
+    *(
+        {"pids": value}
+        for value in (None, ["5", "6", "9"], [5, 6], [5, 6, 9.0], [5, 6, 2**70], [-(2**63) - 1, 5, 6], {"5": 1}, "569")
+    ),
     *({name: value} for name in ("recipe", "arguments") for value in (None, [], "x", 3)),
     *({"recipe": {"epochs": value, "height": 32, "width": 16}} for value in (None, "2", [])),
     {"digest": None},
@@ -124,6 +130,29 @@ def test_a_checkpoint_with_values_of_another_kind_is_damage(folder: Path, change
     torch.save({**vars(state), **changes}, file)
     file.rename(folder / f"checkpoint-0002-{checkpoints.short_digest(file.read_bytes())}.pt")
     assert read(folder) is None and "no checkpoint of this version" in caplog.text
+
+
+def test_a_checkpoint_that_grows_when_it_is_unpacked_is_damage(folder: Path, caplog, monkeypatch) -> None:
+    (folder / WEIGHTS).unlink()
+    file, stream = next(folder.glob("checkpoint-*.pt")), io.BytesIO()
+    with zipfile.ZipFile(file) as stored, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name in stored.namelist():
+            packed.writestr(name, stored.read(name))
+        packed.writestr(f"{name.split('/')[0]}/data/9999", bytes(10**7))
+    file.unlink()
+    packed = folder / f"checkpoint-0002-{checkpoints.short_digest(stream.getvalue())}.pt"
+    packed.write_bytes(stream.getvalue())
+    monkeypatch.setattr(checkpoints, "MOST_BYTES", 10**7)
+    assert packed.stat().st_size < 10**7
+    assert read(folder) is None and "unpacked it would hold more than 10,000,000 bytes" in caplog.text
+
+
+def test_weights_and_checkpoints_have_a_size_and_an_epoch(folder: Path, caplog, monkeypatch) -> None:
+    alter(folder, edition=1, epoch=0)
+    assert read(folder).epoch == 0, "a run may stand at its beginning"
+    for file in (folder / WEIGHTS, *folder.glob("*.pt")):
+        os.truncate(file, checkpoints.MOST_BYTES + 1)  # holes, which take no room on the disk
+    assert read(folder) is None and caplog.text.count("more than 17,179,869,184 bytes") == 2
 
 
 # ---- the history
