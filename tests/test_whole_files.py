@@ -88,7 +88,7 @@ def test_content_in_pieces_is_written_whole_or_not_at_all(tmp_path: Path) -> Non
         assert [each.read_bytes() for each in tmp_path.glob("file.npy")] == [b"one two"]
         raise OSError("cannot decode a picture")
 
-    with pytest.raises(OSError, match="^cannot decode a picture"):
+    with pytest.raises(OSError, match=r"^cannot decode a picture"):
         paths.write(file, broken(), 99)
     assert [each.name for each in tmp_path.iterdir()] == ["file.npy"] and file.read_bytes() == b"one two"
 
