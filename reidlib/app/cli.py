@@ -1,4 +1,6 @@
-"""The command line: ``reidlib train|evaluate|sweep|figures|check|twin|list``, also as ``python -m reidlib.app.cli``.
+"""The command line: ``reidlib train|evaluate|sweep|figures|check|twin|pretrain|list``.
+
+It is also ``python -m reidlib.app.cli``.
 
 Exit status 0: done and well. 1: done, and what came out is wrong (runs of a sweep failed, a data set has errors). 2:
 not done, because of what was asked for or of what was not there; one message on stderr says why (``python -X dev -m

@@ -159,8 +159,15 @@ Backbone = _option(
 )
 Weights = _option(
     str | None,
-    "what the trunk starts from: imagenet, null (random), or a file; default: that of the profile.",
+    "what the trunk starts from: twin (pretrained on rendered people), imagenet, null (random), or a file; default: "
+    "that of the profile.",
 )
+Trunk = _one_of(str, ["tiny", "small", "resnet18"], "the trunk to pretrain; any other is possible, too.", "BACKBONE")
+TrunkFolder = _option(
+    Path | None, "where to write <backbone>.safetensors and its card; default: data/trunks, where weights=twin looks."
+)
+People = _option(int, "to render: the first of a population that no twin shows; 16 images each.")
+Steps = _option(int, "of the optimizer, 64 images each.")
 Parameters = _option(
     tuple[tuple[str, ...], ...],
     "for the cluster, for example timeout_min=60 gpus_per_node=1 slurm_partition=short.",

@@ -37,8 +37,9 @@ class Recipe:
         profile: whose sizes these are; a label, the numbers below count.
         seed: decides the initial weights, the batches and the augmentation.
         backbone: of the model, as a rule one of :func:`reidlib.networks.trunks.names`.
-        weights: of the backbone at the start: ``None`` (random), ``"imagenet"``, or a file, whose SHA-256 is noted with
-            it and decides, whatever its place (:mod:`reidlib.networks.weights`).
+        weights: of the backbone at the start: ``None`` (random), ``"twin"`` (pretrained on rendered people),
+            ``"imagenet"``, or a file. The SHA-256 of a file, and of ``"twin"``, is noted with it and decides, whatever
+            its place (:mod:`reidlib.networks.weights`).
         model: further options of the model's class, by name.
         loss_weights: name of each loss term of the model → its weight in the sum.
         height, width: of the images, in pixels.
@@ -116,7 +117,7 @@ class Recipe:
             self._require("shape", self.shape in profiles.SHAPES, f"one of: {', '.join(profiles.SHAPES)}")
         network = methods.get(self.method).model
         network.check_backbone(self.backbone, self.weights, last_stride=dict(self.model).get("last_stride", 1))
-        object.__setattr__(self, "weights", weights.stated(self.weights))
+        object.__setattr__(self, "weights", weights.stated(self.weights, self.backbone))
         self._require("augmentation", isinstance(self.augmentation, Augmentation), "a reidlib.data.Augmentation")
         self._require("subsample", isinstance(self.subsample, Subsample | None), "a reidlib.data.Subsample or None")
         if self.subsample and self.subsample.keeps_all:  # the same run is to have the same digest
@@ -158,6 +159,8 @@ class Recipe:
         if isinstance(changes.get("subsample"), Mapping):
             before = self.subsample.to_dict() if self.subsample else {}
             changes["subsample"] = _subsample({**before, **changes["subsample"]})
+        if "backbone" in changes and str(self.weights).startswith(weights.TWIN):
+            changes.setdefault("weights", weights.TWIN)  # those of the other trunk
         return dataclasses.replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
@@ -213,7 +216,7 @@ class Recipe:
             ValueError: its weights are none.
         """
         record = cls.renamed(record)
-        return {**record, "weights": weights.identity(record.get("weights"))}
+        return {**record, "weights": weights.identity(record.get("weights"), record.get("backbone", ""))}
 
     @staticmethod
     def renamed(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -156,7 +156,7 @@ def build(name: str, *, num_ids: int, backbone: str = "small", **options: object
         raise ValueError(f"{name} has no option {unknown[0]!r}; choose from: {', '.join(sorted(known))}")
     built = model(int(num_ids), backbone, **options)
     if isinstance(options.get("weights"), str | Path):
-        options["weights"] = weights.identity(options["weights"])  # where a file lay does not matter
+        options["weights"] = weights.identity(options["weights"], backbone)  # where a file lay does not matter
     built.arguments = {"name": name, "num_ids": int(num_ids), "backbone": backbone, **options}
     return built
 

@@ -10,7 +10,7 @@ from reidlib.networks.division import division
 from reidlib.networks.fitting import Fitted, fit
 from reidlib.networks.imagenet import imagenet_state
 from reidlib.networks.trunks import STAGES, trunk
-from reidlib.networks.weights import WeightsFile, parse
+from reidlib.networks.weights import WeightsFile, parse, read, stated
 
 
 class Stages(nn.Module):
@@ -76,8 +76,8 @@ class Backbone(Stages):
         shared_from: first shared stage, 0 to 5.
         modalities: number of stems: values of ``modality`` run from 0 to ``modalities - 1``.
         last_stride: see :class:`Stages`.
-        weights: ``None`` (random, as torchvision or timm draws them), ``"imagenet"``, or a file; see
-            :mod:`reidlib.networks.weights`.
+        weights: ``None`` (random, as torchvision or timm draws them), ``"twin"`` (pretrained on rendered people),
+            ``"imagenet"``, or a file; see :mod:`reidlib.networks.weights`.
 
     Attributes:
         fitted: what of the weights fitted, :class:`reidlib.networks.fitting.Fitted`; ``None`` for random ones.
@@ -100,9 +100,9 @@ class Backbone(Stages):
             stem = Stages(name, 0, shared_from - 1, last_stride=last_stride)
             self.stems.extend(copy.deepcopy(stem) for _ in range(modalities))
         self.fitted: Fitted | None = None
-        source = parse(weights)
+        source = parse(stated(weights, name))
         if isinstance(source, WeightsFile):
-            self.fitted = fit(self, source.read(), source)
+            self.fitted = fit(self, read(source, name), source)
         elif source:
             self.fitted = fit(self, imagenet_state(name), source)
 

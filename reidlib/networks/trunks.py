@@ -22,9 +22,9 @@ from functools import cache, partial
 import torchvision
 from torch import nn
 
-from reidlib.networks import resnets, timm_trunks
+from reidlib.networks import pretrained, resnets, timm_trunks
 from reidlib.networks.imagenet import TIMM, has_imagenet
-from reidlib.networks.weights import parse
+from reidlib.networks.weights import TWIN, parse
 
 STAGES = 5  # stage 0 is the stem; in a ResNet conv1, bn1, relu and maxpool, and stages 1 to 4 are layer1 to layer4
 _MOBILENET_V2 = (0, 2, 4, 7, 14, 19)  # the layers of ``features`` with which its stages begin
@@ -80,14 +80,17 @@ def check(name: str, weights: str | None = None, *, last_stride: int = 2) -> Non
 
     Raises:
         ValueError: as :func:`trunk`; the trunk cannot have this last stride; or ``weights`` are no file, not
-            ``"imagenet"`` and not ``None``, or ImageNet weights of this trunk are not to be had.
+            ``"twin"``, ``"imagenet"`` or ``None``, or weights of that name are not to be had for this trunk.
         ModuleNotFoundError: as :func:`trunk`.
     """
     trunk(name)
     if name.startswith(TIMM):
         timm_trunks.check_last_stride(name.removeprefix(TIMM), last_stride)
-    if parse(weights) == "imagenet":
+    source = parse(weights)
+    if source == "imagenet":
         has_imagenet(name)
+    elif source and source.path == TWIN:
+        pretrained.find(name)
 
 
 def _mobilenet_v2(stages: range, last_stride: int) -> Parts:

@@ -22,7 +22,7 @@ class TwoStream(ReIDModel):
     Args:
         num_ids: training identities.
         backbone: one of :func:`reidlib.networks.trunks.names`.
-        weights: ``None``, ``"imagenet"`` or a file, see :mod:`reidlib.networks.weights`.
+        weights: ``None``, ``"twin"``, ``"imagenet"`` or a file, see :mod:`reidlib.networks.weights`.
         shared_from: first stage that both modalities share, 0 (one stream) to 5 (two networks under one head).
         last_stride: stride of the last stage, 1 or 2.
         pool: ``"gem"`` or ``"average"``.

@@ -1,5 +1,8 @@
 """Weights to start from, as a recipe names them; files that anybody may have made are read without trust.
 
+``weights="twin"`` is a trunk that the package ships or that was made here (:mod:`reidlib.networks.pretrained`); a
+recipe states its digest as well, ``twin#sha256=…``, since another trunk makes another run.
+
 ``weights="FILE"`` of a recipe names a file of torch (``.pth``, ``.pt``, ``.t``, ``.tar``, ``.bin``, ``.ckpt``) or of
 safetensors. A recipe states the SHA-256 of its content behind it, ``FILE#sha256=…``, and a run is known by that alone:
 the file may lie elsewhere on another machine, but another content is another run. ``sha256:…`` is a file whose place is
@@ -22,10 +25,13 @@ import torch
 
 from reidlib import paths
 from reidlib.console.spelling import argument
+from reidlib.networks import pretrained
 
 SUFFIXES = (".pth", ".pt", ".t", ".tar", ".bin", ".ckpt", ".safetensors")
 MOST_BYTES = 1 << 32  # of a file of weights, packed or not
 LEAST = 0.5
+TWIN = "twin"
+_TWIN = re.compile(r"twin(?:#sha256=([0-9a-f]{64}))?")
 _BY_DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 _STATED = re.compile(r"(?P<path>.+?)(?P<stated>#(?:(?:sha256|least)=[^#&]*)(?:&(?:sha256|least)=[^#&]*)*)?", re.DOTALL)
 
@@ -36,6 +42,7 @@ class WeightsFile:
 
     Attributes:
         path: as it was given; a relative one starts at the current folder. ``None``: known by its digest alone.
+            ``"twin"``: the trunk pretrained on rendered people, whichever backbone it is for.
         sha256: of its content, 64 hexadecimal digits; ``None`` if it is not stated.
         least: share (0-1) of a trunk's tensors that must fit.
     """
@@ -104,7 +111,7 @@ class WeightsFile:
 
 
 def parse(weights: str | None) -> WeightsFile | str | None:
-    """What ``weights`` of a recipe says: ``None``, ``"imagenet"`` or a file.
+    """What ``weights`` of a recipe says: ``None``, ``"imagenet"``, or a file, as which ``"twin"`` counts.
 
     Raises:
         ValueError: none of these; or a digest, or a share, is not one.
@@ -113,12 +120,14 @@ def parse(weights: str | None) -> WeightsFile | str | None:
         return weights
     if isinstance(weights, Path):
         weights = str(weights)
+    if isinstance(weights, str) and (known := _TWIN.fullmatch(weights)):
+        return WeightsFile(TWIN, known[1])
     if isinstance(weights, str) and (known := _BY_DIGEST.fullmatch(weights)):
         return WeightsFile(None, known[1])
     match = _STATED.fullmatch(weights) if isinstance(weights, str) else None
     if not match or not match["path"].endswith(SUFFIXES):
         raise ValueError(
-            f"weights must be None, 'imagenet', or a file that ends with {', '.join(SUFFIXES)}, not {weights!r}"
+            f"weights must be None, 'twin', 'imagenet', or a file that ends with {', '.join(SUFFIXES)}, not {weights!r}"
         )
     stated = dict(each.split("=", 1) for each in (match["stated"] or "")[1:].split("&") if each)
     digest, least = stated.get("sha256"), stated.get("least", str(LEAST))
@@ -129,22 +138,34 @@ def parse(weights: str | None) -> WeightsFile | str | None:
     return WeightsFile(match["path"], digest and digest.lower(), float(least))
 
 
-def stated(weights: str | None) -> str | None:
-    """The same with the digest of the file, read if it is not stated yet.
+def stated(weights: str | None, backbone: str = "") -> str | None:
+    """The same with the digest of the file, read if it is not stated yet; ``backbone``: what it is for.
 
     Raises:
         ValueError, OSError: as :func:`parse` and :meth:`WeightsFile.read`.
     """
     source = parse(weights)
     if isinstance(source, WeightsFile) and source.sha256 is None:
-        source = replace(source, sha256=source.digest())
+        digest = pretrained.digest(backbone) if source.path == TWIN else source.digest()
+        source = replace(source, sha256=digest)
     return source if source is None else str(source)
 
 
-def identity(weights: str | None) -> str | None:
+def identity(weights: str | None, backbone: str = "") -> str | None:
     """What tells these weights from others, wherever they lie: a file by its digest; raises as :func:`stated`."""
-    source = parse(stated(weights))
-    return f"sha256:{source.sha256}" if isinstance(source, WeightsFile) else source
+    source = parse(stated(weights, backbone))
+    if not isinstance(source, WeightsFile):
+        return source
+    return str(source) if source.path == TWIN else f"sha256:{source.sha256}"
+
+
+def read(source: WeightsFile, backbone: str) -> dict[str, Any]:
+    """What such a file holds; that of ``"twin"`` for a backbone.
+
+    Raises:
+        FileNotFoundError, OSError, ValueError: as :meth:`WeightsFile.read`, or as :func:`pretrained.read`.
+    """
+    return pretrained.read(backbone, source.sha256) if source.path == TWIN else source.read()
 
 
 def _unpacked(content: bytes, is_safetensors: bool) -> Any:

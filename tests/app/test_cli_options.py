@@ -118,7 +118,7 @@ def test_changes_reach_the_recipe_and_its_digest(baseline) -> None:
         ("backbone=resnet51", "unknown backbone 'resnet51'; choose one of: tiny, small"),
         ("weights=imagenet", "backbone 'tiny' has no ImageNet weights; use --set weights=null"),
         ("backbone=vit_b_16", "vision transformer has no five stage maps and is not trained here"),
-        ("weights=imagnet", "weights must be None, 'imagenet', or a file that ends with"),
+        ("weights=imagnet", "weights must be None, 'twin', 'imagenet', or a file that ends with"),
         ("weights=nowhere.pth", "weights file nowhere.pth .* cannot be read: No such file"),
         ("subsample.images=0.5", "must name a modality, as in --set subsample.modality=1"),
         ("milestones=3", "--set milestones: must be a list"),

@@ -179,7 +179,7 @@ def test_bad_input_is_named(inputs, modality, message):
         ({"name": "tiny", "last_stride": 3}, "last_stride must be 1 or 2, not 3"),
         (
             {"name": "tiny", "weights": "imagnet"},
-            "weights must be None, 'imagenet', or a file that ends with .*, not 'imagnet'",
+            "weights must be None, 'twin', 'imagenet', or a file that ends with .*, not 'imagnet'",
         ),
         ({"name": "tiny", "weights": "imagenet"}, "'tiny' has no ImageNet weights; use weights=None"),
     ],

@@ -161,7 +161,7 @@ def test_values_that_are_not_finite_are_refused(whole, saved) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("imagnet", "weights must be None, 'imagenet', or a file that ends with .pth, .*not 'imagnet'"),
+        ("imagnet", "weights must be None, 'twin', 'imagenet', or a file that ends with .pth, .*not 'imagnet'"),
         ("/a/model.onnx", "a file that ends with"),
         (7, "a file that ends with .*not 7"),
         ("/a/b.pth#sha256=12", "sha256 must be 64 hexadecimal digits, not '12'"),
