@@ -6,6 +6,7 @@ from dataclasses import replace
 import reidlib  # its packages are imported where they are used: help comes at once
 from reidlib.app import options
 from reidlib.app.chosen import Chosen
+from reidlib.app.pictures import embed, find, score
 
 
 def train(
@@ -281,4 +282,4 @@ def list_(what: options.Listed, /) -> int:
     return 0
 
 
-COMMANDS = (train, evaluate, sweep, figures, check, twin, pretrain, list_)
+COMMANDS = (train, evaluate, embed, find, score, sweep, figures, check, twin, pretrain, list_)

@@ -144,6 +144,23 @@ Extends = _option(
 Device = _option(str | None, "for example cpu or cuda:1; default: the GPU if there is one.")
 BatchSize = _option(int, "images embedded at once in evaluation; fewer need less memory.")
 AllowSeen = _option(bool, "score people that the model was trained on as well; every result then says how many.")
+RunFolder = _option(Path, "folder of the run whose model is used, for example runs/sysu/baseline/cpu-seed0-1a2b3c4d.")
+Picture = _option(Path, "the picture that is looked for.")
+Pictures = _option(
+    Path, "folder of pictures (.jpg, .png, .bmp, .tif, .ppm, .webp), with all folders in it; or a picture."
+)
+Modality = _option(
+    str | None, "what the picture or the pictures are, as the run's data set calls it, such as infrared."
+)
+Among = _option(str | None, "what the pictures of the folder are, such as visible.")
+FeaturesFile = _option(Path, "file to write, .npz: features, paths below the folder, modality (0 or 1).")
+FeaturesOfOthers = _option(Path, "a .npz, .mat or .npy file; reidlib.evaluation.features says what it may hold.")
+Shown = _option(int, "how many pictures are shown, at most.")
+Out = _option(Path | None, "name of the strip and the list, without ending; default: found-NAME, in this folder.")
+Flip = _option(bool, "average the feature of each picture with that of its mirror image.")
+SkipDamaged = _option(bool, "leave out pictures that cannot be read, and say so; default: name them and stop.")
+Overwrite = _option(bool, "replace files that are there.")
+AnyDataset = _one_of(str | None, dataset_names(), "the data set that they are features of; default: the file says all.")
 Quiet = _option(bool, "print the result alone: no bars, no folders.")
 Changes = _option(
     tuple[tuple[str, ...], ...],

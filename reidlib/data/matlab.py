@@ -23,6 +23,8 @@ _SECONDS_IN_ALL = 120
 _BYTES = 4 << 30
 _LEVELS = 8
 _UNREADABLE = 3
+_MOST_OF_MATRICES = 1 << 30
+_FULL = ("double", "single", "logical", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
 _TAKE_AGAIN = "take the file again from where it was published"
 _NUMBERS = re.compile(r"[<>=|]?[iuf][1248]")
 
@@ -45,9 +47,29 @@ def read(path: Path, variable: str):
     return _array(paths.parse_json(found, str(path)), f"{path}: variable {variable!r}")
 
 
+def matrices(path: Path) -> bytes:
+    """All full matrices of numbers of a MATLAB file, as the content of an ``.npz``; other variables are left out.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged or too large, or holds none; the message names the file.
+    """
+    from reidlib import paths
+
+    found, message = _run(paths.read_bounded(path, _MOST_OF_MATRICES), "")
+    if message:
+        raise ValueError(f"{path} is not a readable MATLAB file: {message}; {_TAKE_AGAIN}")
+    return found
+
+
 @lru_cache(maxsize=4)
 def _in_child(content: bytes, variable: str) -> tuple[str, str]:
-    """What the child printed, or else what went wrong."""
+    found, message = _run(content, variable)
+    return found.decode(), message
+
+
+def _run(content: bytes, variable: str) -> tuple[bytes, str]:
+    """What the child printed, or else what went wrong. Without a variable: all matrices."""
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(place for place in sys.path if place),  # finds what this process finds
         "OPENBLAS_NUM_THREADS": "1",
@@ -62,15 +84,15 @@ def _in_child(content: bytes, variable: str) -> tuple[str, str]:
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
     except subprocess.TimeoutExpired:
-        return "", f"the process that reads it did not end within {_SECONDS_IN_ALL} seconds"
+        return b"", f"the process that reads it did not end within {_SECONDS_IN_ALL} seconds"
     said = child.stderr.decode(errors="replace").strip()
     if child.returncode == 0:
-        return child.stdout.decode(), ""
+        return child.stdout, ""
     if child.returncode == _UNREADABLE:
-        return "", said.splitlines()[-1][:300] if said else "no reason was given"
+        return b"", said.splitlines()[-1][:300] if said else "no reason was given"
     if "Timeout (" in said:
-        return "", f"reading it takes more than {_SECONDS} seconds"
-    return "", f"it is damaged, and the process that reads it died of it (exit status {child.returncode})"
+        return b"", f"reading it takes more than {_limit(content)} seconds"
+    return b"", f"it is damaged, and the process that reads it died of it (exit status {child.returncode})"
 
 
 def _array(found, where: str, depth: int = 0):
@@ -109,17 +131,40 @@ def _describe(value, left: list[int], depth: int = 0) -> dict:
     return {"kind": value.dtype.str, "shape": value.shape, "content": value.ravel().tolist()}
 
 
+def _limit(content: bytes) -> int:
+    """Seconds for reading."""
+    return _SECONDS + (len(content) >> 24)
+
+
 def _child(variable: str) -> None:
     from scipy.io import loadmat, whosmat
 
-    faulthandler.dump_traceback_later(_SECONDS, exit=True)  # a thread of its own: scipy may hold the interpreter
+    content = sys.stdin.buffer.read()
+    # in a thread of its own: scipy may hold the interpreter
+    faulthandler.dump_traceback_later(_limit(content), exit=True)
     if sys.platform == "linux":
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (_BYTES, _BYTES))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    content = sys.stdin.buffer.read()
     listed = {name: (shape, kind) for name, shape, kind in whosmat(io.BytesIO(content))}
+    if not variable:
+        full = {name for name, (shape, kind) in listed.items() if kind in _FULL and len(shape) == 2}
+        names = sorted(full - {"file"})  # which savez calls something else
+        if not names:
+            raise ValueError(f"it holds no matrix of numbers, only {sorted(listed)[:5]}")
+        import numpy as np
+
+        found = loadmat(io.BytesIO(content), variable_names=names)
+        np.savez(
+            sys.stdout.buffer,
+            **{
+                name: found[name]
+                for name in names
+                if type(found[name]) is np.ndarray and found[name].dtype.kind in "iuf"
+            },
+        )
+        return
     if variable not in listed:
         raise ValueError(f"it has no variable {variable!r}, only {sorted(listed)[:5]}")
     shape, kind = listed[variable]

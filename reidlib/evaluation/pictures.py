@@ -6,7 +6,7 @@
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,8 +73,8 @@ def modality_names(model: Any) -> tuple[str, str] | None:
     return None
 
 
-def modality_number(modality: Any, model: Any) -> int:
-    """0 or 1, from a number or a name.
+def modality_number(modality: Any, model: Any, option: str = "modality") -> int:
+    """0 or 1, from a number or a name; ``option``: how messages call it.
 
     Raises:
         ValueError: it is neither; the message names the two that the model's data set knows.
@@ -87,7 +87,7 @@ def modality_number(modality: Any, model: Any) -> int:
         if isinstance(modality, str) and modality.lower() in [name.lower() for name in several]:
             return number
     first, second = (" or ".join(map(repr, several)) for several in known)
-    given = argument("modality") if modality is None else argument("modality", modality)
+    given = argument(option) if modality is None else argument(option, modality)
     raise ValueError(f"{given}: say what the pictures are, {first} (0), or {second} (1)")
 
 
@@ -124,11 +124,16 @@ def embed_images(
     features, _, bad = embed_files(
         model, paths, modality, height=height, width=width, flip=flip, batch_size=batch_size, device=device
     )
+    require_none(bad, len(bad) + len(features))
+    return features
+
+
+def require_none(bad: Mapping[int, OSError], count: int) -> None:
+    """Raise ``OSError`` that counts the pictures that could not be read, and names the first."""
     if bad:
         shown = "".join(f"\n  {error}" for error in list(bad.values())[:5])
         more = f"\n  … and {len(bad) - 5} more" if len(bad) > 5 else ""
-        raise OSError(f"{len(bad)} of {len(bad) + len(features)} pictures cannot be read:{shown}{more}")
-    return features
+        raise OSError(f"{len(bad)} of {count} pictures cannot be read:{shown}{more}")
 
 
 @torch.no_grad()

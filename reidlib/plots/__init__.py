@@ -26,7 +26,7 @@ from reidlib.plots.diagrams import boxes_and_arrows
 from reidlib.plots.drawing import drawings, save
 from reidlib.plots.explain import cam_panel, focus_scores, localisation, probe_scores
 from reidlib.plots.generalisation import against_chance
-from reidlib.plots.retrieval import affinity, cmc_curves, distance_histograms, embedding_map, ranked_strip
+from reidlib.plots.retrieval import affinity, cmc_curves, distance_histograms, embedding_map, found_strip, ranked_strip
 from reidlib.plots.style import (
     BRANCH_COLOURS,
     MODALITY_COLOURS,

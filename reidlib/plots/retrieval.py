@@ -1,6 +1,7 @@
 """Figures of what a model retrieves: ranked strips, CMC curves, distances, affinities, embeddings."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
@@ -9,6 +10,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from reidlib.data.decode import read_image
+from reidlib.data.own import FORMATS
 from reidlib.plots import panels, style, tables
 from reidlib.plots.drawing import drawing
 from reidlib.plots.photos import Photos, photo
@@ -46,6 +49,23 @@ def ranked_strip(table: pd.DataFrame, dataset: "ReIDDataset | Photos", caption: 
             spine.set(visible=True, color=colour, linewidth=3, capstyle="butt")
             spine.set_linestyle(line)
         axis.set_xlabel(f"id {record.pid}", fontsize=8, color=colour, labelpad=3)
+    return style.caption(figure, caption)
+
+
+def found_strip(files: Sequence[str | Path], distances: Sequence[float], caption: str) -> Figure:
+    """A picture and what it found, nearest first: ``files`` and, for all but the first, ``distances``.
+
+    Nobody knows what is right here, so that nothing is framed; pictures of one's own are not kept to be drawn again.
+    """
+    images = [np.asarray(read_image(Path(file), FORMATS)) for file in files]
+    aspect = np.median([image.shape[0] / image.shape[1] for image in images])
+    size, ratios = (0.85 * len(files) + 0.8, 0.8 * aspect + 1.0), [1, 0.12] + [1] * (len(files) - 1)
+    titles = ["query", "", *range(1, len(files))]
+    figure, (axes,) = panels.images(1, len(files) + 1, size, titles, width_ratios=ratios)
+    for place, image in enumerate(images):
+        axes[place + (place > 0)].imshow(image, aspect="auto")
+    for axis, distance in zip(axes[2:], distances, strict=True):
+        axis.set_xlabel(f"{distance:.3f}", fontsize=8, labelpad=3)
     return style.caption(figure, caption)
 
 
