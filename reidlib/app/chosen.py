@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import reidlib
 if TYPE_CHECKING:
     from reidlib.data import ReIDDataset
     from reidlib.evaluation.protocols import Protocol
+    from reidlib.training.runs import Run
 
 KINDS = {"folder": "from_folders", "table": "from_table"}
 LISTS = ("train", "test", "label")
@@ -109,6 +110,42 @@ class Chosen:
         else:
             opened = data.open(self.name, **self._place, split=split)
         return data.own_split(opened, **self.lists) if self.lists else opened
+
+
+def of_run(
+    run: "Run",
+    data: Sequence[Sequence[str]],
+    dataset: str | None = None,
+    root: Path | None = None,
+    twin: str | None = None,
+    split: int | None = None,
+) -> "tuple[Chosen, Callable[[], ReIDDataset]]":
+    """The data that a run is asked about: those it was trained on, unless others are named; and what opens them.
+
+    Raises:
+        ValueError: it was trained on data of one's own, or under a split of one's own, and nothing says where they lie.
+    """
+    trained = run.environment["dataset"]
+    chosen = Chosen(data, dataset, root, twin, default=trained["name"])
+    is_same_set = chosen.kind is None and chosen.name == trained["name"]
+    if is_same_set and not data and dataset is None:
+        _require_published(trained)
+    if is_same_set and root is None and twin is None and trained["is_twin"]:
+        chosen = Chosen(data, dataset, root, trained["profile"], default=trained["name"])
+    split = split or (trained["split"] if is_same_set else None)
+    # of the set that it was trained on, what is real is never replaced by a twin
+    return chosen, partial(chosen.images, "paper" if is_same_set and root is None else run.recipe.profile, split)
+
+
+def _require_published(trained: dict) -> None:
+    """Raise ``ValueError`` for data of one's own: a run does not say where they lie."""
+    if trained["name"] not in reidlib.data.names():
+        raise ValueError(f"the run was trained on data of your own, {trained['name']!r}: --data folder=… says where")
+    if trained.get("own_split") is not None:
+        raise ValueError(
+            f"the run was trained under a split of your own ({trained['own_split']}): give its lists (--data train=… "
+            "test=…), or name the data set (--dataset) for a published one"
+        )
 
 
 def _named(data: Sequence[Sequence[str]]) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import reidlib  # its packages are imported where they are used: help comes at once
 from reidlib.app import options
-from reidlib.app.chosen import Chosen
+from reidlib.app.chosen import Chosen, of_run
+from reidlib.app.models import draw, export
 from reidlib.app.pictures import embed, find, score
 
 
@@ -92,21 +93,13 @@ def evaluate(
         if not distributed.is_primary:
             return 0
         run = reidlib.training.runs.load(folder, device=distributed.device)
-        trained = run.environment["dataset"]
-        chosen = Chosen(data, dataset, root, twin, default=trained["name"])
-        is_same_set = chosen.kind is None and chosen.name == trained["name"]
-        if is_same_set and not data and dataset is None:
-            _require_published(trained)
-        if is_same_set and root is None and twin is None and trained["is_twin"]:
-            chosen = Chosen(data, dataset, root, trained["profile"], default=trained["name"])
-        split = split or (trained["split"] if is_same_set else None)
+        chosen, opened = of_run(run, data, dataset, root, twin, split)
         rules = chosen.rules(named(protocol))
         options.require_positive(batch_size=batch_size)
-        # of the set that it was trained on, what is real is never replaced by a twin
-        images = chosen.images("paper" if is_same_set and root is None else run.recipe.profile, split)
+        images = opened()
         result = reidlib.evaluation.evaluate(run.model, images, rules, batch_size=batch_size, allow_seen=allow_seen)
         print(result if quiet else f"data: {images.title}, {images.root}\n{run}\n{result}")
-        if run.finished and reidlib.training.runs.describe(images) == trained:
+        if run.finished and reidlib.training.runs.describe(images) == run.environment["dataset"]:
             reidlib.experiments.ledger.record(run, result)
             row = f"row in {reidlib.experiments.ledger.local()}"
         else:
@@ -114,17 +107,6 @@ def evaluate(
         if not quiet:
             print(row)
     return 0
-
-
-def _require_published(trained: dict) -> None:
-    """Raise ``ValueError`` for data of one's own: a run does not say where they lie."""
-    if trained["name"] not in reidlib.data.names():
-        raise ValueError(f"the run was trained on data of your own, {trained['name']!r}: --data folder=… says where")
-    if trained.get("own_split") is not None:
-        raise ValueError(
-            f"the run was trained under a split of your own ({trained['own_split']}): give its lists (--data train=… "
-            "test=…), or name the data set (--dataset) for a published one"
-        )
 
 
 def sweep(
@@ -282,4 +264,4 @@ def list_(what: options.Listed, /) -> int:
     return 0
 
 
-COMMANDS = (train, evaluate, embed, find, score, sweep, figures, check, twin, pretrain, list_)
+COMMANDS = (train, evaluate, embed, find, score, draw, export, sweep, figures, check, twin, pretrain, list_)

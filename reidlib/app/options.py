@@ -157,10 +157,14 @@ FeaturesFile = _option(Path, "file to write, .npz: features, paths below the fol
 FeaturesOfOthers = _option(Path, "a .npz, .mat or .npy file; reidlib.evaluation.features says what it may hold.")
 Shown = _option(int, "how many pictures are shown, at most.")
 Out = _option(Path | None, "name of the strip and the list, without ending; default: found-NAME, in this folder.")
+OutFolder = _option(Path, "folder that the figures are written into, with their tables.")
+Exported = _option(Path, "file to write, .pt2 (torch.export) or .onnx (needs the packages onnx and onnxscript).")
 Flip = _option(bool, "average the feature of each picture with that of its mirror image.")
 SkipDamaged = _option(bool, "leave out pictures that cannot be read, and say so; default: name them and stop.")
 Overwrite = _option(bool, "replace files that are there.")
-AnyDataset = _one_of(str | None, dataset_names(), "the data set that they are features of; default: the file says all.")
+AnyDataset = _one_of(
+    str | None, dataset_names(), "the data set that they are features of; default: what the file says of them."
+)
 Quiet = _option(bool, "print the result alone: no bars, no folders.")
 Changes = _option(
     tuple[tuple[str, ...], ...],

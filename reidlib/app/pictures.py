@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import reidlib  # its packages are imported where they are used: help comes at once
 from reidlib import paths
 from reidlib.app import options
+from reidlib.app.chosen import Chosen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -103,6 +104,7 @@ def score(
     /,
     *,
     dataset: options.AnyDataset = None,
+    data: options.Data = (),
     root: options.Root = None,
     twin: options.Twin = None,
     split: options.Split = None,
@@ -111,18 +113,18 @@ def score(
 ) -> int:
     """Score features that were made elsewhere: under a data set's protocol, or by what their file says of them.
 
-    With --dataset the file holds a row for each image, or test image, of the data set. Else it holds identities, and
-    --protocol takes cameras=other|all and cmc=images|identities. Nothing enters the ledger.
+    With --dataset or --data the file holds a row for each image, or test image, of the data set. Else it holds
+    identities, and --protocol takes cameras=other|all and cmc=images|identities. Nothing enters the ledger.
     """
     from reidlib.app.changes import named
 
     evaluation, given = reidlib.evaluation, named(protocol)
-    if dataset is None:
+    if dataset is None and not data:
         if refused := [name for name, value in (("root", root), ("twin", twin), ("split", split)) if value is not None]:
             raise ValueError(f"--{refused[0]} belongs to a data set: name it with --dataset")
         if unknown := [name for name in given if name not in ("cameras", "cmc")]:
             raise ValueError(
-                f"--protocol {unknown[0]}: without --dataset there are cameras=other|all, cmc=images|identities"
+                f"--protocol {unknown[0]}: without a data set there are cameras=other|all, cmc=images|identities"
             )
         found = evaluation.read_features(features)
         result = found.score(**given)
@@ -135,9 +137,10 @@ def score(
             sep="\n",
         )
         return 0
-    rules = evaluation.protocols.get(dataset, **given)
+    chosen = Chosen(data, dataset, root, twin)
+    rules = chosen.rules(given)
     arrays = reidlib.data.numbers.read(features)
-    images = options.opened(dataset, reidlib.profiles.get().name, root, twin, split)
+    images = chosen.images(reidlib.profiles.get().name, split)
     embeddings = evaluation.features.of_dataset(arrays, images, str(features))
     result = evaluation.score(embeddings, images, rules)
     print(result if quiet else f"data: {images.title}, {images.root}\nfeatures: {features}\n{result}")

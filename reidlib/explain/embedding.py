@@ -141,12 +141,15 @@ def embedding_table(
     Save it with the figure. Coordinates of two branches, or of two calls, have nothing in common.
 
     Args:
-        split, identities, per_modality, seed: as in `sample_rows`; the seed is that of `project`, too.
+        split, per_modality, seed: as in `sample_rows`; the seed is that of `project`, too.
+        identities: at most; ``None``: all.
 
     Returns:
         One row per image and branch: ``row``, ``pid``, ``camid``, ``modality``, ``branch``, ``split``, ``x``, ``y``.
     """
-    rows = sample_rows(dataset, split=split, identities=identities, per_modality=per_modality, seed=seed)
+    rows = sample_rows(dataset, split=split, per_modality=per_modality, seed=seed)
+    if identities is not None and identities < dataset.frame["pid"].iloc[rows].nunique():
+        rows = sample_rows(dataset, split=split, identities=identities, per_modality=per_modality, seed=seed)
     about = dataset.frame.iloc[rows][["pid", "camid", "modality"]].reset_index(drop=True)
     about.insert(0, "row", rows)
     tables = []

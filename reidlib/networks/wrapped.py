@@ -88,8 +88,8 @@ class Wrapped(ReIDModel):
         self.is_cut, self.has_branches = {"branch_map", "embed_map"} <= offers, "branch_embedding" in offers
         self.branches = tuple(getattr(module, "branches", ())) if offers else ()
         self.branches = self.branches or ("shared",)
-        self.run = embed or _way_in(module) or (self._first_branch if self.is_cut or self.has_branches else None)
-        if self.run is None:
+        self.run = (lambda _, *given: embed(*given)) if embed else _way_in(module)  # a copy runs its own module
+        if self.run is None and not (self.is_cut or self.has_branches):
             raise ValueError(f"a model must offer {OFFER}; {type(module).__name__} has neither")
         self.output, self.grid = output, None if grid is None else _size(grid, "grid")
         self.layer = (None if layer is None else _layer(module, layer),)  # in a tuple: it is part of the module already
@@ -101,12 +101,13 @@ class Wrapped(ReIDModel):
         own = next((each.dtype for each in self.module.parameters() if each.is_floating_point()), images.dtype)
         if (self.rescale[0], self.rescale[1]) != ([1.0] * 3, [0.0] * 3):
             images = images * scale + shift
-        found = self.run(images.to(own), modality)
+        given = images.to(own), modality
+        found = self._first_branch(*given) if self.run is None else self.run(self.module, *given)
         if self.output is not None:
             found = self._part(found)
         if isinstance(found, Tensor) and found.ndim == 4 and found.shape[2:] == (1, 1):
             found = found.flatten(1)
-        if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != len(images):
+        if not isinstance(found, Tensor) or found.ndim != 2 or found.shape[0] != images.shape[0]:
             raise ValueError(
                 f"model.embed returned {described(found)} for {len(images)} images; expected (B, D): "
                 f"{type(self.module).__name__} must return one feature an image; name the part that is it with "
@@ -194,12 +195,14 @@ def _size(size: Any, name: str = "image_size") -> tuple[int, int] | None:
     return sides
 
 
-def _way_in(module: nn.Module) -> Callable[[Tensor, Tensor], Any] | None:
+def _way_in(module: nn.Module) -> Callable[[nn.Module, Tensor, Tensor], Any] | None:
     """How a module is called with images and their modality; ``None`` if it offers neither way."""
     name = type(module).__name__
     embed = getattr(module, "embed", None)
     if callable(embed):
-        return embed if _takes(embed, 2) else lambda images, modality: embed(images)
+        if _takes(embed, 2):
+            return lambda module, images, modality: module.embed(images, modality)
+        return lambda module, images, modality: module.embed(images)
     if getattr(type(module), "forward", None) is nn.Module.forward and "forward" not in vars(module):
         return None
     try:
@@ -207,13 +210,13 @@ def _way_in(module: nn.Module) -> Callable[[Tensor, Tensor], Any] | None:
     except (TypeError, ValueError):  # of compiled code: it is called as it is
         parameters = {}
     if "modality" in parameters:
-        return lambda images, modality: module(images, modality=modality)
+        return lambda module, images, modality: module(images, modality=modality)
     if parameters and not _takes(module.forward, 1):
         raise ValueError(
             f"a model must offer {OFFER}; {name}.forward takes ({', '.join(parameters)}): say how it is called with "
             "networks.wrap(model, embed=lambda images, modality: …)"
         )
-    return lambda images, modality: module(images)
+    return lambda module, images, modality: module(images)
 
 
 def _takes(function: Callable, arguments: int) -> bool:

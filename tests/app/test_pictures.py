@@ -121,7 +121,7 @@ def test_damaged_pictures_stop_or_are_left_out(people: Path, run: Path, here: Pa
         ("score absent.npz", "there is no file absent.npz"),
         ("score features.pkl", "arrays are read from .npy, .npz, .mat, not from .pkl"),
         ("score absent.npz --root x", "--root belongs to a data set: name it with --dataset"),
-        ("score absent.npz --protocol shots=1", "--protocol shots: without --dataset there are cameras="),
+        ("score absent.npz --protocol shots=1", "--protocol shots: without a data set there are cameras="),
     ],
 )
 def test_mistakes_are_named_before_anything_is_computed(people, run, here, capsys, arguments, message) -> None:

@@ -1,5 +1,7 @@
 """Networks of one's own: scored, searched, drawn and, with a layer named, mapped; what is missing is named."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -57,6 +59,10 @@ def test_a_plain_module_embeds_and_stays_as_it_was():
     torch.testing.assert_close(found, expected / expected.norm(dim=1, keepdim=True))
     assert net.training and not net.head.weight.requires_grad
     assert all(torch.equal(value, state[name]) for name, value in net.state_dict().items())
+    copied = copy.deepcopy(model).eval()
+    copied.module.head.weight.data.zero_()
+    with evaluating(model):
+        assert not torch.allclose(copied.embed(images(), MODALITY), model.embed(images(), MODALITY), atol=1e-3)
     assert as_model(model) is model and as_model(nn.DataParallel(net)).module is net
 
 
