@@ -6,7 +6,7 @@ from textwrap import shorten
 
 from reidlib import methods, profiles
 from reidlib.console import spelling
-from reidlib.data.registry import READERS
+from reidlib.data import registry as registry_of_data
 from reidlib.evaluation import protocols
 from reidlib.experiments import claims, measures, studies
 from reidlib.methods import registry
@@ -24,9 +24,12 @@ def _methods() -> dict[str, str]:
 
 
 def _datasets() -> dict[str, str]:
-    splits = {name: f" · splits {' '.join(map(str, each.splits))}" for name, each in READERS.items() if each.splits}
-    modalities = {name: " and ".join(each.modalities) for name, each in READERS.items()}
-    return {name: f"{each.title} · {modalities[name]}{splits.get(name, '')}" for name, each in READERS.items()}
+    found = {}
+    for name in registry_of_data.names():
+        each = registry_of_data.find(name)
+        splits = f" · splits {' '.join(map(str, each.splits))}" if each.splits else ""
+        found[name] = f"{each.title} · {' and '.join(each.modalities)}{splits}"
+    return found
 
 
 def _studies() -> dict[str, str]:

@@ -32,7 +32,9 @@ def method_names() -> list[str]:
 
 
 def dataset_names() -> list[str]:
-    return _keys(PACKAGE / "data" / "registry.py", "READERS")
+    """Published data sets, and those that installed packages offer, by their entry points' names."""
+    offered = sorted(entry.name for entry in entry_points(group="reidlib.data"))
+    return [*_keys(PACKAGE / "data" / "registry.py", "READERS"), *offered]
 
 
 def study_names() -> list[str]:
