@@ -71,7 +71,7 @@ class Job:
         with paths.locked(folder.with_name(f".{folder.name}.lock"), "REIDLIB_RUNS"):
             if self.is_done():
                 return
-            if provenance.code_digest(self.recipe.method, self.dataset.name) != self.code:
+            if provenance.code_for(self.recipe.method, self.dataset) != self.code:
                 raise Interrupted("the code of reidlib has changed since the sweep began; start it again to go on")
             is_recorded = self.is_recorded
             try:

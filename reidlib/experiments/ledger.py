@@ -107,7 +107,7 @@ def record_failure(
     recipe: Recipe, dataset: ReIDDataset, error: Exception, *, protocol: Protocol, variant: str = ""
 ) -> dict[str, Any]:
     """Add the row of a run that failed: its error, and no scores; returns it. Raises ``ValueError`` as ``record``."""
-    data, code = runs.describe(dataset), provenance.code_digest(recipe.method, dataset.name)
+    data, code = runs.describe(dataset), provenance.code_for(recipe.method, dataset)
     row = describe(recipe, data, code, variant) | key(recipe, data, protocol, code)
     row |= {"threads": torch.get_num_threads(), "torch": torch.__version__}
     return _append({**row, "error": _in_one_line(error, (dataset.root, runs.home()))})

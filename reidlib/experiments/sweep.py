@@ -107,7 +107,9 @@ def plan(
     for each in datasets:
         for rule in rules[each.name] or protocols:
             rule.trials(each)  # what does not fit shall be said now, not after hours of training
-    codes = {pair: provenance.code_digest(*pair) for pair in {(recipe.method, recipe.dataset) for _, recipe in named}}
+    of_name = {each.name: each for each in datasets}
+    pairs = {(recipe.method, recipe.dataset) for _, recipe in named}
+    codes = {(method, name): provenance.code_for(method, of_name[name]) for method, name in pairs}
     return [
         Job(variant, recipe.replace(seed=seed), each, rule, codes[recipe.method, recipe.dataset], tuple(measures))
         for seed in seeds

@@ -28,7 +28,7 @@ from types import FunctionType
 from typing import Any
 
 from reidlib import methods
-from reidlib.data import own, registry, table
+from reidlib.data import Reader, ReIDDataset, own, registry, table
 
 PACKAGE = Path(__file__).resolve().parent.parent
 NAME = "reidlib"
@@ -39,20 +39,27 @@ NOT_COVERED = ("methods/recipes.py", "networks/health.py")  # a recipe has a dig
 NOT_FOLLOWED = ("data.registry", "twins.build", "methods.registry", "methods.method", "evaluation", "training.runs")
 
 
-def code_digest(method: str, dataset: str) -> str:
+def code_digest(method: str, dataset: str, reader: Reader | None = None) -> str:
     """Sixteen hexadecimal digits for the code of this method on this data set, as it lies on disk now.
+
+    ``reader`` is that of a data set of one's own, which another process may not know by its name.
 
     Raises:
         ValueError: an unknown method or data set; the message lists the known.
     """
-    content = {
-        label: _tree_digest(file.read_text(encoding="utf-8")) for label, file in source_files(method, dataset).items()
-    }
+    files = source_files(method, dataset, reader)
+    content = {label: _tree_digest(file.read_text(encoding="utf-8")) for label, file in files.items()}
     content |= {f"class {kind.__qualname__}": _tree_digest(_kept_text(kind)) for kind in classes_without_file(method)}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def source_files(method: str, dataset: str) -> dict[str, Path]:
+def code_for(method: str, dataset: ReIDDataset) -> str:
+    """``code_digest`` of a method on an opened data set, whoever made its reader."""
+    known = dataset.reader in registry.READERS.values()
+    return code_digest(method, dataset.name, *(() if known else (dataset.reader,)))
+
+
+def source_files(method: str, dataset: str, reader: Reader | None = None) -> dict[str, Path]:
     """The files that :func:`code_digest` covers, by their place in this package, or by their module.
 
     Raises:
@@ -60,11 +67,16 @@ def source_files(method: str, dataset: str) -> dict[str, Path]:
     """
     if dataset not in registry.names() and not own.NAME.fullmatch(dataset):
         raise ValueError(f"unknown data set {dataset!r}; choose one of: {', '.join(registry.names())}")
-    read = registry.find(dataset).read if dataset in registry.names() else table.read
+    reader = registry.READERS.get(dataset) or reader or registry.registered().get(dataset)
+    read = reader.read if reader else table.read
     read = getattr(read, "func", read)  # of a partial: its own module is functools
-    twins = {f"twins/{name}" for name in (dataset.replace("-", "_"), read.__module__.split(".")[-1])}  # one is there
-    own_readers = () if dataset in registry.names() else ("data/folders", "data/table")
-    to_do = [(PACKAGE / f"{name}.py", "") for name in (*LOOP, *twins, *own_readers)]
+    if registry.is_own(dataset):
+        others = ("data/folders", "data/table")
+    else:
+        others = {
+            f"twins/{name}" for name in (dataset.replace("-", "_"), read.__module__.split(".")[-1])
+        }  # one is there
+    to_do = [(PACKAGE / f"{name}.py", "") for name in (*LOOP, *others)]
     to_do += [(file, kind.__module__) for kind in (*_classes(method), read) if (file := _file_of(kind))]
     found: dict[Path, str] = {}
     home = methods.get(method).model.__module__.split(".")[0]

@@ -45,7 +45,8 @@ def prepare(
     Raises:
         ValueError: the folder holds another run, or something that is no run.
     """
-    wanted = {**environment, "code": provenance.code_digest(recipe.method, dataset.name), "dataset": describe(dataset)}
+    code = provenance.code_for(recipe.method, dataset)
+    wanted = {**environment, "code": code, "dataset": describe(dataset)}
     paths.require_no_link(folder / LOG)  # before hours of training
     is_begun = os.path.lexists(folder / RECIPE)
     if is_begun or extends:

@@ -99,7 +99,7 @@ def test_lists_of_images_with_folders_before_and_classes_behind(tmp_path: Path, 
         for kind, modality in (("visible", 0), ("sketch", 1)):
             rows = sketches.frame[sketches.frame["pid"].isin(people) & (sketches.frame["modality"] == modality)]
             files[part, kind] = tmp_path / f"{part}_{kind}_1.txt"
-            lines = [f"/home/somebody/PKUSketchRE-ID_V1/{path} {n % 7}" for n, path in enumerate(rows["path"])]
+            lines = [f"/somewhere/PKUSketchRE-ID_V1/{path} {n % 7}" for n, path in enumerate(rows["path"])]
             files[part, kind].write_text("\r\n".join(lines) + "\r\n")
     train, test = ([files[part, kind] for kind in ("visible", "sketch")] for part in ("train", "test"))
     own = data.own_split(sketches, train, test)

@@ -1,5 +1,7 @@
 """Which files a run computes with."""
 
+import importlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -108,3 +110,15 @@ def test_this_package_is_not_asked_what_others_import(monkeypatch: pytest.Monkey
     monkeypatch.setattr(provenance, "_is_installed", lambda top: False)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: pytest.fail(f"{name} was looked for"))
     assert covered() == set(provenance.source_files("baseline", "sysu"))
+
+
+def test_data_of_ones_own_have_the_digest_of_what_reads_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = covered(dataset="my-people")
+    assert {"data/folders.py", "data/table.py", "data/own.py", "data/divisions.py"} <= own
+    assert not any(name.startswith("twins/") for name in covered(dataset="scene")), "whatever it is called"
+    file = tmp_path / "outside_reader.py"
+    file.write_text("def read(root, split):\n    return None\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    reader = replace(READERS["sysu"], read=importlib.import_module("outside_reader").read)
+    assert "outside_reader outside_reader.py" in provenance.source_files("baseline", "my-people", reader)
+    assert provenance.source_files("baseline", "sysu", reader) == provenance.source_files("baseline", "sysu")
