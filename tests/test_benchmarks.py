@@ -35,7 +35,7 @@ TOYS = {
     ),
 }
 OTHERS = ["rank_reference", "reranking_reference"]  # counterparts, which the tests of the library call
-OTHERS += ["mutants"]  # see `test_mutants`
+OTHERS += ["mutants", "real_crops"]  # see `test_mutants`, `training.test_real_crops`
 
 
 def test_every_benchmark_has_a_toy() -> None:
