@@ -1,6 +1,5 @@
 """Trunks other than the ResNets of the profiles: five stage maps each, for every method."""
 
-import importlib.util
 import sys
 
 import pytest
@@ -11,11 +10,16 @@ from reidlib import methods
 from reidlib.networks import timm_trunks, trunks
 from reidlib.networks.backbone import Backbone, Stages
 
-HAS_TIMM = importlib.util.find_spec("timm") is not None
-needs_timm = pytest.mark.skipif(not HAS_TIMM, reason="the package timm is not installed")
 TIMM = ("resnet18", "regnetx_002", "mobilenetv3_small_050")
-OTHERS = ["resnet34", "mobilenet_v2", *(pytest.param(f"timm:{name}", marks=needs_timm) for name in TIMM)]
+OTHERS = ["resnet34", "mobilenet_v2", *(f"timm:{name}" for name in TIMM)]
 MODALITY = torch.tensor([0, 1, 0, 1])
+
+
+@pytest.fixture(autouse=True)
+def timm_where_it_is_asked_for(request: pytest.FixtureRequest) -> None:
+    """The package is optional: where it is not installed, its trunks are not tried."""
+    if "timm:" in request.node.name or "timms" in request.node.name:
+        pytest.importorskip("timm")
 
 
 def images(rows: int = 4, height: int = 64, width: int = 32) -> torch.Tensor:
@@ -62,7 +66,6 @@ def test_resnet101_has_torchvisions_tensors() -> None:
     }
 
 
-@needs_timm
 @pytest.mark.parametrize("name", TIMM)
 def test_names_and_maps_are_timms(name: str) -> None:
     import timm
@@ -112,9 +115,7 @@ REFUSED_OF_TIMM = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("name", "message"), [*REFUSED, *(pytest.param(*each, marks=needs_timm) for each in REFUSED_OF_TIMM)]
-)
+@pytest.mark.parametrize(("name", "message"), [*REFUSED, *REFUSED_OF_TIMM])
 def test_an_unknown_trunk_is_refused_when_the_recipe_is_made(name, message) -> None:
     with pytest.raises(ValueError, match=message):
         methods.recipe("baseline", profile="ci").replace(backbone=name)
@@ -122,8 +123,7 @@ def test_an_unknown_trunk_is_refused_when_the_recipe_is_made(name, message) -> N
         methods.build("maum", num_ids=2, backbone=name)
 
 
-@needs_timm
-def test_a_last_stride_that_a_trunk_cannot_have_is_refused_with_the_recipe(monkeypatch) -> None:
+def test_a_last_stride_that_a_trunk_of_timms_cannot_have_is_refused(monkeypatch) -> None:
     monkeypatch.setattr(timm_trunks, "_keep_size", lambda module: None)
     timm_trunks.check_last_stride.cache_clear()
     recipe = methods.recipe("baseline", profile="ci")

@@ -1,6 +1,5 @@
 """Where training starts from: other trunks, and weights out of a file."""
 
-import importlib.util
 import json
 
 import pytest
@@ -8,8 +7,6 @@ import torch
 
 from reidlib import methods
 from reidlib.training import runs
-
-needs_timm = pytest.mark.skipif(importlib.util.find_spec("timm") is None, reason="the package timm is not installed")
 
 
 @pytest.fixture
@@ -26,10 +23,12 @@ def donor(tmp_path):
     [
         pytest.param("resnet34", marks=pytest.mark.all),
         "mobilenet_v2",
-        pytest.param("timm:mobilenetv3_small_050", marks=needs_timm),
+        "timm:mobilenetv3_small_050",
     ],
 )
 def test_the_baseline_trains_on_another_trunk_and_is_read_again(fit, name: str) -> None:
+    if name.startswith("timm:"):
+        pytest.importorskip("timm")
     run = fit("other", backbone=name, epochs=1, warmup=0)
     assert run.finished and run.history["loss"].notna().all()
     again = runs.load(run.folder)
