@@ -88,7 +88,7 @@ def fit(trunk: nn.Module, content: Mapping[str, Any], source: WeightsFile | str)
     name = Path(source.path).name if is_file else source
     if best is None:
         raise ValueError(f"weights {name}: there are no tensors in it")
-    best = replace(best, source=name, sha256=(source.sha256 or source.digest()) if is_file else None)
+    best = replace(best, source=name, sha256=source.sha256 if is_file else None)
     least = source.least if is_file else LEAST
     if best.share < least:
         taken = f"{name}#least={int(100 * best.share) / 100:g}"
