@@ -253,3 +253,16 @@ def test_a_reader_from_outside_is_registered(tmp_path: Path, monkeypatch: pytest
         data.register("sysu", dataset.reader)
     with pytest.raises(TypeError, match=r"takes a reidlib\.data\.Reader"):
         data.register("mine", dataset)
+
+
+def test_an_installed_package_offers_a_reader_and_a_broken_one_stops_nobody(tmp_path, monkeypatch, caplog) -> None:
+    reader = data.from_folders(write_folder(tmp_path / "x", 4, images=1)).reader
+    entries = [("broken", lambda: 1 / 0), ("offered", lambda: reader), ("regdb", lambda: reader)]
+    offered = [type("Entry", (), {"name": name, "value": "a.b", "load": staticmethod(load)}) for name, load in entries]
+    monkeypatch.setattr(registry, "_registered", {})
+    monkeypatch.setattr(registry, "_offered", offered)
+    assert data.names()[-1] == "offered" and len(data.open("offered", root=tmp_path / "x")) == 8
+    assert "broken = a.b offers no reader" in caplog.text and "regdb = a.b offers no reader" in caplog.text
+    assert (
+        registry.READERS["regdb"].title == "RegDB" and registry.is_own("offered") and registry.title("offered") == "x"
+    )
