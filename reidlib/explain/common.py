@@ -17,7 +17,7 @@ from torch import Tensor
 from reidlib.data import ReIDDataset
 from reidlib.data.cache import ImageCache, to_device
 from reidlib.explain.embedding import instance_statistics
-from reidlib.networks import ReIDModel
+from reidlib.networks import ReIDModel, health
 from reidlib.networks.base import device_of, evaluating, room_for
 from reidlib.networks.division import noted
 from reidlib.networks.wrapped import as_model
@@ -88,7 +88,7 @@ def common_table(
     model, lines = as_model(model), []
     for branch in model.branches if branches is None else branches:
         for number, (mean, squares) in mean_maps(model, dataset, rows, branch).items():
-            common = float(mean.square().sum()) / max(squares, 1e-30)
+            common = float(health.share(mean.square().sum(), torch.tensor(squares)))
             lines.append((branch, number, f"{mean.shape[1]}×{mean.shape[2]}", common))
     return pd.DataFrame(lines, columns=["branch", "modality", "cells", "common"])
 

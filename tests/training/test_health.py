@@ -1,11 +1,13 @@
 """Health is watched: every run says whether its metric loss has collapsed, and so does what is drawn from it."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from reidlib import plots
+from reidlib import data, methods, plots, training
 from reidlib.networks import Outputs, ReIDModel
 from reidlib.plots import style
 from reidlib.training import health, runs
@@ -93,3 +95,18 @@ def test_a_run_keeps_what_was_watched(fit) -> None:
     assert style.noted("caption", {"baseline": run, "other": torch.nn.Identity()}) == (
         "caption · baseline: metric loss collapsed: triplet 0.3"
     )
+
+
+@pytest.mark.all
+def test_the_baseline_is_healthy_with_a_metric_loss_that_lives(ci_twin: Path, tmp_path: Path) -> None:
+    """Pretrained, with AGW's own triplet; and the batch-hard hinge on raw features is told to have collapsed."""
+    dataset = data.open("sysu", root=ci_twin)
+    recipe = methods.recipe("baseline", dataset="sysu", profile="ci").replace(epochs=12, warmup=2, amp="off")
+    healthy = recipe.replace(weights="twin", learning_rate=2e-3, model={"triplet": "weighted"})
+    run = training.fit(healthy, dataset, tmp_path / "healthy", device="cpu", progress=False)
+    last = run.health.iloc[-1]
+    assert last["spread"] >= 0.2 and last["common"] < 0.95 and last["triplet"] < 0 and not run.model.collapsed
+    hinge = recipe.replace(model={"triplet": "batch-hard"})
+    run = training.fit(hinge, dataset, tmp_path / "hinge", device="cpu", progress=False)
+    assert run.model.collapsed.startswith("metric loss collapsed: triplet 0.")
+    assert run.health["spread"].iloc[-1] < last["spread"] and run.health["common"].iloc[-1] > last["common"]
