@@ -85,3 +85,28 @@ def test_a_device_that_is_not_there_is_refused() -> None:
         devices.init_distributed("gpu")
     with pytest.raises(ValueError, match="there is no device cuda:99: torch finds"):
         devices.init_distributed("cuda:99")
+
+
+def test_processes_of_torchrun_join_once_each_on_its_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    for name, value in (("is_torchelastic_launched", True), ("get_rank", 1), ("get_world_size", 2)):
+        monkeypatch.setattr(devices.dist, name, lambda value=value: value)
+    monkeypatch.setattr(devices.dist, "init_process_group", calls.append)
+    monkeypatch.setattr(devices.dist, "is_initialized", lambda: calls[-1:] in (["nccl"], ["gloo"]))
+    monkeypatch.setattr(devices.atexit, "register", lambda _: None)
+    monkeypatch.setattr(torch.cuda, "set_device", calls.append)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    gpu = torch.device("cuda:1")
+    assert devices.init_distributed("cuda:1") == devices.Distributed(gpu, 1, 2) == devices.init_distributed(gpu)
+    assert calls == [gpu, "nccl"]
+    calls.clear()
+    assert devices.init_distributed("cpu") == devices.Distributed(torch.device("cpu"), 1, 2) and calls == ["gloo"]
+
+
+@pytest.mark.parametrize("there", [0, 1, 2])
+def test_a_gpu_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, there: int) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: there)
+    with pytest.raises(ValueError, match=rf"no device cuda:{there}: torch finds {there} CUDA device"):
+        devices.init_distributed(f"cuda:{there}")
+    for index in range(there):
+        assert devices.init_distributed(f"cuda:{index}").device.index == index
