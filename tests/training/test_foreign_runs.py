@@ -200,6 +200,28 @@ def test_a_record_that_is_none_is_named(folder: Path, name: str, text: str) -> N
         runs.load(folder)
 
 
+def test_a_record_that_has_gone_is_named(folder: Path) -> None:
+    (folder / "environment.json").unlink()
+    with pytest.raises(FileNotFoundError, match=r"there is no .*environment\.json; copy it again from where"):
+        runs.load(folder)
+
+
+@pytest.mark.parametrize("name", ["images", "digest"])
+def test_a_record_says_which_images_a_run_saw(folder: Path, name: str) -> None:
+    content = json.loads((folder / "environment.json").read_text())
+    del content["dataset"][name]
+    (folder / "environment.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=rf"environment\.json is damaged: dataset\.{name} is missing"):
+        runs.load(folder)
+
+
+def test_a_recipe_that_differs_in_more_than_epochs_is_not_told_to_extend(folder: Path, dataset: ReIDDataset) -> None:
+    other = record.read_recipe(folder).replace(learning_rate=0.5, epochs=9)
+    with pytest.raises(ValueError, match=r"holds another recipe .*learning_rate") as error:
+        record.prepare(folder, other, dataset, record.environment(torch.device("cpu"), 1, "float32"))
+    assert "exten" not in str(error.value)
+
+
 def entries(value: object, *keys: object) -> list[tuple]:
     inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return [(*keys, key) for key, _ in inside] + [path for key, each in inside for path in entries(each, *keys, key)]
