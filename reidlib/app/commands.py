@@ -235,7 +235,7 @@ def pretrain(
 ) -> int:
     """Pretrain a trunk on rendered people who are in no twin: what --weights twin starts from.
 
-    The package ships tiny and small (a minute and three on one core); resnet18 takes hours on a CPU, minutes on a GPU.
+    The package ships tiny and small (a minute and four of one core); resnet18 takes about three quarters of an hour.
     """
     import torch
 
