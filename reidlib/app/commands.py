@@ -264,4 +264,28 @@ def list_(what: options.Listed, /) -> int:
     return 0
 
 
-COMMANDS = (train, evaluate, embed, find, score, draw, export, sweep, figures, check, twin, pretrain, list_)
+def claims(
+    action: options.ClaimsAction = "status", names: options.Parts = (), /, *, pilot: options.Pilot = None
+) -> int:
+    """Show which parts of the claims are registered, run and missing, and what the planned runs can decide.
+
+    register: write rules and recipes of all parts, or of those named, into the register, before their runs; commit it.
+    """
+    known = reidlib.experiments.claims.parts()
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"unknown part {unknown[0]!r}; choose from: {', '.join(known)}")
+    chosen = list(names) or list(known)
+    found = reidlib.experiments.power.status(names=chosen, pilot=pilot)
+    if action == "register":
+        for entry in reidlib.experiments.register.add(known[name] for name in chosen):
+            print(f"{entry.part}  {entry.hash}  power {found.loc[entry.part, 'power']:.2f}")
+        print(f"commit {reidlib.experiments.register.file()} before the first run")
+        return 0
+    shown = ["state", "runs", "planned", "smallest", "unit", "error", "power", "decides", "noise"]
+    print(found[shown].to_string(float_format="{:.3g}".format, na_rep="–"))
+    missing = found.loc[found["missing"] != "", "missing"].drop_duplicates()
+    print(*(["missing:", *missing] if len(missing) else ["no run is missing"]), sep="\n")
+    return 0
+
+
+COMMANDS = (train, evaluate, embed, find, score, draw, export, sweep, figures, check, twin, pretrain, claims, list_)

@@ -39,8 +39,7 @@ def inserted(page: Path, block: str) -> bytes:
 def results(path: str | Path) -> str:
     """The benchmark and the verdicts on the claims in Markdown, with the lines that mark their place.
 
-    Verdicts are words without their numbers, which stand in notebook 09: so the page does not depend on the last digit
-    of a bootstrap.
+    A part of a claim is a line: word, effect with its interval and n, and why.
 
     Args:
         path: of a ledger, with the other tables beside it.
@@ -62,8 +61,12 @@ def results(path: str | Path) -> str:
     header = ("model", "mAP", "reference", "difference", "from", "to", "verdict", "pairs of runs")
     blocks += ["**The reference trained as long: SYSU-MM01 (synthetic twin, screen), mAP**", _table(header, rows)]
     found = claims.verdicts(path)
-    rows = [(each.claim.name, each.claim.paper, each.claim.statement, each.word, each.runs or "") for each in found]
-    blocks.append(_table(("claim", "paper", "what it says", "verdict", "runs"), rows))
+    rows = [
+        (each.part.name, verdict.claim.paper, each.part.statement, each.word, each.effect, each.why)
+        for verdict in found
+        for each in verdict.judgements
+    ]
+    blocks.append(_table(("part", "paper", "what it says", "verdict", "effect", "why"), rows))
     return f"{BEGIN}\n" + "\n\n".join(blocks) + f"\n{END}"
 
 

@@ -60,7 +60,7 @@ def _measures() -> dict[str, str]:
 
 
 def _claims() -> dict[str, str]:
-    return {name: f"{each.paper} · {each.statement}" for name, each in claims.registered().items()}
+    return {name: f"{each.paper} · {each.statement}" for name, each in claims.known().items()}
 
 
 LISTS: dict[str, Callable[[], dict[str, str]]] = {

@@ -19,7 +19,7 @@ from reidlib import methods
 from reidlib.data import registry
 from reidlib.evaluation.published import Comparison
 from reidlib.experiments import comparison, ledger, studies
-from reidlib.experiments.finding import Runs
+from reidlib.experiments.part import Runs
 from reidlib.experiments.records import in_words
 from reidlib.methods import Recipe
 

@@ -1,117 +1,182 @@
-"""The claims of the papers: how each is measured, the rule of its verdict, and the verdict on our records.
+"""The claims of the papers, cut into parts, and the verdicts on our records.
 
-``claims.verdict("M1")`` → :class:`Verdict`; ``claims.table()`` → all of them. Nothing is trained here: verdicts are
-computed from the ledger and the measures beside it, and say *no runs yet*, with the command that makes them, where
-there are none. The rules were fixed before the runs, and a negative verdict is a result.
+``claims.verdict("M2")`` → :class:`Verdict`, with a judgement on each part, those that hold first; ``claims.table()`` →
+all of them. Nothing is trained here. Rules are data (:mod:`reidlib.experiments.part`), registered before the runs
+(:mod:`reidlib.experiments.register`), and read by one judge (:mod:`reidlib.experiments.judge`). Beside the twelve
+claims stand four of whole methods, ``M0``, ``F0``, ``I0`` and ``D0``: against the baseline of equal budget, of equal
+time, and of equal parameters.
 
-Documented: the claims (abstracts of the papers). Reconstructed (ours): measures, comparisons, rules
-(the method's ``claims.py``). A verdict is one on our reconstruction of a method, in one profile, on a synthetic twin.
+Documented: the claims (abstracts of the papers). Reconstructed (ours): measures, comparisons, rules (the method's
+``claims.py``). A verdict is one on our reconstruction of a method, in one profile and regime, on a synthetic twin.
+Verdicts of older regimes and rules are :func:`history`.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from reidlib.experiments.finding import NO_RUNS, NOT_SUPPORTED, SUPPORTED, UNDECIDED, WORDS, Finding, Runs  # noqa: F401
+from reidlib.experiments import ledger
+from reidlib.experiments.judge import (  # noqa: F401 (words that outsiders look for here)
+    CANNOT_TELL,
+    DEVIATED,
+    NO_RUNS,
+    NOT_SUPPORTED,
+    SUPPORTED,
+    UNDECIDED,
+    WORDS,
+    Judgement,
+    Rows,
+    in_family,
+    judge,
+)
+from reidlib.experiments.part import Part, Runs
 from reidlib.methods import registry
 
-Judge = Callable[[tuple[Runs, ...], Path | None], tuple[str, list[Finding]]]
-"""Takes the runs of a claim and the path of a ledger (``None``: the published and the local one), and computes what the
-rule of the claim says, no more: a word of ``WORDS`` and its findings. Those that stand beside do not decide."""
-
-COLUMNS = ["claim", "paper", "verdict", *(each.name for each in fields(Finding))]
+HISTORY = "history.csv"
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim of a paper, and how it is judged: ``paper`` names the method, ``rule`` tells what ``judge`` does."""
+    """A claim of a paper, and its parts: ``paper`` names the method; a comparison of the whole method is ours."""
 
     name: str
     paper: str
     statement: str
-    measure: str
-    rule: str
-    runs: tuple[Runs, ...]
-    judge: Judge
+    parts: tuple[Part, ...]
+    is_comparison: bool = False
+
+    @property
+    def runs(self) -> tuple[Runs, ...]:
+        """Of all parts, each once."""
+        return tuple(dict.fromkeys(part.runs for part in self.parts))
+
+    @property
+    def rule(self) -> str:
+        """The rules of its parts, a line each."""
+        return "\n".join(f"{part.name}, {part.statement}\n    {part.rule}" for part in self.parts)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the records say of a claim: a word of ``WORDS``, and the findings it rests on."""
+    """What the records say of a claim: a judgement on each of its parts, those that hold first."""
 
     claim: Claim
-    word: str
-    findings: tuple[Finding, ...]
+    judgements: tuple[Judgement, ...]
+
+    @property
+    def word(self) -> str:
+        """The word that all parts have in common, or each word with its parts: ``"supported: a; undecided: b"``."""
+        return in_words(self.judgements)
 
     @property
     def runs(self) -> int:
-        """The fewest runs (or pairs of runs) behind a finding that decides; 0 without any."""
-        return min((finding.runs for finding in self.findings if finding.decides), default=0)
+        """The fewest runs behind a part; 0 if one has none."""
+        return min(each.evidence.runs if each.evidence else 0 for each in self.judgements)
 
     def __str__(self) -> str:
-        lines = [f"{self.claim.name}, {self.claim.paper}: {self.word}", *(f"  {finding}" for finding in self.findings)]
-        if self.word == NO_RUNS:
-            lines += [f"  {runs.command}" for runs in self.claim.runs]
-        return "\n".join(lines)
+        head = f"{self.claim.name}, {self.claim.paper}: {self.word}"
+        return "\n".join([head, *(f"  {each}" for each in self.judgements)])
+
+
+def in_words(judgements: Iterable[Judgement]) -> str:
+    """The words of the parts of a claim."""
+    by_word: dict[str, list[str]] = {}
+    for each in judgements:
+        by_word.setdefault(each.word, []).append(each.part.name[2:])
+    if len(by_word) == 1:
+        return next(iter(by_word))
+    return "; ".join(f"{word}: {', '.join(names)}" for word, names in by_word.items())
 
 
 def registered() -> dict[str, Claim]:
-    """Name → claim, paper by paper."""
+    """Name → claim, paper by paper, as methods register them with the library."""
+    return {name: claim for name, claim in known().items() if not claim.is_comparison}
+
+
+def known() -> dict[str, Claim]:
+    """Name → claim or comparison of a whole method, paper by paper."""
     return {claim.name: claim for _, claims in registry.parts("claims") for claim in claims}
 
 
+def parts() -> dict[str, Part]:
+    """Name → part, of all claims and comparisons."""
+    return {part.name: part for claim in known().values() for part in claim.parts}
+
+
 def get(name: str) -> Claim:
-    """The claim of that name, such as ``"M1"``; raises ``ValueError``, which lists the known, if there is none."""
-    known = registered()
-    if name not in known:
-        raise ValueError(f"unknown claim {name!r}; choose from: {', '.join(known)}")
-    return known[name]
+    """The claim of that name, such as ``"M1"`` or ``"M0"``; raises ``ValueError``, which lists all, if there is none."""
+    every = known()
+    if name not in every:
+        raise ValueError(f"unknown claim {name!r}; choose from: {', '.join(every)}")
+    return every[name]
 
 
 def verdict(name: str, path: str | Path | None = None) -> Verdict:
-    """The verdict on a claim.
+    """The verdict on a claim, each part by itself: without a correction over the family, see :func:`verdicts`.
 
     Args:
-        name: of the claim, see :func:`registered`.
-        path: of a ledger, with the other tables beside it; default: the published and the local one together.
+        name: of the claim, see :func:`known`.
+        path: of a ledger, with the other tables and the register beside it; default: the published and the local one
+            together.
 
     Raises:
         ValueError: an unknown claim (the message lists the known), or rows that cannot be compared; the message says
-            which, as :func:`reidlib.experiments.comparison.compare` does.
+            which.
     """
-    claim = get(name)
-    try:
-        word, findings = claim.judge(claim.runs, None if path is None else Path(path))
-    except ValueError as error:
-        raise ValueError(f"claim {name}: {error}") from error
-    return Verdict(claim, word, tuple(findings))
+    return of_claim(get(name), path)
+
+
+def of_claim(claim: Claim, path: str | Path | None = None) -> Verdict:
+    """The verdict on a claim that need not be one of the library's; arguments and errors as of :func:`verdict`."""
+    rows = Rows(path)
+    return Verdict(claim, _held_first(judge(part, rows) for part in claim.parts))
 
 
 def verdicts(path: str | Path | None = None) -> list[Verdict]:
-    """The verdicts on all claims, in order; arguments and errors as :func:`verdict`."""
-    return [verdict(name, path) for name in registered()]
+    """The verdicts on all claims and comparisons, in order, with Holm's correction over all parts; see :func:`verdict`."""
+    rows = Rows(path)
+    found = {each.part.name: each for each in in_family([judge(part, rows) for part in parts().values()])}
+    return [Verdict(claim, _held_first(found[part.name] for part in claim.parts)) for claim in known().values()]
 
 
 def table(found: Iterable[Verdict] | None = None) -> pd.DataFrame:
-    """A row for each claim: ``paper``, ``statement``, ``verdict``, ``evidence`` in words, ``runs`` (study, profile)."""
-    rows = []
-    for each in verdicts() if found is None else found:
-        claim, deciding = each.claim, [str(finding) for finding in each.findings if finding.decides]
-        where = "; ".join(f"{runs.study}, {runs.dataset}, {runs.profile}" for runs in claim.runs)
-        missing = [runs.command for runs in claim.runs] if each.word == NO_RUNS else []
-        rows.append((claim.name, claim.paper, claim.statement, each.word, "; ".join(deciding or missing), where))
-    columns = ["claim", "paper", "statement", "verdict", "evidence", "runs"]
-    return pd.DataFrame(rows, columns=columns).set_index("claim")
+    """A row for each part: ``claim``, ``paper``, ``statement``, ``verdict``, ``after Holm``, ``effect``, ``why``, and
+    ``rule``: the hash of the rule that was applied."""
+    rows = [
+        (
+            *(each.part.name, verdict.claim.name, verdict.claim.paper, each.part.statement),
+            *(each.word, each.adjusted, each.effect, each.why, each.rule),
+        )
+        for verdict in (verdicts() if found is None else found)
+        for each in verdict.judgements
+    ]
+    columns = ["part", "claim", "paper", "statement", "verdict", "after Holm", "effect", "why", "rule"]
+    return pd.DataFrame(rows, columns=columns).set_index("part")
 
 
 def findings(found: Iterable[Verdict] | None = None) -> pd.DataFrame:
-    """A row for each finding, with its fields, ``claim``, ``paper`` and ``verdict``; claims without runs have one
-    row, without numbers. For `reidlib.plots.claims`."""
+    """A row for each part with its numbers, for `reidlib.plots.claims`: ``part``, ``claim``, ``paper``, ``statement``,
+    ``contrast``, ``verdict``, ``plain``, ``unit``, ``direction``, ``smallest``, ``difference``, ``low``, ``high`` and
+    ``runs``; parts without runs have no number."""
     rows = []
-    for each in verdicts() if found is None else found:
-        head = {"claim": each.claim.name, "paper": each.claim.paper, "verdict": each.word}
-        rows += [head | vars(finding) for finding in each.findings] or [head | {"decides": True}]
-    kinds = {"runs": "Int64", "wanted": "Int64", **dict.fromkeys(("difference", "low", "high"), "float64")}
-    return pd.DataFrame(rows, columns=COLUMNS).astype(kinds)
+    for verdict in verdicts() if found is None else found:
+        for each in verdict.judgements:
+            part, found = each.part, each.evidence
+            numbers = {name: getattr(found, name) if found else None for name in ("difference", "low", "high", "runs")}
+            of_part = {name: getattr(part, name) for name in ("statement", "contrast", "unit", "direction", "smallest")}
+            head = {"part": part.name, "claim": verdict.claim.name, "paper": verdict.claim.paper}
+            rows.append(head | of_part | {"verdict": each.word, "plain": each.plain} | numbers)
+    kinds = {"runs": "Int64", **dict.fromkeys(("difference", "low", "high"), "float64")}
+    return pd.DataFrame(rows).astype(kinds)
+
+
+def history() -> pd.DataFrame:
+    """Verdicts of older regimes, as they were: ``regime``, ``claim``, ``paper``, ``statement``, ``rule``, ``verdict``,
+    ``runs`` and ``evidence``. Their rules had another kind of interval and were not registered."""
+    return pd.read_csv(ledger.PUBLISHED.with_name(HISTORY), dtype={"runs": "Int64"})
+
+
+def _held_first(judgements: Iterable[Judgement]) -> tuple[Judgement, ...]:
+    return tuple(sorted(judgements, key=lambda each: WORDS.index(each.word)))

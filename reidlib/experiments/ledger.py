@@ -59,8 +59,9 @@ _OF_MEASURES = {
     **dict.fromkeys(("measure", "name"), "str"),  # of ``measures.registered()``; of one of the numbers that it gives
     "value": "float64",
     **DIGESTS,
+    "identities": "str",  # the number by identity, "pid:value pid:value"; missing where it has none
 }
-MEASUREMENTS = tables.Format("table of measures", _OF_MEASURES, "measures.csv", BEFORE)
+MEASUREMENTS = tables.Format("table of measures", _OF_MEASURES, "measures.csv", BEFORE | {"identities": ""})
 
 
 def local() -> Path:
@@ -206,12 +207,7 @@ def publish(path: str | Path | None = None) -> None:
         FileNotFoundError: there is no clone around this package, or no folder for the ledger at ``path``.
         ValueError: one of the files is no ledger of this version.
     """
-    if path is None and not (CLONE / "pyproject.toml").is_file():
-        raise FileNotFoundError(
-            f"{CLONE} is no clone of reidlib (it has no pyproject.toml), and an installed package is not written to; "
-            "publish from a clone, or to a ledger of your own: ledger.publish(path)"
-        )
-    path = PUBLISHED if path is None else Path(path)
+    path = PUBLISHED if path is None and require_clone() is None else Path(path)
     if local().exists():
         with tables.locked(local()):
             rows, lines = LEDGER.merged((path, local()), lambda rows: _of_all(_unique(rows)))
@@ -231,6 +227,13 @@ def key(
 ) -> dict[str, str | int]:
     """The values of ``KEY`` for a run; ``data`` as :func:`reidlib.training.runs.describe` gives it."""
     return {**run_key(recipe, data, code, processes), "protocol": protocol.name, "reranking": protocol.reranking}
+
+
+def require_clone() -> None:
+    """Raise ``FileNotFoundError`` if there is no clone around this package."""
+    if not (CLONE / "pyproject.toml").is_file():
+        way_out = "an installed package is not written to; do it from a clone, or give a ledger of your own: path"
+        raise FileNotFoundError(f"{CLONE} is no clone of reidlib (it has no pyproject.toml), and {way_out}")
 
 
 def require_finished(run: runs.Run) -> None:

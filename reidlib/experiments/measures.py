@@ -3,6 +3,9 @@
 A *measure* is a function of a run and its data set that returns named numbers, such as cosines or probe scores. Each
 number is a row of ``runs/measures.csv`` (:func:`record`), which is published with the ledger beside it as
 ``reidlib/published/measures.csv`` (:func:`reidlib.experiments.ledger.publish`); :func:`table` reads both.
+
+A number that every identity has is a series by pid; its mean is the value of the row, and the row keeps the series
+(:func:`by_identity`), so that intervals reach beyond these people. Rows from before there was that column are history.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -18,7 +21,8 @@ from reidlib.methods import registry
 from reidlib.training import runs
 
 COLUMNS = ledger.MEASUREMENTS.columns
-Measure = Callable[[runs.Run, ReIDDataset], dict[str, float]]
+Measured = dict[str, float | pd.Series]
+Measure = Callable[[runs.Run, ReIDDataset], Measured]
 KEY = [*RUN, "measure"]  # rows that agree in these were measured together
 
 
@@ -48,8 +52,8 @@ def registered() -> dict[str, Measure]:
     return SHARED | {name: measure for _, measures in registry.parts("measures") for name, measure in measures.items()}
 
 
-def take(run: runs.Run, dataset: ReIDDataset, names: Iterable[str]) -> dict[str, dict[str, float]]:
-    """Measure → name → value, in the order asked for; nothing is recorded.
+def take(run: runs.Run, dataset: ReIDDataset, names: Iterable[str]) -> dict[str, Measured]:
+    """Measure → name → value, or a series of values by pid, in the order asked for; nothing is recorded.
 
     Args:
         run: finished; the model stays as it is.
@@ -83,7 +87,7 @@ def record(
     made = {"code": run.environment["code"], "processes": run.environment.get("processes", 1)}
     row = describe(run.recipe, run.environment["dataset"], variant=variant, **made)
     rows = [
-        {**row, "measure": measure, "name": name, "value": float(value)}
+        {**row, "measure": measure, "name": name, **_written(value)}
         for measure, values in take(run, dataset, names).items()
         for name, value in values.items()
     ]
@@ -113,6 +117,21 @@ def table(path: str | Path | None = None, *, latest: bool = False, **filters: An
     return rows.reset_index(drop=True)
 
 
+def by_identity(text: object) -> pd.Series | None:
+    """The values by pid of a row's column ``identities``; ``None`` where that is missing.
+
+    Raises:
+        ValueError: the text is not one that :func:`record` writes.
+    """
+    if not isinstance(text, str):
+        return None
+    try:
+        pairs = dict(each.split(":") for each in text.split(" "))
+        return pd.Series({int(pid): float(value) for pid, value in pairs.items()})
+    except ValueError:
+        raise ValueError(f"the table of measures holds values by identity that are none: {text[:60]!r}") from None
+
+
 def missing(run_key: Mapping[str, str], names: Iterable[str]) -> list[str]:
     """Those of some measures that are not recorded for a run; its key as of `reidlib.experiments.records.run_key`."""
     names = list(names)
@@ -125,6 +144,15 @@ def require_known(names: Iterable[str]) -> None:
     known = registered()
     if unknown := [name for name in names if name not in known]:
         raise ValueError(f"unknown measure {unknown[0]!r}; choose from: {', '.join(known)}")
+
+
+def _written(value: float | pd.Series) -> dict[str, float | str | None]:
+    """A number, or the mean of one by identity, and that by identity; people without a number are left out."""
+    if not isinstance(value, pd.Series):
+        return {"value": float(value)}
+    known = value.dropna()
+    text = " ".join(f"{pid}:{number:.6g}" for pid, number in known.items())
+    return {"value": float(known.mean()), "identities": text or None}
 
 
 def local() -> Path:

@@ -1,6 +1,7 @@
 """Figures of notebook 09: what accuracy costs, and where the claims of the papers stand."""
 
 import itertools
+import textwrap
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,9 +16,11 @@ WORDS = {  # colour and marker: told apart without colours as well
     "supported": (style.RIGHT, "o"),
     "not supported": (style.WRONG, "X"),
     "undecided": (style.NEUTRAL, "D"),
+    "instrument cannot tell": ("#CC79A7", "v"),
+    "deviated": ("#56B4E9", "s"),
     "no runs yet": ("#B0B0B0", ""),
 }
-LIMIT = 6  # of the strength of a finding: what lies beyond is drawn as an arrow
+LIMIT = 5  # of an effect, in smallest effects that matter: what lies beyond is drawn as an arrow
 
 
 @drawing
@@ -47,43 +50,34 @@ def accuracy_cost(table: pd.DataFrame, caption: str, metric: str = "mAP") -> Fig
 
 @drawing
 def claims(table: pd.DataFrame, caption: str) -> Figure:
-    """Where the claims stand: a line a claim, a point each difference that its verdict rests on, the verdict in words.
+    """Where the claims stand: a line a part, its effect with the interval, its statement and its verdict in words.
 
-    A difference is drawn as its *strength*: divided by the distance from it to the end of its 95 % interval that lies
-    towards 0, and turned so that the claim's wish lies on the right. Beyond ±1 the interval does not hold 0.
+    Effects are in units of the smallest that matters, turned so that the claim's wish lies on the right.
 
     Args:
-        table: `reidlib.experiments.claims.findings`: ``claim``, ``paper``, ``verdict``, ``decides``, ``word``,
-            ``wanted``, ``difference``, ``low``, ``high``; claims without runs have no number.
+        table: `reidlib.experiments.claims.findings`: ``part``, ``statement``, ``verdict``, ``direction``, ``smallest``,
+            ``difference``, ``low``, ``high``; parts without runs have no number.
     """
-    style.require(table, ["claim", "paper", "verdict", "decides", "word", "wanted", "difference", "low", "high"])
-    names = table["claim"].drop_duplicates().tolist()
-    figure, axis = plt.subplots(figsize=(8.0, 0.36 * len(names) + 1.4), layout="constrained")
-    axis.axvspan(-1, 1, color=style.NEUTRAL, alpha=0.15, linewidth=0)
+    numbers = ["difference", "low", "high"]
+    style.require(table, ["part", "statement", "verdict", "direction", "smallest", *numbers])
+    figure, axis = plt.subplots(figsize=(9.6, 0.25 * len(table) + 1.5), layout="constrained")
+    axis.axvspan(0, 1, color=style.NEUTRAL, alpha=0.15, linewidth=0)
     axis.axvline(0, color="black", linewidth=1)
-    for row, name in enumerate(names):
-        part = table[(table["claim"] == name) & table["decides"].astype(bool)]
-        found = part[part["difference"].notna()]
-        gap = min(0.18, 0.7 / max(len(found), 1))
-        places = panels.offsets(len(found), gap * (len(found) - 1) / 2)
-        for place, record in zip(places, found.to_dict("records"), strict=True):
-            strength, (colour, marker) = _strength(record), WORDS[record["word"]]
-            marker = marker if abs(strength) <= LIMIT else ">" if strength > 0 else "<"
-            axis.plot(np.clip(strength, -LIMIT, LIMIT), row + place, marker, color=colour, markersize=7)
-        word = table.loc[table["claim"] == name, "verdict"].iloc[0]
+    for row, record in enumerate(table.to_dict("records")):
+        colour, marker = WORDS[record["verdict"]]
         edge = axis.get_yaxis_transform()  # x as a share of the axis, y in data
-        axis.text(1.02, row, word, transform=edge, va="center", fontsize=10, color=WORDS[word][0])
-    papers = table.groupby("claim")["paper"].first()
-    panels.name_rows(axis, [f"{papers[name]}  {name}" for name in names], 0.6, xlim=(-1.08 * LIMIT, 1.08 * LIMIT))
-    axis.set_xlabel("against the claim ←  difference ÷ half of its 95 % interval  → for the claim")
-    return style.caption(figure, caption, "grey: the interval holds 0", "arrows: farther out", "one run: drawn at 0")
-
-
-def _strength(record: dict) -> float:
-    """Beyond ±1 the interval does not hold 0; 0 where a single run leaves it open."""
-    mean, low, high = (record["wanted"] * record[name] for name in ("difference", "low", "high"))
-    if np.isnan(low + high):
-        return 0.0
-    low, high = min(low, high), max(low, high)
-    towards_zero = mean - low if mean > 0 else high - mean
-    return float(np.inf * np.sign(mean)) if towards_zero == 0 and mean else mean / (towards_zero or 1.0)
+        axis.text(1.02, row, record["verdict"], transform=edge, va="center", fontsize=9, color=colour)
+        if np.isnan(record["difference"]):
+            continue
+        turned = (-1 if record["direction"] == "less" else 1) / record["smallest"]
+        mean, *ends = (turned * record[name] for name in numbers)
+        if np.isfinite(ends).all():
+            axis.plot(np.clip(ends, -LIMIT, LIMIT), [row, row], color=colour, linewidth=1.6)
+        marker = marker if abs(mean) <= LIMIT else ">" if mean > 0 else "<"
+        axis.plot(np.clip(mean, -LIMIT, LIMIT), row, marker, color=colour, markersize=6)
+    said = [textwrap.shorten(text, 76, placeholder=" …") for text in table["statement"]]
+    names = [f"{part}  {text}" for part, text in zip(table["part"], said, strict=True)]
+    panels.name_rows(axis, names, 0.6, xlim=(-1.06 * LIMIT, 1.06 * LIMIT))
+    axis.tick_params(axis="y", labelsize=8)
+    axis.set_xlabel("against the claim ←  effect ÷ the smallest that matters  → for the claim")
+    return style.caption(figure, caption, "bars: 95 % intervals", "grey: too small to matter", "arrows: farther out")

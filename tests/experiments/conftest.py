@@ -169,7 +169,8 @@ def measure(own_ledger) -> Callable[..., None]:
                 for seed, value in enumerate(several):
                     recipe = runs.variants[variant].replace(seed=seed)
                     row = describe(recipe, DATA | {"split": split}, "c" * 16, variant) | columns
-                    rows.append(row | {"measure": name, "name": what, "value": value})
+                    people = None if split else " ".join(f"{pid}:{value + pid / 1e4}" for pid in PIDS)
+                    rows.append(row | {"measure": name, "name": what, "value": value, "identities": people})
         file = ledger.MEASUREMENTS.beside(own_ledger)
         with tables.locked(file):
             ledger.MEASUREMENTS.append(file, rows)

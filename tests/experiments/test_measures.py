@@ -112,7 +112,7 @@ def test_rows_say_what_was_measured_on_which_run(finished, imageless, recipe: Re
         assert ledger.recipe(row) == changed
     assert list(measures.COLUMNS) == [
         *("date", "method", "dataset", "source", "profile", "seed", "split", "processes", "variant", "changes"),
-        *("measure", "name", "value", "code", "recipe", "data", "twin_version"),
+        *("measure", "name", "value", "code", "recipe", "data", "twin_version", "identities"),
     ]
 
 

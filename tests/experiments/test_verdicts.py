@@ -1,276 +1,193 @@
-"""Verdicts follow the rules that were fixed before the runs, claim by claim."""
+"""Every part is judged by one judge, and the judge is broken on purpose: each mutant must change the word."""
 
-import math
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from reidlib.experiments import claims, ledger
-from reidlib.experiments.claims import NO_RUNS, NOT_SUPPORTED, SUPPORTED, UNDECIDED, Runs
-from reidlib.experiments.uncertainty import half_width
+from reidlib.experiments import claims, evidence, judge, register
+from reidlib.experiments.judge import CANNOT_TELL, DEVIATED, NO_RUNS, NOT_SUPPORTED, SUPPORTED, UNDECIDED
+from reidlib.experiments.part import METRICS, Control, Part, canonical
+from tests.experiments.judged import keys, rows_of
 
-NOISE = np.array([0.001, -0.001, 0.0005])
-WIDE = 100 * NOISE
-
-
-def word(name: str) -> str:
-    return claims.verdict(name).word
+PARTS = claims.parts()
+every = pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
 
 
-def runs_of(name: str) -> Runs:
-    return claims.get(name).runs[0]
+def _shape(part: Part) -> tuple:
+    shares = any(term.share_of for term in part.terms)
+    return part.measure, part.direction, len(part.terms), bool(part.runs.splits), shares
 
 
-# ---- MAUM
-
-
-@pytest.mark.parametrize(
-    ("change", "expected"),
-    [(-0.05 + NOISE, SUPPORTED), (0.05 + NOISE, NOT_SUPPORTED), (-0.05 + WIDE, UNDECIDED), ([-0.05], UNDECIDED)],
-)
-def test_m1_asks_for_a_smaller_gap(measure: Callable, change, expected: str) -> None:
-    gaps = {"baseline": [0.1, 0.2, 0.3], "+ memory": np.array([0.1, 0.2, 0.3])[: len(change)] + change}
-    measure(runs_of("M1"), "relay", {variant: {"relay gap": values} for variant, values in gaps.items()})
-    (finding,) = claims.verdict("M1").findings
-    assert word("M1") == finding.word == expected and finding.runs == len(change)
-    assert finding.difference == pytest.approx(np.mean(change), abs=1e-5)
-    if len(change) > 1:
-        assert finding.high - finding.difference == pytest.approx(half_width(change), abs=1e-5)
-    else:
-        assert math.isnan(finding.low) and "one run" in str(finding)
-
-
-def test_m1_is_not_judged_by_shared_proxies_other_profiles_or_photographs(measure: Callable) -> None:
-    gaps = {"shared proxies": {"relay gap": [0.1, 0.1, 0.2]}, "+ memory": {"relay gap": [0.0, 0.0, 0.1]}}
-    measure(runs_of("M1"), "relay", gaps)
-    found = claims.verdict("M1")
-    assert found.word == NO_RUNS and [finding.decides for finding in found.findings] == [False]
-    measure(replace(runs_of("M1"), profile="screen"), "relay", {"baseline": {"relay gap": [0.5, 0.5, 0.5]}})
-    measure(runs_of("M1"), "relay", {"baseline": {"relay gap": [0.5, 0.5, 0.5]}}, source="real")
-    assert word("M1") == NO_RUNS
-    measure(runs_of("M1"), "relay", {"baseline": {"relay gap": [0.2, 0.2, 0.3]}})
-    assert word("M1") == SUPPORTED
-
-
-@pytest.mark.parametrize(
-    ("unidirectional", "memory", "expected"),
+ONE_OF_A_SHAPE = {_shape(part): part for part in PARTS.values()}
+of_a_kind = pytest.mark.parametrize(
+    "part",
     [
-        (0.45 + NOISE, 0.5 + NOISE, SUPPORTED),
-        (0.45 + NOISE, 0.44 + NOISE, NOT_SUPPORTED),
-        (0.3 + NOISE, 0.5 + NOISE, NOT_SUPPORTED),
-        (0.45 + NOISE, 0.451 + WIDE, UNDECIDED),
-        ([0.45], [0.5], UNDECIDED),
+        pytest.param(part, id=name, marks=[] if ONE_OF_A_SHAPE[_shape(part)] is part else pytest.mark.all)
+        for name, part in PARTS.items()
     ],
 )
-def test_m2_asks_for_both_steps(add: Callable, unidirectional, memory, expected: str) -> None:
-    add(runs_of("M2"), {"+ unidirectional": unidirectional, "+ memory": memory}, other=0.4)
-    found = claims.verdict("M2")
-    assert found.word == expected and found.runs == len(memory)
-    assert found.findings[0].difference == pytest.approx(100 * np.mean(unidirectional) - 40, abs=1e-3)
-    assert [finding.decides for finding in found.findings] == [True, True, False]
 
 
-def test_m2_waits_for_the_whole_ladder_and_looks_at_the_usual_protocol_alone(add: Callable) -> None:
-    better = {"+ unidirectional": [0.45, 0.46], "+ memory": [0.5, 0.51]}
-    add(runs_of("M2"), better)  # without the other rungs nothing is paired
-    add(runs_of("M2"), better, other=0.4, protocol="sysu-indoor-1shot-official")
-    add(runs_of("M2"), better, other=0.4, reranking="k-reciprocal")
-    add(replace(runs_of("M2"), profile="screen"), better, other=0.4)
-    assert word("M2") == NO_RUNS
+def word(part: Part, *arguments: float, **options: object) -> str:
+    return judge.judge(part, rows_of(part, *arguments, **options)).word
 
 
-@pytest.mark.parametrize(
-    ("seeds", "scarce", "expected"),
-    [(5, 0.45, SUPPORTED), (5, 0.2, NOT_SUPPORTED), (4, 0.45, UNDECIDED), (1, 0.45, UNDECIDED)],
-)
-def test_m3_compares_losses_and_asks_for_five_seeds(add: Callable, seeds: int, scarce: float, expected: str) -> None:
-    noise = 0.001 * np.arange(seeds)
-    for runs in claims.get("M3").runs:
-        scores = {}
-        for variant, recipe in runs.variants.items():
-            full = 0.8 if recipe.method == "baseline" else 0.5
-            left = full if not recipe.subsample else 0.5 * full if recipe.method == "baseline" else scarce
-            scores[variant] = left + (noise if recipe.subsample else 0 * noise)
-        add(runs, scores)
-    (finding,) = claims.verdict("M3").findings
-    assert word("M3") == expected and finding.runs == seeds
-    lost = {"maum": 1 - (scarce + noise) / 0.5, "baseline": 1 - (0.4 + noise) / 0.8}
-    assert finding.difference == pytest.approx(100 * (lost["maum"] - lost["baseline"]).mean(), abs=1e-3)
+def entry(part: Part, **changes: str) -> dict[str, register.Entry]:
+    recipes = canonical(part.recipes)
+    known = register.Entry("2026-12-31", part.name, register.digest(part), part.text, recipes)
+    return {part.name: replace(known, **changes)}
 
 
-# ---- FIENet
+# ---- mutants
 
 
-def energies(ours: float, theirs: float, seeds: int = 3) -> dict[str, dict[str, np.ndarray]]:
-    """Maps of ``+ PFAM + MPIM`` and of the baseline, everything else at 0.3."""
-    maps = [f"{instrument}{of}" for instrument in ("Grad-CAM", "occlusion") for of in ("", " of another image")]
-    names = [
-        f"{score}, {name}, {modality}"
-        for score in ("energy", "pointing", "parts")
-        for name in (*maps, "centred Gaussian", "uniform")
-        for modality in ("visible", "infrared")
-    ]
-    found = {}
-    for variant, value in (("+ PFAM + MPIM", ours), ("baseline", theirs)):
-        own = {f"energy, {name}, {modality}" for name in maps[::2] for modality in ("visible", "infrared")}
-        found[variant] = {name: (value if name in own else 0.3) + NOISE[:seeds] * (name in own) for name in names}
-    return found
+@of_a_kind
+def test_every_judge_is_killed_by_its_mutants(part: Part) -> None:
+    kept = part.direction == "kept"
+    assert word(part, 0.0 if kept else 3.0) == SUPPORTED
+    assert word(part, -3.0) == NOT_SUPPORTED, "turned round"
+    if not kept:
+        assert word(part, 0.2) == NOT_SUPPORTED, "shrunk below what matters"
+    assert word(part, -1.0 if kept else 0.5, noise=30) == UNDECIDED, "drowned in noise"
+    for broken in (0, 1):
+        assert word(part, 0.0 if kept else 3.0, broken=broken) == CANNOT_TELL
+    for runs in (part.runs.number - 1, 2, 1):
+        found = judge.judge(part, rows_of(part, 0.0 if kept else 3.0, runs=runs))
+        assert found.word == DEVIATED and f"{runs} of {part.runs.number} planned runs" in found.why
+        assert (found.plain == UNDECIDED) == (runs < 3), "two runs decide nothing"
 
 
-@pytest.mark.parametrize(
-    ("ours", "theirs", "seeds", "expected"),
-    [
-        (0.5, 0.4, 3, SUPPORTED),
-        (0.2, 0.1, 3, NOT_SUPPORTED),
-        (0.5, 0.6, 3, NOT_SUPPORTED),
-        (0.5, 0.4, 1, UNDECIDED),
-    ],
-)
-def test_f1_asks_for_more_than_the_baseline_and_all_controls(
-    measure: Callable, ours: float, theirs: float, seeds: int, expected: str
-) -> None:
-    measure(runs_of("F1"), "focus", energies(ours, theirs, seeds))
-    found = claims.verdict("F1")
-    assert found.word == expected and len(found.findings) == 2 and found.runs == seeds
-    assert found.findings[0].what.startswith("+ PFAM + MPIM, Grad-CAM")
+@of_a_kind
+def test_a_changed_rule_recipe_or_date_is_a_deviation(part: Part) -> None:
+    effect = 0.0 if part.direction == "kept" else 3.0
+    assert judge.judge(part, rows_of(part, effect, register=entry(part))).word == SUPPORTED
+    for changed, said in (
+        ({"register": entry(replace(part, smallest=2 * part.smallest))}, "not the rule"),
+        ({"register": entry(part, recipes=entry(part)[part.name].recipes.replace('["', '["0'))}, "not the recipes"),
+        ({"register": entry(part), "date": "2026-12-30"}, "before the rule was registered"),
+    ):
+        found = judge.judge(part, rows_of(part, effect, **changed))
+        assert found.word == DEVIATED and said in found.why and found.plain == SUPPORTED
 
 
-def test_f1_shows_the_difference_that_decides(measure: Callable) -> None:
-    values = energies(0.5, 0.4)
-    values["+ PFAM + MPIM"]["energy, occlusion, infrared"] = 0.3 + WIDE
-    measure(runs_of("F1"), "focus", values)
-    grad_cam, occlusion = claims.verdict("F1").findings
-    assert (grad_cam.word, occlusion.word, word("F1")) == (SUPPORTED, UNDECIDED, UNDECIDED)
-    assert "infrared" in occlusion.what and occlusion.low < 0 < occlusion.high
+def test_more_runs_than_planned_are_a_deviation() -> None:
+    part = PARTS["M2a"]
+    assert word(part, 3.0, runs=6) == DEVIATED
 
 
-def test_f1_without_common_seeds_has_no_runs(measure: Callable) -> None:
-    measure(runs_of("F1"), "focus", {"+ PFAM + MPIM": energies(0.5, 0.4)["+ PFAM + MPIM"]})
-    assert word("F1") == NO_RUNS
+@pytest.mark.parametrize("field", ["statement", "terms", "direction", "smallest", "runs", "instrument", "regime"])
+def test_every_field_is_part_of_the_rule(field: str) -> None:
+    part = PARTS["M2a"]
+    bounds = replace(part.instrument.positive, low=6)
+    others = {"direction": "less", "smallest": 1.6, "runs": replace(part.runs, seeds=6), "terms": part.terms[::-1]}
+    others |= {"instrument": replace(part.instrument, positive=bounds)}
+    changed = replace(part, **{field: others.get(field, "another")})
+    assert register.digest(changed) != register.digest(part)
 
 
-def test_f2_asks_for_every_ingredient_and_for_both_together(add: Callable) -> None:
-    scores = {"baseline": 0.3, "+ PFAM": 0.4, "+ MPIM": 0.4, "+ PFAM + MPIM": 0.5, "+ IGCL": 0.4, "FIENet": 0.3}
-    for change, expected in (({}, SUPPORTED), ({"+ MPIM": 0.3}, UNDECIDED), ({"+ PFAM + MPIM": 0.35}, NOT_SUPPORTED)):
-        ledger.local().unlink(missing_ok=True)
-        ledger.IDENTITIES.beside(ledger.local()).unlink(missing_ok=True)
-        add(runs_of("F2"), {name: value + NOISE for name, value in (scores | change).items()})
-        found = claims.verdict("F2")
-        assert found.word == expected
-        assert sum(finding.decides for finding in found.findings) == 5 and len(found.findings) == 8
+# ---- what is said
 
 
-# ---- IDKL
+def test_a_judgement_says_effect_interval_unit_n_why_and_by_which_rule() -> None:
+    part = PARTS["M2a"]
+    found = judge.judge(part, rows_of(part, 4.0, register=entry(part)))
+    text = str(found)
+    assert text.startswith("M2a, the pull: unidirectional metrics gain on MS-proxies: supported\n")
+    assert "+ unidirectional − MS-proxies: +6 points of mAP (95 % interval +" in text
+    assert "5 runs × 12 identities" in text and "the interval excludes 0 and reaches 1.5 points of mAP" in text
+    assert f"[rule {register.digest(part)[:12]}, registered 2026-12-31]" in text
+    assert "not registered" in str(judge.judge(part, rows_of(part, 4.0)))
 
 
-def probes(**scores: object) -> dict[str, object]:
-    """Scores by branch, the same of all questions but ``modality`` where that is named apart."""
-    questions = ("top hue, visible images", "top NIR albedo, infrared images", "identity, visible images")
-    questions += ("identity across cameras", "identity across modalities", "modality", "hat")
-    return {f"{branch}: {question}": values for branch, values in scores.items() for question in questions}
+def test_a_broken_control_is_named_with_its_number() -> None:
+    found = judge.judge(PARTS["D1a"], rows_of(PARTS["D1a"], 3.0, broken=1))
+    assert (
+        found.why == "a control failed: the person is not all there is: 0.9 of the gradient at most (1.2, not 0 to 0.9)"
+    )
 
 
-@pytest.mark.parametrize(
-    ("shared", "specific", "expected"),
-    [
-        (0.3 + 0 * NOISE, 0.4 + NOISE, SUPPORTED),
-        (0.4 + 0 * NOISE, 0.3 + NOISE, NOT_SUPPORTED),
-        (0.3 + 0 * NOISE, 0.31 + WIDE, UNDECIDED),
-        ([0.3], [0.4], UNDECIDED),
-    ],
-)
-def test_i1_compares_what_one_modality_shows(measure: Callable, shared, specific, expected: str) -> None:
-    values = probes(shared=shared, specific=specific)
-    values |= {f"{branch}: identity across cameras": len(shared) * [0.9] for branch in ("shared", "specific")}
-    measure(runs_of("I1"), "probes", {"+ IP": values})
-    found = claims.verdict("I1")
-    assert found.word == expected and [finding.decides for finding in found.findings] == [True, False]
-    assert found.findings[0].difference == pytest.approx(np.mean(specific) - np.mean(shared), abs=1e-5)
+def test_without_runs_the_command_is_named_and_without_identities_nothing_is_decided() -> None:
+    part = PARTS["M1a"]
+    rows = rows_of(part, 3.0)
+    table = rows.of(None, None)
+    rows.of = lambda runs, measure: table[table["variant"] != "+ memory"]
+    found = judge.judge(part, rows)
+    assert (found.word, found.effect) == (NO_RUNS, "") and "reidlib sweep maum-ladder --profile cpu" in found.why
+    rows.of = lambda runs, measure: table.assign(identities=None)
+    found = judge.judge(part, rows)
+    assert found.word == NO_RUNS and "without identities" in found.why
 
 
-@pytest.mark.parametrize(
-    ("modality", "identity", "expected"),
-    [
-        (0.5 + NOISE, 0.9 + NOISE, SUPPORTED),
-        (0.5 + NOISE, 0.7 + NOISE, NOT_SUPPORTED),
-        (0.9 + NOISE / 10, 0.9 + NOISE, NOT_SUPPORTED),  # a loss of a hundredth is excluded
-        (0.9 + WIDE, 0.9 + NOISE, UNDECIDED),
-        (0.5 + NOISE, 0.87 + WIDE, UNDECIDED),
-        (0.5 + NOISE, 0.89 + NOISE / 10, SUPPORTED),  # less than two hundredths of identity
-        ([0.5], [0.9], UNDECIDED),
-    ],
-)
-def test_i2_asks_for_the_modality_gone_and_identity_kept(measure: Callable, modality, identity, expected: str) -> None:
-    before = np.full(len(modality), 0.9)
-    values = {"specific: modality": before, "specific: identity across cameras": before}
-    values |= {"purified: modality": modality, "purified: identity across cameras": identity}
-    measure(runs_of("I2"), "probes", {"+ IP": values})
-    assert word("I2") == expected
+def test_a_control_that_was_not_run_cannot_vouch() -> None:
+    part = PARTS["M1a"]
+    rows = rows_of(part, 3.0)
+    table = rows.of(None, None)
+    rows.of = lambda runs, measure: table[table["variant"] != "MS-proxies"]
+    found = judge.judge(part, rows)
+    assert found.word == CANNOT_TELL and found.why.startswith("a control was not run: proxies that nothing pulls")
 
 
-def test_i3_compares_shared_features_with_and_without_distillation(measure: Callable) -> None:
-    measure(runs_of("I3"), "probes", {"+ IP": probes(shared=0.3 + NOISE, specific=0.9 + NOISE)})
-    assert word("I3") == NO_RUNS
-    measure(runs_of("I3"), "probes", {"+ MDR": probes(shared=0.4 + 2 * NOISE)})
-    found = claims.verdict("I3")
-    assert found.word == SUPPORTED and [finding.decides for finding in found.findings] == [True, False, False, False]
+def test_runs_with_other_data_or_queries_are_refused() -> None:
+    part = PARTS["M2a"]
+    rows = rows_of(part, 3.0)
+    table, people = rows.of(None, None), rows.identities
+    ours = table["variant"] == "MS-proxies"
+    rows.of = lambda runs, measure: table.assign(data=table["data"].where(~ours, "other"))
+    with pytest.raises(ValueError, match="M2a: runs of the same seed were made with different data"):
+        judge.judge(part, rows)
+    rows.of = lambda runs, measure: table
+    of_ours = people["recipe"].isin(table.loc[ours, "recipe"])
+    rows.identities = people.assign(queries=people["queries"] + of_ours * (people["pid"] == 3))
+    with pytest.raises(ValueError, match="M2a: runs were not scored on the same queries"):
+        judge.judge(part, rows)
 
 
-# ---- DALNet
+# ---- the family
 
 
-@pytest.mark.parametrize(
-    ("auxiliary", "between", "d1", "d2"),
-    [
-        (0.8, 0.1, SUPPORTED, SUPPORTED),
-        (0.5, -0.1, NOT_SUPPORTED, NOT_SUPPORTED),  # more than chance, less than edges
-    ],
-)
-def test_d1_and_d2_are_judged_over_splits(
-    measure: Callable, auxiliary: float, between: float, d1: str, d2: str
-) -> None:
-    runs, inside = runs_of("D1"), "gradient inside, "
-    for split, noise in enumerate(NOISE, 1):
-        values = {f"{inside}auxiliary": auxiliary + noise, f"{inside}fixed XDoG": 0.6, f"{inside}chance": 0.4}
-        values |= {"sketch–photo": 0.5, "sketch–auxiliary": 0.4 + noise, "between": between + noise}
-        named = {name: [value] for name, value in values.items()}
-        measure(runs, "auxiliary", {"DALNet": named, "baseline": {"sketch–photo": [0.6]}}, split=split)
-    assert (word("D1"), word("D2")) == (d1, d2)
-    first, second = claims.verdict("D1").findings
-    assert first.runs == 3 and first.difference == pytest.approx(auxiliary + NOISE.mean() - 0.6, abs=1e-5)
-    assert second.word == SUPPORTED
+def test_holm_stands_beside_the_plain_word() -> None:
+    weak, strong = PARTS["M2a"], PARTS["M2b"]
+    found = [judge.judge(strong, rows_of(strong, 3.0)), judge.judge(weak, rows_of(weak, 0.99, noise=1.1))]
+    assert [each.word for each in found] == [SUPPORTED, SUPPORTED] and found[0].p < 0.01 < found[1].p
+    many = [replace(found[1], part=replace(weak, name=f"X{number}")) for number in range(20)]
+    adjusted = judge.in_family([found[0], *many])
+    assert [each.adjusted for each in adjusted] == [SUPPORTED, *20 * [UNDECIDED]]
+    assert [each.word for each in adjusted] == 21 * [SUPPORTED], "the plain word stays"
+    assert "supported (after Holm: undecided)" in str(adjusted[1]) and "Holm" not in str(adjusted[0])
 
 
-@pytest.mark.parametrize(
-    ("one_sketch", "expected"),
-    [(0.5 + NOISE, SUPPORTED), (0.41 + NOISE, NOT_SUPPORTED), (0.43 + WIDE, UNDECIDED), ([0.5], UNDECIDED)],
-)
-def test_d3_compares_gains(add: Callable, one_sketch, expected: str) -> None:
-    seeds = len(one_sketch)
-    scores = {"circle, 1 of the sketches": seeds * [0.43], "circle, 0.2 of the sketches": one_sketch}
-    add(runs_of("D3"), scores, other=0.4)
-    (finding,) = claims.verdict("D3").findings
-    assert finding.word == word("D3") == expected
-    assert finding.difference == pytest.approx(100 * (np.mean(one_sketch) - 0.43), abs=1e-3)
+def test_what_deviates_or_cannot_tell_is_no_member_of_the_family() -> None:
+    part = PARTS["M2a"]
+    found = [judge.judge(part, rows_of(part, 3.0, **how)) for how in ({}, {"runs": 4}, {"broken": 0})]
+    assert [each.adjusted for each in judge.in_family(found)] == [SUPPORTED, "", ""]
 
 
-@pytest.mark.parametrize(
-    ("shoe", "chair", "faces", "expected"),
-    [
-        ((0.5, 0.5), (0.5, 0.5), (0.5, 0.5), SUPPORTED),
-        ((0.5, 0.5), (0.5, 0.5), (0.5, 0.7), UNDECIDED),  # of the faces one baseline is better, one is not
-        ((0.5, 0.5), (0.7, 0.7), (0.5, 0.5), NOT_SUPPORTED),
-        ((0.5, 0.5), (0.5, 0.5), None, UNDECIDED),
-        ((0.5, 0.5), (0.5, None), (0.5, 0.5), UNDECIDED),
-    ],
-)
-def test_d4_asks_for_all_three_sets_and_both_baselines(add: Callable, shoe, chair, faces, expected: str) -> None:
-    for runs, theirs in zip(claims.get("D4").runs, (shoe, chair, faces), strict=True):
-        if theirs is not None:
-            scores = dict(zip(("baseline", "baseline, trained longer"), theirs, strict=True))
-            found = {name: value + NOISE for name, value in scores.items() if value is not None}
-            add(runs, found | {"DALNet": 0.6 + 2 * NOISE})
-    assert word("D4") == expected
-    assert all("points of rank-1" in str(finding) for finding in claims.verdict("D4").findings)
+# ---- the parts
+
+
+@every
+def test_parts_are_complete_and_their_recipes_can_be_made(part: Part) -> None:
+    assert part.name[:2] in claims.known() and part.name[2:].isalpha() and part.statement and part.unit
+    assert part.runs.number >= 5 and part.smallest > 0 and part.direction in ("more", "less", "kept")
+    assert part.recipes.keys() == {variant for variant, _ in keys(part)}
+    assert all(isinstance(control, Control) and control.low < control.high for control in part.controls)
+
+
+@every
+def test_both_sides_have_the_same_budget_but_for_what_the_part_allows(part: Part) -> None:
+    if part.measure not in METRICS or part.name[0] + part.name[1] in ("M3", "D3"):
+        return  # of scarce images there are fewer steps, on purpose
+    recipes = [part.runs.variants[term.variant] for term in part.terms]
+    for field in ("weights", "height", "width", "identities", "images", "augmentation", "epochs"):
+        same = len({str(getattr(recipe, field)) for recipe in recipes}) == 1
+        assert same == (part.equal != "time") if field == "epochs" else same, (part.name, field)
+
+
+def test_splits_are_judged_by_their_means_with_the_correction() -> None:
+    part = PARTS["D2a"]
+    rows = rows_of(part, 3.0, noise=1)
+    values = judge.by_run(part, part.terms, rows)
+    found = judge.judge(part, rows).evidence
+    assert found == evidence.resampled(values.groupby(level=0).mean(), 1 / 3, len(np.unique(rows.identities["pid"])))
+    assert found.runs == 10 and found.kind == "overlapping splits"

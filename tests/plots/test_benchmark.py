@@ -6,6 +6,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from reidlib import plots
+from reidlib.experiments import judge
 from reidlib.plots.benchmark import LIMIT, WORDS
 
 
@@ -34,35 +35,34 @@ def test_accuracy_stands_against_parameters_and_time(scores: pd.DataFrame) -> No
     assert "one run each" in single and "deviation" not in single
 
 
-def finding(claim: str, verdict: str, *numbers: float, word: str = "", wanted: int = 1, decides: bool = True) -> dict:
+def finding(part: str, verdict: str, *numbers: float, direction: str = "more", smallest: float = 1.0) -> dict:
     difference, low, high = numbers or (np.nan,) * 3
-    head = {"claim": claim, "paper": "MAUM", "verdict": verdict, "word": word or verdict, "wanted": wanted}
-    return head | {"decides": decides, "difference": difference, "low": low, "high": high}
+    head = {"part": part, "statement": f"what {part} says", "verdict": verdict, "direction": direction}
+    return head | {"smallest": smallest, "difference": difference, "low": low, "high": high}
 
 
-def test_claims_are_drawn_by_their_strength_for_the_claim() -> None:
+def test_claims_are_drawn_in_smallest_effects_turned_to_the_claim() -> None:
     lines = [
-        finding("M1", "supported", -4.0, -6.0, -2.0, wanted=-1),  # twice the way to zero, in the wanted direction
-        finding("M1", "supported", 9.0, 8.0, 10.0, decides=False),
-        finding("M2", "not supported", -3.0, -5.0, -0.5),
-        finding("M2", "not supported", 90.0, 89.0, 91.0, word="supported"),
-        finding("M3", "undecided", 1.0, np.nan, np.nan),
-        finding("F1", "no runs yet", 1.0, 0.5, 1.5, word="supported", decides=False),
-        finding("F2", "no runs yet"),
+        finding("M1a", "supported", -4.0, -6.0, -2.0, direction="less", smallest=2.0),
+        finding("M2a", "not supported", -3.0, -5.5, -0.5),
+        finding("M2b", "supported", 90.0, 89.0, 91.0),
+        finding("M3a", "undecided", 1.0, np.nan, np.nan),
+        finding("F1a", "instrument cannot tell", 0.5, 0.2, 0.8),
+        finding("F1b", "deviated", 0.5, 0.2, 0.8),
+        finding("F2a", "no runs yet"),
     ]
     (axis,) = plots.claims(pd.DataFrame(lines), "caption").axes
-    points = [line for line in axis.lines if line.get_marker() != "None"]
-    assert [line.get_xdata()[0] for line in points] == pytest.approx([2, -3 / 2.5, LIMIT, 0])
-    assert [line.get_marker() for line in points] == ["o", "X", ">", "D"]
-    assert [round(line.get_ydata()[0]) for line in points] == [0, 1, 1, 2]
+    points = [line for line in axis.lines if len(line.get_xdata()) == 1]
+    assert [line.get_xdata()[0] for line in points] == pytest.approx([2, -3, LIMIT, 1, 0.5, 0.5])
+    assert [line.get_marker() for line in points] == ["o", "X", ">", "D", "v", "s"]
+    assert [line.get_ydata()[0] for line in points] == list(range(6))
+    bars = [sorted(line.get_xdata()) for line in axis.lines if line.get_linewidth() == 1.6 and line not in points]
+    assert bars == [pytest.approx(each) for each in ([1, 3], [-LIMIT, -0.5], [LIMIT, LIMIT], [0.2, 0.8], [0.2, 0.8])]
     words = [(text.get_text(), to_hex(text.get_color()).upper()) for text in axis.texts]
-    verdicts = ("supported", "not supported", "undecided", "no runs yet", "no runs yet")
-    assert words == [(word, WORDS[word][0].upper()) for word in verdicts]
+    assert words == [(line["verdict"], WORDS[line["verdict"]][0].upper()) for line in lines]
     shown = [label.get_text() for label in axis.get_yticklabels()]
-    assert shown == [f"MAUM  {name}" for name in ("M1", "M2", "M3", "F1", "F2")]
+    assert shown == [f"{line['part']}  what {line['part']} says" for line in lines]
 
 
-def test_an_interval_without_width_is_as_strong_as_can_be() -> None:
-    lines = [finding("M1", "supported", 1.0, 1.0, 1.0), finding("M2", "undecided", 0.0, 0.0, 0.0)]
-    (axis,) = plots.claims(pd.DataFrame(lines), "caption").axes
-    assert [line.get_xdata()[0] for line in axis.lines if line.get_marker() != "None"] == [LIMIT, 0]
+def test_every_word_has_a_look() -> None:
+    assert tuple(WORDS) == judge.WORDS

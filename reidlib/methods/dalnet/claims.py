@@ -1,125 +1,141 @@
-"""Claims of DALNet, and how each is judged: from the records of its runs to a word and the findings behind it."""
-
-from dataclasses import replace
-from pathlib import Path
-
-import pandas as pd
+"""Claims of DALNet, in parts."""
 
 from reidlib.experiments.claims import Claim
-from reidlib.experiments.finding import (
-    NO_RUNS,
-    NOT_SUPPORTED,
-    SUPPORTED,
-    UNDECIDED,
-    Finding,
-    Runs,
-    all_of,
-    between,
-    over_runs,
-)
+from reidlib.experiments.part import Control, Instrument, Part, Runs, Term, gain, minus, within
 from reidlib.methods import reference
 
-BASELINE = reference().name
-TIMES = ((BASELINE, ()), ("baseline, trained longer", ("epochs",)))  # against what, and what may differ
+BASELINE, LONGER = reference().name, f"{reference().name}, trained longer"
+SPLITS = Runs("dalnet-comparison", "pku-sketch", seeds=1, splits=10)
+FACES = {"shoe": "shoes", "chair": "chairs", "cufsf": "faces"}
+INSIDE = "gradient inside, "
+
+GRADIENTS = Instrument(
+    "share of the image's gradient on the true mask",
+    Control(
+        "more of a photo's gradient lies on the person than an equal gradient everywhere has, by 0.05",
+        within("DALNet", f"{INSIDE}photo", f"{INSIDE}chance"),
+        0.05,
+        1,
+    ),
+    Control(
+        "the person is not all there is: 0.9 of the gradient at most", (Term(1, "DALNet", f"{INSIDE}photo"),), 0, 0.9
+    ),
+)
+DISTANCES = Instrument(
+    "cosine distances of test features",
+    Control(
+        "different identities lie further apart than photo and sketch of one, by 0.1",
+        within("DALNet", "sketch–photo, different identities", "sketch–photo"),
+        0.1,
+        2,
+    ),
+    Control(
+        "sketches are as far from strangers' auxiliary images as from strangers' photos, within 0.05",
+        within("DALNet", "sketch–auxiliary, different identities", "sketch–photo, different identities"),
+        -0.05,
+        0.05,
+    ),
+)
 
 
-def _drawn(runs: tuple[Runs, ...], path: Path | None) -> pd.DataFrame:
-    """Numbers of the measure ``auxiliary`` of DALNet: a row for each split and seed."""
-    rows = runs[0].measures("auxiliary", path)
-    rows = rows[rows["variant"] == "DALNet"]
-    return rows.pivot(index=["split", "seed"], columns="name", values="value")
+def _ahead(name: str, theirs: str, runs: Runs, *, metric: str = "mAP", where: str, smallest: float = 3.0) -> Part:
+    at = "equal time" if theirs == LONGER else "equal budget"
+    rival = "one with the weighted triplet" if theirs.endswith("triplet") else "the baseline"
+    statement = f"DALNet is ahead of {rival} at {at}, on {where}"
+    terms, equal = minus("DALNet", theirs), "time" if theirs == LONGER else "budget"
+    return gain(name, statement, terms, runs, BASELINE, metric=metric, smallest=smallest, equal=equal)
 
 
-def person_stands_out(runs: tuple[Runs, ...], path: Path | None) -> tuple[str, list[Finding]]:
-    """D1: share of the gradient on the person, in auxiliary images, less that in fixed XDoG edges, and less chance."""
-    values, found, inside = _drawn(runs, path), [], "gradient inside, "
-    for control in ("fixed XDoG", "chance"):
-        if {f"{inside}auxiliary", inside + control} <= set(values):
-            difference = (values[f"{inside}auxiliary"] - values[inside + control]).dropna()
-            found += over_runs(f"gradient on the person, auxiliary − {control}", difference, "of the gradient")
-    return all_of(found, 2)
+def _drawn(name: str, statement: str, terms: tuple[Term, ...], unit: str, called: str = "") -> Part:
+    """A part about auxiliary images, of ten splits: what matters is a twentieth of the whole."""
+    instrument = GRADIENTS if unit == "of the gradient" else DISTANCES
+    return Part(name, statement, "auxiliary", terms, unit, "more", 0.05, SPLITS, instrument, called=called)
 
 
-def bridge(runs: tuple[Runs, ...], path: Path | None) -> tuple[str, list[Finding]]:
-    """D2: sketch–photo less sketch–auxiliary, as distances, and as shares of the distance of strangers."""
-    values, found = _drawn(runs, path), []
-    if {"sketch–photo", "sketch–auxiliary"} <= set(values):
-        nearer = (values["sketch–photo"] - values["sketch–auxiliary"]).dropna()
-        found += over_runs("distance, sketch–photo − sketch–auxiliary", nearer, "of cosine distance")
-    if "between" in values:
-        what = "distance, sketch–photo − the larger one by way of the auxiliary image"
-        found += over_runs(what, values["between"].dropna(), "of the distance of strangers")
-    return all_of(found, 2)
+def _of_circle(share: str, sign: int) -> tuple[Term, ...]:
+    """What circle loss gains on triplet loss with a share of the sketches."""
+    return Term(sign, f"circle, {share} of the sketches"), Term(-sign, f"triplet, {share} of the sketches")
 
 
-def few_sketches(runs: tuple[Runs, ...], path: Path | None) -> tuple[str, list[Finding]]:
-    """D3: what circle loss gains on triplet loss with the fewest sketches, less what it gains with all."""
-    rows = runs[0].results(path, paired=True)
-    kept = {name: recipe.subsample.images if recipe.subsample else 1.0 for name, recipe in runs[0].variants.items()}
-    table = rows.assign(share=rows["variant"].map(kept), loss=rows["variant"].str.split(",").str[0])
-    scores = table.pivot_table(index="seed", columns=["share", "loss"], values="mAP")
-    if scores.empty:
-        return NO_RUNS, []
-    gain = 100 * (scores.xs("circle", axis=1, level="loss") - scores.xs("triplet", axis=1, level="loss"))
-    what = f"gain of circle on triplet, {min(gain):g} of the sketches − all of them"
-    return all_of(over_runs(what, (gain[min(gain)] - gain[max(gain)]).dropna(), "points of mAP"), 1)
-
-
-def carries_over(runs: tuple[Runs, ...], path: Path | None) -> tuple[str, list[Finding]]:
-    """D4: on each set DALNet against the baseline and one trained longer; better than both on all, by rank-1."""
-    found, by_set = [], []
-    for each in runs:
-        rows = each.results(path, paired=False)
-        several = [
-            finding
-            for theirs, allow in TIMES
-            for finding in between(rows, "DALNet", theirs, path, metric="rank-1", allow=allow)
-        ]
-        by_set.append([finding.word for finding in several])
-        found += [replace(finding, what=f"{each.dataset}: {finding.what}") for finding in several]
-    if not found:
-        return NO_RUNS, []
-    if all(words == [SUPPORTED, SUPPORTED] for words in by_set):
-        return SUPPORTED, found
-    return NOT_SUPPORTED if [NOT_SUPPORTED, NOT_SUPPORTED] in by_set else UNDECIDED, found
-
-
-_ON_SPLITS = (Runs("dalnet-comparison", "pku-sketch", seeds=1, splits=10),)
+MARKET = Runs("dalnet-comparison", "market-sketch-1k")
 CLAIMS = (
+    Claim(
+        "D0",
+        "DALNet",
+        "The whole method is ahead of the baseline.",
+        (
+            _ahead("D0a", BASELINE, SPLITS, where="PKU-Sketch", smallest=5.0),
+            _ahead("D0b", LONGER, SPLITS, where="PKU-Sketch", smallest=5.0),
+            _ahead("D0c", f"{BASELINE}, weighted triplet", SPLITS, where="PKU-Sketch", smallest=5.0),
+            _ahead("D0d", BASELINE, MARKET, where="Market-Sketch-1K"),
+            _ahead("D0e", LONGER, MARKET, where="Market-Sketch-1K"),
+        ),
+        is_comparison=True,
+    ),
     Claim(
         "D1",
         "DALNet",
         "Auxiliary images make the person stand out while the background recedes.",
-        "share of the image's gradient inside the true mask of the person",
-        "supported if it is larger than that of fixed XDoG edges, and larger than chance",
-        _ON_SPLITS,
-        person_stands_out,
+        (
+            _drawn(
+                "D1a",
+                "against clutter: more of the gradient is on the person than in edges of the photo as it is",
+                within("DALNet", f"{INSIDE}auxiliary", f"{INSIDE}fixed XDoG"),
+                "of the gradient",
+            ),
+            _drawn(
+                "D1b",
+                "beyond the mask: more of the gradient is on the person than in edges of the cleaned photo",
+                within("DALNet", f"{INSIDE}auxiliary", f"{INSIDE}cleaned XDoG"),
+                "of the gradient",
+            ),
+        ),
     ),
     Claim(
         "D2",
         "DALNet",
         "The auxiliary modality bridges the gap between sketches and photos.",
-        "distances of test features within identities, as they are and as shares of the distances of strangers",
-        "supported if sketches are nearer to auxiliary images than to photos, and auxiliary images lie between",
-        _ON_SPLITS,
-        bridge,
+        (
+            _drawn(
+                "D2a",
+                "sketches are nearer to auxiliary images than to photos",
+                within("DALNet", "sketch–photo", "sketch–auxiliary"),
+                "of cosine distance",
+            ),
+            _drawn(
+                "D2b",
+                "auxiliary images lie between: the way over them is shorter at its longer end",
+                (Term(1, "DALNet", "between"),),
+                "of the distance of strangers",
+                "sketch–photo − the longer of sketch–auxiliary and auxiliary–photo",
+            ),
+        ),
     ),
     Claim(
         "D3",
         "DALNet",
         "The circle loss within each modality helps most where sketches are few.",
-        "mAP of circle − triplet loss, with one sketch of each identity and with all",
-        "supported if circle loss gains more on triplet loss with one sketch than with all",
-        (Runs("dalnet-few-sketches", "market-sketch-1k", profile="screen"),),
-        few_sketches,
+        (
+            gain(
+                "D3a",
+                "circle loss gains more on triplet loss with 0.2 of the sketches than with all",
+                _of_circle("0.2", 1) + _of_circle("1", -1),
+                Runs("dalnet-few-sketches", "market-sketch-1k", profile="screen"),
+                "triplet, 1 of the sketches",
+                smallest=3.0,
+                called="gain of circle on triplet loss, 0.2 of the sketches − all of them",
+            ),
+        ),
     ),
     Claim(
         "D4",
         "DALNet",
         "The method carries over to sketch-based image retrieval and to faces.",
-        "rank-1 (acc@1) on shoes, chairs and faces, against the baseline and against one trained longer",
-        "supported if DALNet is better than both on all three sets, not supported if worse than both on one",
-        tuple(Runs("dalnet-comparison", dataset) for dataset in ("shoe", "chair", "cufsf")),
-        carries_over,
+        tuple(
+            _ahead(f"D4{letter}", theirs, Runs("dalnet-comparison", dataset), metric="rank-1", where=FACES[dataset])
+            for letter, (theirs, dataset) in zip(
+                "abcdef", [(theirs, dataset) for dataset in FACES for theirs in (BASELINE, LONGER)], strict=True
+            )
+        ),
     ),
 )

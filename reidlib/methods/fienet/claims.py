@@ -1,81 +1,97 @@
-"""Claims of FIENet, and how each is judged: from the records of its runs to a word and the findings behind it."""
+"""Claims of FIENet, in parts."""
 
-import math
-from pathlib import Path
-
-import pandas as pd
-
-from reidlib import explain
 from reidlib.experiments.claims import Claim
-from reidlib.experiments.finding import (
-    NOT_SUPPORTED,
-    SUPPORTED,
-    UNDECIDED,
-    Finding,
-    Runs,
-    all_of,
-    beside,
-    between,
-)
+from reidlib.experiments.part import Control, Instrument, Part, Runs, Term, gain, minus, within
 from reidlib.methods import reference
 
 BASELINE = reference().name
+BOTH = "+ PFAM + MPIM"
+LADDER, COMPARISON = Runs("fienet-ladder"), Runs("fienet-comparison")
 
 
-def focus(runs: tuple[Runs, ...], path: Path | None) -> tuple[str, list[Finding]]:
-    """F1: by both instruments, energy on the person against the baseline and three controls, in both modalities."""
-    rows = runs[0].measures("focus", path)
-    found = []
-    for ours in ("+ PFAM + MPIM", "FIENet"):
-        seeds = [set(rows.loc[rows["variant"] == variant, "seed"]) for variant in (ours, BASELINE)]
-        if set.intersection(*seeds):
-            several = _energies(explain.focus_differences(rows, ours, BASELINE).query("score == 'energy'"), ours)
-            found += several if ours == "+ PFAM + MPIM" else beside(several)
-    return all_of(found, 2)
+def _maps(kind: str, modality: str) -> Instrument:
+    own = f"energy, {kind}, {modality}"
+    return Instrument(
+        f"{kind} maps against true masks",
+        Control(
+            "maps of the baseline lie on the person by 0.02 more than a uniform map",
+            within(BASELINE, own, f"energy, uniform, {modality}"),
+            0.02,
+            1,
+        ),
+        Control(
+            "maps speak of their own image: those of another image lie on the person by 0.01 less",
+            within(BASELINE, own, f"energy, {kind} of another image, {modality}"),
+            0.01,
+            1,
+        ),
+    )
 
 
-def _energies(differences: pd.DataFrame, ours: str) -> list[Finding]:
-    """For each instrument, the difference that stands most in the way of *supported*."""
-    found = []
-    for instrument, part in differences.groupby("map", sort=False):
-        verdicts = set(part["verdict"])
-        word = SUPPORTED if verdicts == {"more"} else NOT_SUPPORTED if "less" in verdicts else UNDECIDED
-        strength = part["difference"] / ((part["high"] - part["low"]) / 2)  # 0 with one seed; above 1 is "more"
-        least = part.loc[strength.fillna(0).idxmin()]
-        ends = (least["low"], least["high"]) if least["seeds"] > 1 else (math.nan, math.nan)
-        what = f"{ours}, {instrument}, {least['modality']}, against {least['against']} (the least of {len(part)})"
-        found.append(Finding(what, "of the energy", least["difference"], *ends, int(least["seeds"]), word))
-    return found
-
-
-def ingredients(runs: tuple[Runs, ...], path: Path | None) -> tuple[str, list[Finding]]:
-    """F2: each ingredient against the baseline, and PFAM and MPIM together against each alone; the rest beside."""
-    rows = runs[0].results(path, paired=True)
-    deciding = [(name, BASELINE) for name in ("+ PFAM", "+ MPIM", "+ IGCL")]
-    deciding += [("+ PFAM + MPIM", "+ PFAM"), ("+ PFAM + MPIM", "+ MPIM")]
-    others = [("+ PFAM + MPIM", BASELINE), ("FIENet", "+ PFAM + MPIM"), ("FIENet", "+ IGCL")]
-    found = [finding for above, below in deciding for finding in between(rows, above, below, path)]
-    return all_of(found + beside([each for pair in others for each in between(rows, *pair, path)]), len(deciding))
+def _focus(letter: str, kind: str, modality: str) -> Part:
+    return Part(
+        f"F1{letter}",
+        f"by {kind}, in {modality} images, more of the map lies on the person than of the baseline's",
+        "focus",
+        minus(BOTH, BASELINE, f"energy, {kind}, {modality}"),
+        "of the energy",
+        "more",
+        0.01,
+        LADDER,
+        _maps(kind, modality),
+    )
 
 
 CLAIMS = (
     Claim(
+        "F0",
+        "FIENet",
+        "The whole method is ahead of the baseline.",
+        (
+            gain(
+                "F0a",
+                "FIENet is ahead of the baseline at equal budget",
+                minus("FIENet", BASELINE),
+                COMPARISON,
+                BASELINE,
+            ),
+            gain(
+                "F0b",
+                "FIENet is ahead of the baseline at equal time",
+                minus("FIENet", f"{BASELINE}, trained longer"),
+                COMPARISON,
+                BASELINE,
+                equal="time",
+            ),
+        ),
+        is_comparison=True,
+    ),
+    Claim(
         "F1",
         "FIENet",
         "PFAM and MPIM draw attention to telling parts of the body, in both modalities.",
-        "energy of Grad-CAM and of occlusion maps on the true mask of the person",
-        "supported if, with both instruments and in both modalities, it is larger than that of the baseline and than "
-        "that of three controls; not supported if one is smaller",
-        (Runs("fienet-ladder"),),
-        focus,
+        (
+            _focus("a", "occlusion", "visible"),
+            _focus("b", "occlusion", "infrared"),
+            _focus("c", "centred Grad-CAM", "visible"),
+            _focus("d", "centred Grad-CAM", "infrared"),
+        ),
     ),
     Claim(
         "F2",
         "FIENet",
         "PFAM, MPIM and IGCL each help, and PFAM and MPIM help each other.",
-        "mAP: each alone against the baseline; both modules against each alone",
-        "supported if all five differences are gains, not supported if one is a loss",
-        (Runs("fienet-ladder"),),
-        ingredients,
+        (
+            gain("F2a", "PFAM gains on the baseline", minus("+ PFAM", BASELINE), LADDER, BASELINE),
+            gain("F2b", "MPIM gains on the baseline", minus("+ MPIM", BASELINE), LADDER, BASELINE),
+            gain("F2c", "IGCL gains on the baseline", minus("+ IGCL", BASELINE), LADDER, BASELINE),
+            gain(
+                "F2d",
+                "PFAM and MPIM together gain on the mean of each alone",
+                (Term(1, BOTH), Term(-0.5, "+ PFAM"), Term(-0.5, "+ MPIM")),
+                LADDER,
+                BASELINE,
+            ),
+        ),
     ),
 )
