@@ -1,4 +1,4 @@
-"""The command line: ``reidlib train|evaluate|embed|find|score|draw|export|sweep|figures|check|twin|pretrain|claims|list``.
+"""``reidlib train|evaluate|embed|find|score|draw|export|sweep|figures|check|twin|pretrain|claims|list``: the command line.
 
 It is also ``python -m reidlib.app.cli``.
 

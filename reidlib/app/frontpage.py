@@ -70,6 +70,27 @@ def results(path: str | Path) -> str:
     return f"{BEGIN}\n" + "\n\n".join(blocks) + f"\n{END}"
 
 
+def fill_numbers(root: Path, published: Path) -> None:
+    """Write the numbers of marked keys into README and the Markdown of notebooks; pages without marks stay as they are.
+
+    Raises:
+        ValueError: a key names no record; the message begins with the page.
+    """
+    from reidlib.app import numbers
+
+    value, written = numbers.values(published), {}
+    for page in [root / "README.md", *sorted((root / "notebooks").rglob("*.ipynb"))]:
+        text = page.read_text(encoding="utf-8")
+        try:
+            filled = numbers.fill(text, value)
+        except ValueError as error:
+            raise ValueError(f"{page.name}: {error}") from error
+        if filled != text:
+            written[page] = filled.encode()
+    for page, content in written.items():
+        paths.write(page, content)
+
+
 def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
@@ -78,7 +99,9 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def main(root: Path = ROOT) -> None:
     """The command line; ends with exit status 1 and the reason on stderr if something failed."""
     try:
-        insert(root / "README.md", results(root / "reidlib" / "published" / "ledger.csv"))
+        published = root / "reidlib" / "published" / "ledger.csv"
+        insert(root / "README.md", results(published))
+        fill_numbers(root, published)
     except (OSError, ValueError) as error:
         sys.exit(str(error))
 

@@ -106,7 +106,7 @@ def parts() -> dict[str, Part]:
 
 
 def get(name: str) -> Claim:
-    """The claim of that name, such as ``"M1"`` or ``"M0"``; raises ``ValueError``, which lists all, if there is none."""
+    """The claim of that name, such as ``"M1"`` or ``"M0"``; raises ``ValueError``, which lists all."""
     every = known()
     if name not in every:
         raise ValueError(f"unknown claim {name!r}; choose from: {', '.join(every)}")
@@ -135,7 +135,7 @@ def of_claim(claim: Claim, path: str | Path | None = None) -> Verdict:
 
 
 def verdicts(path: str | Path | None = None) -> list[Verdict]:
-    """The verdicts on all claims and comparisons, in order, with Holm's correction over all parts; see :func:`verdict`."""
+    """The verdicts on all claims and comparisons, in order, with Holm's correction over all parts."""
     rows = Rows(path)
     found = {each.part.name: each for each in in_family([judge(part, rows) for part in parts().values()])}
     return [Verdict(claim, _held_first(found[part.name] for part in claim.parts)) for claim in known().values()]

@@ -79,11 +79,13 @@ class Comparison:
 
     @property
     def word(self) -> str:
-        """``"better"``, ``"worse"`` or ``"undecided"``, by the interval of the metric; of two runs always the last."""
-        low, high = self.intervals[self.metric]
-        if self._is_of_few:
-            return "undecided"
-        return "better" if low > 0 else "worse" if high < 0 else "undecided"
+        """``"better"``, ``"worse"`` or ``"undecided"``, by the metric that decides."""
+        return self.word_by(self.metric)
+
+    def word_by(self, metric: str) -> str:
+        """By the interval of a metric; two runs (or splits) are always undecided."""
+        low, high = self.intervals[metric]
+        return "undecided" if self._is_of_few or low <= 0 <= high else "better" if low > 0 else "worse"
 
     @property
     def _is_of_few(self) -> bool:

@@ -26,13 +26,14 @@ Measure = Callable[[runs.Run, ReIDDataset], Measured]
 KEY = [*RUN, "measure"]  # rows that agree in these were measured together
 
 
-def _explained(table: str, values: str) -> Measure:
+def _explained(table: str, values: str = "") -> Measure:
     """``values(table(model, dataset))``, of functions of `reidlib.explain`, which is imported once it is needed."""
 
-    def measure(run: runs.Run, dataset: ReIDDataset) -> dict[str, float]:
+    def measure(run: runs.Run, dataset: ReIDDataset) -> Measured:
         from reidlib import explain
 
-        return getattr(explain, values)(getattr(explain, table)(run.model, dataset))
+        found = getattr(explain, table)(run.model, dataset)
+        return getattr(explain, values)(found) if values else found
 
     return measure
 
@@ -41,10 +42,14 @@ SHARED: dict[str, Measure] = {
     "cameras": _explained("camera_table", "knowledge_values"),
     "focus": _explained("focus_table", "focus_values"),
     "probes": _explained("knowledge_table", "knowledge_values"),
+    "attention": _explained("focus_by_identity"),
+    "knowledge": _explained("knowledge_by_identity"),
+    "modality": _explained("modality_by_identity"),
 }
-"""Measures of any model that has branches, on test images: how well every branch tells the camera within a modality;
-how much of the model's maps lies on the person, in each modality, beside controls; what linear probes read from every
-branch."""
+"""Measures of any model that has branches, on test images: how much of the model's maps lies on the person, in each
+modality, beside controls, person by person (``attention``) and in all (``focus``); how well every branch tells the
+camera within a modality; what probes read from every branch, person by person (``knowledge``) and in all (``probes``),
+and how far apart the modalities lie in it (``modality``)."""
 
 
 def registered() -> dict[str, Measure]:

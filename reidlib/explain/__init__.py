@@ -6,6 +6,7 @@ whether a map lies on the person and whether a branch holds a factor, beside con
 
 # ruff: noqa: F401 (what is imported here is what the package offers)
 
+from reidlib.explain.by_identity import centred_cams, focus_by_identity, knowledge_by_identity, modality_by_identity
 from reidlib.explain.cam import Cams, cams, grad_cam
 from reidlib.explain.common import common_table, correlations
 from reidlib.explain.cues import CUES, camera_table, cue_table

@@ -9,9 +9,9 @@
 # ruff: noqa: F401 (all that is imported here is handed on)
 from reidlib.plots import tables
 from reidlib.plots.ablations import comparison, ladder, sensitivity, weight_map
-from reidlib.plots.across import ladder_steps, ladders, scores_by_seed, seed_agreement, two_seeds, weight_curves
+from reidlib.plots.across import ladders, scores_by_seed, seed_agreement, two_seeds, weight_curves
 from reidlib.plots.agreement import agreement
-from reidlib.plots.benchmark import accuracy_cost, claims
+from reidlib.plots.benchmark import accuracy_cost, calibration, claims
 from reidlib.plots.branches import branches_diagram, cues, failure_conditions, region_drops
 from reidlib.plots.dataset import (
     camera_coverage,

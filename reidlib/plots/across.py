@@ -4,8 +4,6 @@ Tables have a row a run, as `reidlib.experiments.planned` gives them. Scores of 
 their own; what shares an axis is the difference that a change makes with the same seed and split.
 """
 
-import itertools
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -164,27 +162,6 @@ def two_seeds(table: pd.DataFrame, metric: str = "mAP") -> pd.DataFrame:
             gains = (scores - scores.loc[RECIPE]).drop(index=RECIPE).iloc[:, :2]
             rows += [(method, change, *gain) for change, gain in zip(gains.index, gains.to_numpy(), strict=True)]
     return pd.DataFrame(rows, columns=["curve", "change", "first", "second"])
-
-
-def ladder_steps(table: pd.DataFrame, metric: str = "mAP") -> pd.DataFrame:
-    """Every rung of ladders against the one before it, paired by split and seed, in points.
-
-    Args:
-        table: as `ladders` takes it; it may be empty.
-
-    Returns:
-        ``ladder``, ``step`` ("below → above"), ``mean`` difference, ``half`` the width of its 95 % interval (Student's
-        t; missing for one pair), ``pairs``, and the ``word``: ``gain``, ``loss`` or ``undecided``.
-    """
-    found = []
-    for name, part in table.groupby("ladder", sort=False):
-        scores = _by_place(part, metric)
-        for (below, low), (above, high) in itertools.pairwise(scores.iterrows()):
-            change = (high - low).dropna()
-            mean, half = change.mean(), half_width(change)
-            word = ("gain" if mean > 0 else "loss") if abs(mean) > half else "undecided"
-            found.append((name, f"{below} → {above}", mean, half, len(change), word))
-    return pd.DataFrame(found, columns=["ladder", "step", "mean", "half", "pairs", "word"])
 
 
 def _rung(

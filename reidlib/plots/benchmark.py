@@ -49,6 +49,31 @@ def accuracy_cost(table: pd.DataFrame, caption: str, metric: str = "mAP") -> Fig
 
 
 @drawing
+def calibration(table: pd.DataFrame, caption: str) -> Figure:
+    """How often three kinds of interval hold the truth, one line for each mix of what a difference varies with.
+
+    Args:
+        table: `reidlib.experiments.calibration.coverage`: ``run``, ``identity``, ``rest`` (shares of variance), and a
+            column for each kind of interval, shares of tables (0–1).
+    """
+    shares = ["run", "identity", "rest"]
+    style.require(table, shares)
+    kinds = [name for name in table if name not in shares]
+    table = table.sort_values(["rest", "run"]).reset_index(drop=True)
+    figure, axis = plt.subplots(figsize=(8.4, 0.3 * len(table) + 1.8), layout="constrained")
+    axis.axvspan(93, 98, color=style.NEUTRAL, alpha=0.2, linewidth=0)
+    axis.axvline(95, color=style.NEUTRAL, linestyle="--", linewidth=1.2)
+    looks = zip(kinds, ("#56B4E9", "#E69F00", "black"), "s^o", strict=False)
+    for kind, colour, marker in looks:
+        axis.plot(100 * table[kind], table.index, marker, color=colour, markersize=7, label=kind)
+    names = [f"{run:.2f} · {person:.2f} · {rest:.2f}" for run, person, rest in table[shares].to_numpy()]
+    panels.name_rows(axis, names, 0.6)
+    axis.set(xlabel="intervals that hold the truth, per cent", ylabel="share of the variance:\nrun · identity · rest")
+    figure.legend(loc="outside upper center", ncols=len(kinds), frameon=False)
+    return style.caption(figure, caption, "grey: from 93 to 98 per cent")
+
+
+@drawing
 def claims(table: pd.DataFrame, caption: str) -> Figure:
     """Where the claims stand: a line a part, its effect with the interval, its statement and its verdict in words.
 

@@ -138,10 +138,9 @@ def differences(comparisons: Iterable["Comparison"], metric: str = "mAP") -> pd.
     rows = []
     for comparison in comparisons:
         low, high = comparison.intervals[metric]
-        verdict = "undecided" if low <= 0 <= high else "better" if low > 0 else "worse"
         pairs = comparison.pairs[["split", "seed"]].assign(difference=comparison.pairs[f"{metric} difference"])
         pairs.insert(0, "comparison", " − ".join(comparison.names))
-        rows.append(pairs.assign(low=low, high=high, verdict=verdict))
+        rows.append(pairs.assign(low=low, high=high, verdict=comparison.word_by(metric)))
     return pd.concat(rows, ignore_index=True)
 
 

@@ -232,3 +232,25 @@ def test_committed_measures_are_in_order(repository: Path) -> None:
         rows = measures.table(COMMITTED)
         assert len(rows) == len(COMMITTED.read_text(encoding="utf-8").splitlines()) - 1, "a row twice: make publish"
         assert rows["date"].is_monotonic_increasing and (rows["profile"] != "ci").all()
+
+
+def test_a_number_of_people_is_recorded_with_each_of_them(record: Callable, new_measure) -> None:
+    new_measure(
+        "people", lambda run, dataset: {"gap": pd.Series({7: 0.25, 3: 0.123456789, 9: float("nan")}), "all": 2.0}
+    )
+    gap, alone = record("full", ["people"])
+    assert gap["value"] == pytest.approx((0.25 + 0.123457) / 2, abs=1e-6) and gap["identities"] == "7:0.25 3:0.123457"
+    assert alone["identities"] is None
+    read = measures.table(measure="people").set_index("name")["identities"]
+    assert measures.by_identity(read["gap"]).to_dict() == {7: 0.25, 3: 0.123457}
+    assert measures.by_identity(read["all"]) is None
+    with pytest.raises(ValueError, match="values by identity that are none: '7=1'"):
+        measures.by_identity("7=1")
+
+
+def test_tables_without_identities_stay_readable(record: Callable, own_ledger: Path) -> None:
+    record("full", ["length"])
+    file = ledger.MEASUREMENTS.beside(own_ledger)
+    old = [line.rsplit(",", 1)[0] for line in file.read_text().splitlines()]
+    file.write_text("\n".join([*old, ""]))
+    assert not old[0].endswith("identities") and measures.table(measure="length")["identities"].isna().all()

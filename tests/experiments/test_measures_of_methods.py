@@ -31,14 +31,18 @@ def run(finished: Callable, imageless: ReIDDataset, recipe: Recipe) -> runs.Run:
 def test_relay_asks_for_the_proxies_that_are_learned(run, imageless, monkeypatch, weights, shared) -> None:
     asked = {}
 
-    def relay_table(*arguments, **options) -> str:
+    table = pd.DataFrame({"pid": [4, 6, 9], "seen": [True, True, False], "centres": [0.5, 0.25, 0.0]})
+    table = table.assign(visible_proxy=[0.75, 0.5, 0.0], infrared_proxy=[0.5, 0.75, 0.0])
+
+    def relay_table(*arguments, **options) -> pd.DataFrame:
         asked["arguments"], asked["options"] = arguments, options
-        return "table"
+        return table
 
     monkeypatch.setattr(maum.explain, "relay_table", relay_table)
     monkeypatch.setattr(maum.explain, "relay_values", lambda table: {"gap": float(len(table))})
     run = replace(run, recipe=Recipe.from_dict(run.recipe.to_dict() | {"loss_weights": weights}))
-    assert measures.take(run, imageless, ["relay"]) == {"relay": {"gap": 5.0}}
+    found = measures.take(run, imageless, ["relay"])["relay"]
+    assert found["gap"] == 3.0 and found["relay gap"].to_dict() == {4: 0.125, 6: 0.375}, "of people trained on"
     assert asked["arguments"] == (run.model, imageless, run.pids) and asked["options"] == {"shared": shared}
 
 
@@ -88,7 +92,7 @@ def test_auxiliary_of_a_trained_run(train: Callable, method: str) -> None:
     run, dataset = train(method, "pku-sketch", split=1)
     values = measures.take(run, dataset, ["auxiliary"])["auxiliary"]
     assert values == measures.take(run, dataset, ["auxiliary"])["auxiliary"], "nothing is drawn at random"
-    images = ["photo", "fixed XDoG", *(["auxiliary"] if method == "dalnet" else []), "chance"]
+    images = ["photo", "fixed XDoG", *(["cleaned XDoG", "auxiliary"] if method == "dalnet" else []), "chance"]
     assert [name for name in values if name.startswith("gradient")] == [f"gradient inside, {name}" for name in images]
     assert all(0 <= values[f"gradient inside, {name}"] <= 1 for name in images)
     assert ("between" in values) == (method == "dalnet")

@@ -6,6 +6,7 @@ import pytest
 from reidlib import evaluation, methods
 from reidlib.app import cli, commands
 from reidlib.experiments import ledger, measures, planned, studies
+from reidlib.experiments.part import Runs
 from reidlib.experiments.planned import Plan
 from reidlib.methods import crossed
 
@@ -159,3 +160,15 @@ def test_crossed_combines_changes_and_names_them() -> None:
     }
     with pytest.raises(ValueError, match="'longer' must change loss_weights"):
         crossed(rows, {"longer": {"time": 2}})
+
+
+def test_steps_of_ladders_follow_the_one_rule(add) -> None:
+    runs = Runs("fienet-ladder")
+    add(runs, {"baseline": [0.40, 0.41, 0.42], "+ PFAM": [0.45, 0.46, 0.47], "+ MPIM": [0.44, 0.47, 0.47]})
+    rows = runs.results(None, paired=False).assign(ladder="fienet")
+    found = planned.steps(rows)
+    assert found["step"].tolist() == ["baseline → + PFAM", "+ PFAM → + MPIM"] and found["pairs"].tolist() == [3, 3]
+    assert found["word"].tolist() == ["gain", "undecided"] and found["difference"].iloc[0] == pytest.approx(5)
+    few = planned.steps(rows[rows["seed"] < 2])
+    assert few["word"].tolist() == ["undecided"] * 2, "two pairs decide nothing"
+    assert planned.steps(rows[rows["seed"] == 0]).empty and planned.steps(rows[:0]).empty

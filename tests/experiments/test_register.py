@@ -39,7 +39,7 @@ def test_recipes_that_were_tested_are_refused_and_their_rows_named(add: Callable
     assert "sysu, cpu, + memory, seed 1" in str(error.value) and "(M2" in str(error.value)
     assert register.entries() == {}
     register.add([PARTS["F2a"]])  # of other recipes
-    measure(PARTS["F2b"].runs, "focus", {"+ MPIM": {"energy": [0.5]}})  # measured, if not scored
+    measure(PARTS["F2b"].runs, "attention", {"+ MPIM": {"energy": [0.5]}})  # measured, if not scored
     with pytest.raises(ValueError, match=r"sysu, cpu, \+ MPIM, seed 0"):
         register.add([PARTS["F2b"]])
 

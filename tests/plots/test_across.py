@@ -68,23 +68,6 @@ def test_ladders_of_two_seeds_have_no_intervals(rungs):
     assert "beyond" not in figure.get_supxlabel()
 
 
-def test_steps_are_paired_and_have_a_word(rungs):
-    third = rungs.query("variant == '+ PFAM'").assign(variant="+ MPIM")
-    third["mAP"] += [0.01, 0.0, -0.012]
-    table = plots.ladder_steps(pd.concat([rungs.iloc[:6], third, rungs.iloc[6:]]))
-    assert table[["ladder", "step"]].to_numpy().tolist() == [
-        ["fienet", "baseline → + PFAM"],
-        ["fienet", "+ PFAM → + MPIM"],
-        ["dalnet", "first → second"],
-    ]
-    assert table["mean"].tolist() == pytest.approx([2, -0.2 / 3, -40])
-    assert table["half"].tolist() == pytest.approx([half_width(each) for each in ([1, 2, 3], [1, 0, -1.2], [0] * 3)])
-    assert table["word"].tolist() == ["undecided", "undecided", "loss"] and table["pairs"].tolist() == [3, 3, 3]
-    (single,) = plots.ladder_steps(rungs[(rungs["seed"] == 0) & (rungs["ladder"] == "fienet")]).to_dict("records")
-    assert single["word"] == "undecided" and np.isnan(single["half"]), "one pair decides nothing"
-    assert plots.ladder_steps(rungs.iloc[:0]).empty
-
-
 def test_settings_are_counted_once_and_the_recipe_comes_first(points):
     scores = plots.scores_by_seed(points)
     assert list(scores) == ["maum", "dalnet"]

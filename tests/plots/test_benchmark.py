@@ -66,3 +66,20 @@ def test_claims_are_drawn_in_smallest_effects_turned_to_the_claim() -> None:
 
 def test_every_word_has_a_look() -> None:
     assert tuple(WORDS) == judge.WORDS
+
+
+def test_calibration_shows_every_kind_of_interval_line_by_line() -> None:
+    rows = {
+        "run": [0.2, 1.0],
+        "identity": [0.1, 0.0],
+        "rest": [0.7, 0.0],
+        "plain": [0.99, 0.83],
+        "one rule": [0.96, 0.95],
+    }
+    figure = plots.calibration(pd.DataFrame(rows), "caption")
+    points = {line.get_label(): list(line.get_xdata()) for line in figure.axes[0].lines if len(line.get_xdata()) == 2}
+    assert points["plain"] == pytest.approx([83, 99]) and points["one rule"] == pytest.approx([95, 96]), (
+        "by what is left, the least first"
+    )
+    shown = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert shown == ["1.00 · 0.00 · 0.00", "0.20 · 0.10 · 0.70"]

@@ -123,6 +123,7 @@ def test_differences_of_registered_comparisons():
         pairs = pd.DataFrame(
             {"split": pd.NA, "seed": [0, 1], "mAP difference": [0.01, 0.03], "rank-1 difference": 0.01}
         )
+        word_by = {"mAP": "better", "rank-1": "undecided"}.get
 
     table = tables.differences([Registered])
     assert table["comparison"].tolist() == ["MAUM − baseline"] * 2

@@ -81,7 +81,8 @@ def gradient_table(model: ReIDModel, dataset: ReIDDataset, rows: np.ndarray) -> 
 
     Returns:
         One line per photo and image: ``row``, ``pid``, ``image`` (``"photo"``; ``"fixed XDoG"``, the edges of the
-        photo as it is; and of a model that draws, ``"auxiliary"``, in the average style), ``inside`` (share of the sum
+        photo as it is; of a model that cleans, ``"cleaned XDoG"``, those of the cleaned photo; and of a model that
+        draws, ``"auxiliary"``, in the average style), ``inside`` (share of the sum
         of the gradient's length on the true mask, NaN for a flat image) and ``area`` (share of the pixels on the mask:
         what an image with an equal gradient everywhere would have).
 
@@ -96,7 +97,11 @@ def gradient_table(model: ReIDModel, dataset: ReIDDataset, rows: np.ndarray) -> 
     with torch.inference_mode():
         shown = {"photo": photos, "fixed XDoG": XDoG(learned=False)(photos)}
     if hasattr(model, "panel"):
-        drawn = torch.from_numpy(drawings(model, dataset, rows)["auxiliary"])
+        steps = {name: torch.from_numpy(step) for name, step in drawings(model, dataset, rows).items()}
+        if "cleaned" in steps:
+            with torch.inference_mode():
+                shown["cleaned XDoG"] = XDoG(learned=False)(steps["cleaned"].permute(0, 3, 1, 2))
+        drawn = steps["auxiliary"]
         shown["auxiliary"] = drawn[:, None] if drawn.ndim == 3 else drawn.permute(0, 3, 1, 2)
     about = pd.DataFrame({"row": rows, "pid": dataset.frame["pid"].to_numpy()[rows], "area": true.mean(axis=(1, 2))})
     tables = [about.assign(image=n, inside=energy_inside(gradient_magnitude(s), true)) for n, s in shown.items()]

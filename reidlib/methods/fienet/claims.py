@@ -32,7 +32,7 @@ def _focus(letter: str, kind: str, modality: str) -> Part:
     return Part(
         f"F1{letter}",
         f"by {kind}, in {modality} images, more of the map lies on the person than of the baseline's",
-        "focus",
+        "attention",
         minus(BOTH, BASELINE, f"energy, {kind}, {modality}"),
         "of the energy",
         "more",

@@ -47,7 +47,7 @@ STUDIES = {
             "+ IGCL": _with("igcl"),
             "FIENet": FIENET,
         },
-        measures=("focus",),
+        measures=("focus", "attention"),
     ),
     # Against the baseline of equal budget, and one that is trained for the time of FIENet: see the ratio of step times.
     "fienet-comparison": Study(

@@ -56,7 +56,7 @@ STUDIES = {
             "+ CSA": _without("mdr"),
             "+ MDR": IDKL,
         },
-        measures=("probes", "hinges"),
+        measures=("probes", "knowledge", "modality", "hinges"),
     ),
     # Against the baseline of equal budget, one that has the time of IDKL, whose steps take longer, and one that has its
     # parameters.

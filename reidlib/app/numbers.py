@@ -1,0 +1,65 @@
+"""Result numbers in prose, written from the records and never typed: ``<!--= D0a difference -->13.7<!--/-->``.
+
+Between the two marks stands a number that :func:`fill` writes; `make results` fills ``README.md`` and the Markdown of
+the notebooks. A key names a part of a claim and one of its numbers (``difference``, ``low``, ``high``, ``runs``), or a
+model of the benchmark: ``sysu cpu FIENet: mAP``, of data set, profile, model and metric, a mean over its runs in per
+cent. A number that is typed beside mAP, rank-1, points or a per cent sign without such a mark fails a test.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from reidlib.experiments import benchmark, claims
+from reidlib.experiments.judge import Rows, judge
+
+MARK = re.compile(r"<!--= (?P<key>[^>]+?) -->(?P<value>.*?)<!--/-->", re.DOTALL)
+_RESULT = re.compile(
+    r"(?<![\w.])[−+-]?\d+(?:[.,]\d+)*\s*(?:±\s*[\d.]+\s*)?(?:points?\b|(?:points?\s+of\s+)?(?:mAP|rank-1)\b|%|per\s+cent)"
+    r"|(?:mAP|rank-1)\s*(?:of|is|was|:|=)?\s*[−+-]?\d+(?:\.\d+)?"
+)
+UNITS = re.compile(r"(?:±\s*)?1 mAP|±1 mAP|9[58] %|0\.1 mAP")
+"""What a method's text may say beside these words: an accuracy asked for, a confidence, an effect made up."""
+
+
+def typed(text: str) -> Iterator[str]:
+    """Result numbers of a text in Markdown that no mark accounts for; README's tables have marks of their own."""
+    text = MARK.sub("", re.sub(r"<!-- results:.*?<!-- end of results -->", "", text, flags=re.DOTALL))
+    text = re.sub(r"```.*?```|`[^`]*`|\$[^$]*\$", "", text, flags=re.DOTALL)
+    return (found.group() for found in _RESULT.finditer(text) if not UNITS.fullmatch(found.group().strip()))
+
+
+def fill(text: str, value: Callable[[str], str]) -> str:
+    """The text with the number of each key between its marks; raises ``ValueError`` as ``value`` does."""
+    return MARK.sub(lambda mark: f"<!--= {mark['key']} -->{value(mark['key'])}<!--/-->", text)
+
+
+def values(path: Path | None = None) -> Callable[[str], str]:
+    """What a key stands for, by the rows of a ledger; raises ``ValueError`` for a key that names no record."""
+    rows, parts, tables = Rows(path), claims.parts(), {}
+
+    def of_part(name: str, number: str) -> str:
+        found = judge(parts[name], rows).evidence
+        if found is None or number not in ("difference", "low", "high", "runs"):
+            raise ValueError(f"{name} has no {number!r}: difference, low, high and runs are known of parts with runs")
+        known = getattr(found, number)
+        return str(known) if number == "runs" else f"{known:.3g}".replace("-", "−")
+
+    def of_model(place: str, metric: str) -> str:
+        dataset, profile, model = (*place.split(" ", 2), "", "")[:3]
+        key = dataset, profile
+        if key not in tables:
+            tables[key] = benchmark.table(path, dataset=dataset, profile=profile)
+        found = tables[key]
+        found = found[found["model"] == model]
+        if len(found) != 1 or metric not in benchmark.METRICS:
+            raise ValueError(f"no single row of the benchmark is {place!r} with {metric!r}")
+        return f"{100 * found[metric].item():.1f}"
+
+    def of(key: str) -> str:
+        name, _, number = key.partition(" ")
+        if name in parts:
+            return of_part(name, number)
+        return of_model(*(each.strip() for each in key.rpartition(":")[::2]))
+
+    return of
