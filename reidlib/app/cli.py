@@ -1,6 +1,4 @@
-"""``reidlib train|evaluate|embed|find|score|draw|export|sweep|figures|check|twin|pretrain|claims|list``: the command line.
-
-It is also ``python -m reidlib.app.cli``.
+"""The command line: ``reidlib COMMAND``, also as ``python -m reidlib.app.cli COMMAND``; ``--help`` lists them.
 
 Exit status 0: done and well. 1: done, and what came out is wrong (runs of a sweep failed, a data set has errors). 2:
 not done, because of what was asked for or of what was not there; one message on stderr says why (``python -X dev -m

@@ -85,11 +85,8 @@ class Comparison:
     def word_by(self, metric: str) -> str:
         """By the interval of a metric; two runs (or splits) are always undecided."""
         low, high = self.intervals[metric]
-        return "undecided" if self._is_of_few or low <= 0 <= high else "better" if low > 0 else "worse"
-
-    @property
-    def _is_of_few(self) -> bool:
-        return self.evidence[self.metric].runs < FEWEST
+        few = self.evidence[metric].runs < FEWEST
+        return "undecided" if few or low <= 0 <= high else "better" if low > 0 else "worse"
 
     @property
     def verdict(self) -> str:
@@ -101,7 +98,8 @@ class Comparison:
         if self.word != "undecided":
             return f"{a} is {self.word} than {b} by {100 * abs(mean):.2f} points of {self.metric} ({sure})"
         difference = f"{a} − {b} is {100 * mean:+.2f} points of {self.metric}"
-        more = "two runs decide nothing" if self._is_of_few else f"{self.required_seeds} for ±1 {self.metric}"
+        few = self.evidence[self.metric].runs < FEWEST
+        more = "two runs decide nothing" if few else f"{self.required_seeds} for ±1 {self.metric}"
         return f"undecided: {difference} ({sure}); {more}"
 
     def table(self) -> pd.DataFrame:

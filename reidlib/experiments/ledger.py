@@ -1,10 +1,9 @@
 """The ledger: one CSV row for every evaluated run, so that tables and figures are drawn from it and never typed.
 
-Runs add rows to ``runs/ledger.csv`` (:func:`record`); :func:`publish` promotes them to
-``reidlib/published/ledger.csv``, which is committed; :func:`table` reads both. Metrics are fractions (0-1), means over
-the trials of the protocol. Rows name no machine, user or folder. Beside each ledger lies ``identities.csv``, with the
-scores of every query identity of each run (:func:`identities`): what a comparison resamples; and ``measures.csv``, with
-what else was measured on runs (:mod:`reidlib.experiments.measures`).
+Runs add rows to ``runs/ledger.csv`` (:func:`record`); :func:`publish` promotes them to the committed
+``reidlib/published/ledger.csv``; :func:`table` reads both. Metrics are fractions (0-1), means over trials. Rows name no
+machine, user or folder. Beside each ledger lies ``identities.csv``, with the scores of every query identity of each run
+(:func:`identities`), and ``measures.csv``, with what else was measured (:mod:`reidlib.experiments.measures`).
 """
 
 import os
@@ -162,10 +161,8 @@ def by_run(rows: pd.DataFrame, scores: pd.DataFrame, what: str = "the rows") -> 
     found = rows[KEY].reset_index(drop=True).reset_index(names="run").merge(scores, on=KEY)
     if missing := sorted(set(range(len(rows))) - set(found["run"])):
         labels = ", ".join(f"{name} {rows.iloc[missing[0]][name]}" for name in ("method", "variant", "seed"))
-        raise ValueError(
-            f"{what}: of {len(missing)} runs the scores by identity are not known (first: {labels}). They were "
-            "recorded before these were kept: evaluate their folders again (reidlib evaluate FOLDER) or train them anew"
-        )
+        why = f"{len(missing)} runs the scores by identity are not known (first: {labels})"
+        raise ValueError(f"{what}: of {why}. Evaluate their folders again (reidlib evaluate FOLDER) or train them anew")
     return found
 
 
