@@ -68,7 +68,7 @@ def export(
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists; choose another name, or pass {either('overwrite=True', '--overwrite')}")
     if kind == ".onnx" and (lacking := [each for each in ("onnx", "onnxscript") if find_spec(each) is None]):
-        raise ModuleNotFoundError(f"to write {path}, install {' and '.join(lacking)}: pip install onnx onnxscript")
+        raise ModuleNotFoundError(f"to write {path}, install {' and '.join(lacking)}: pip install 'reidlib[export]'")
     network, home = _Embedder(model, int(modality)), device_of(model)
     note = {"input": [None, 3, *size], "mean": IMAGENET_MEAN, "std": IMAGENET_STD, "modality": name or int(modality)}
     example = torch.randn(5, 3, *size, generator=torch.Generator().manual_seed(0))

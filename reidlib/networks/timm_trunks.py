@@ -72,7 +72,8 @@ def _installed() -> ModuleType:
         import timm
     except ImportError as error:
         raise ModuleNotFoundError(
-            f"a backbone 'timm:<name>' needs the package timm, which cannot be imported ({error}): pip install timm"
+            f"a backbone 'timm:<name>' needs the package timm, which cannot be imported ({error}): "
+            "pip install 'reidlib[trunks]'"
         ) from error
     return timm
 

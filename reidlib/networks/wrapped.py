@@ -84,7 +84,8 @@ class Wrapped(ReIDModel):
             raise TypeError(f"a model must be a torch.nn.Module that offers {OFFER}; {kind} is none")
         self.module = module
         self.image_size = _size(getattr(module, "image_size", None) if image_size is None else image_size)
-        offers = {name for name in ("branch_map", "embed_map", "branch_embedding") if hasattr(module, name)}
+        own = () if embed or output is not None else ("branch_map", "embed_map", "branch_embedding")
+        offers = {name for name in own if hasattr(module, name)}  # what is asked for comes before what it offers
         self.is_cut, self.has_branches = {"branch_map", "embed_map"} <= offers, "branch_embedding" in offers
         self.branches = tuple(getattr(module, "branches", ())) if offers else ()
         self.branches = self.branches or ("shared",)

@@ -1,6 +1,5 @@
 """Models for elsewhere; what every method makes of its program is tested in tests/methods/test_graphs.py."""
 
-import importlib.util
 import json
 
 import pytest
@@ -74,7 +73,6 @@ def test_onnx_says_what_to_install(tmp_path, monkeypatch):
         networks.export(Mean(), tmp_path / "m.onnx", 0)
 
 
-@pytest.mark.skipif(not importlib.util.find_spec("onnxscript"), reason="onnxscript is not installed")
 def test_onnx_has_the_same_note(tmp_path):
     import onnx
 

@@ -15,13 +15,6 @@ OTHERS = ["resnet34", "mobilenet_v2", *(f"timm:{name}" for name in TIMM)]
 MODALITY = torch.tensor([0, 1, 0, 1])
 
 
-@pytest.fixture(autouse=True)
-def timm_where_it_is_asked_for(request: pytest.FixtureRequest) -> None:
-    """The package is optional: where it is not installed, its trunks are not tried."""
-    if "timm:" in request.node.name or "timms" in request.node.name:
-        pytest.importorskip("timm")
-
-
 def images(rows: int = 4, height: int = 64, width: int = 32) -> torch.Tensor:
     return torch.randn(rows, 3, height, width, generator=torch.Generator().manual_seed(0))
 

@@ -8,7 +8,7 @@ import torch
 import torchvision
 from torch import nn
 
-from reidlib import evaluation, networks
+from reidlib import evaluation, methods, networks
 from reidlib.data import normalise
 from reidlib.evaluation import protocols
 from reidlib.explain import cams, common_table, embedding, embedding_table, grad_cam, occlusion_maps
@@ -101,6 +101,17 @@ def test_a_module_that_is_cut_in_two_needs_no_layer():
     torch.testing.assert_close(right, nn.functional.normalize(images()[..., 8:].mean(dim=(2, 3)), dim=1))
     torch.testing.assert_close(model.embed(images(), MODALITY), left)
     assert grad_cam(Cut(), images(), MODALITY, right).maps.shape == (4, *SIZE)
+
+
+@pytest.mark.parametrize("method", ["baseline", "idkl"])
+def test_what_is_asked_for_comes_before_what_a_model_offers(method):
+    model = methods.build(method, num_ids=3, backbone="tiny").eval()
+    images, modality = torch.randn(2, 3, 64, 32), torch.zeros(2, dtype=torch.int64)
+    wrapped = networks.wrap(model, embed=lambda images, modality: model.embed(-images, modality))
+    assert wrapped.branches == ("shared",)
+    with torch.inference_mode():
+        torch.testing.assert_close(wrapped.embed(images, modality), model.embed(-images, modality))
+        assert not torch.allclose(wrapped.embed(images, modality), model.embed(images, modality))
 
 
 @pytest.mark.parametrize(

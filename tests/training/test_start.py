@@ -27,8 +27,6 @@ def donor(tmp_path):
     ],
 )
 def test_the_baseline_trains_on_another_trunk_and_is_read_again(fit, name: str) -> None:
-    if name.startswith("timm:"):
-        pytest.importorskip("timm")
     run = fit("other", backbone=name, epochs=1, warmup=0)
     assert run.finished and run.history["loss"].notna().all()
     again = runs.load(run.folder)
