@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pretend_cuda import pretending
 
 from reidlib.evaluation import rank
 
@@ -222,3 +223,11 @@ def test_tensors_on_every_device_there_is(device):
 def test_bad_input_is_refused_with_the_argument_named(change, message):
     with pytest.raises(ValueError, match=message):
         rank(**(WORKED | change))
+
+
+def test_distances_on_a_gpu_are_ranked():
+    distances, query_pids, gallery_pids = torch.tensor([[0.5, 0.1, 0.3]]), torch.tensor([1]), torch.tensor([1, 2, 1])
+    expected = rank(distances, query_pids, gallery_pids)
+    with pretending():
+        found = rank(*(values.to("cuda") for values in (distances, query_pids, gallery_pids)))
+    assert found.metrics == expected.metrics and found.average_precision.tolist() == expected.average_precision.tolist()

@@ -186,6 +186,20 @@ def test_a_run_is_read_without_a_history_that_has_gone_or_is_cut(folder: Path, s
     )
 
 
+def test_weights_alone_come_with_their_history(folder: Path, tmp_path: Path) -> None:
+    state = read(folder)
+    (tmp_path / "alone").mkdir()
+    checkpoints.save_weights(tmp_path / "alone", state)
+    assert checkpoints.read_history(tmp_path / "alone") == state.history
+    assert checkpoints.restore(tmp_path / "alone", state.recipe).history == state.history
+
+
+def test_three_differences_are_told() -> None:
+    there, here = dict.fromkeys("abcd", 1), dict.fromkeys("abcd", 2)
+    with pytest.raises(ValueError, match=r"^x \(a is 1 there, 2 here; b is 1 there, 2 here; c is 1 there, 2 here\);"):
+        checkpoints.require_same("x", there, here)
+
+
 # ---- records
 
 
