@@ -6,12 +6,13 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from pretend_cuda import pretending
 from torch import nn
 
 import reidlib.data
 from reidlib import methods
 from reidlib.data import ImageCache, normalise
-from reidlib.evaluation import cosine_distances, embed, evaluate, protocols, rank, report, score
+from reidlib.evaluation import cosine_distances, embed, evaluate, protocols, rank, report, score, scoring
 
 PROTOCOL = protocols.get("sysu")
 EVERY = {
@@ -291,3 +292,17 @@ def test_distances_take_arrays_lists_and_whole_numbers():
 def test_what_is_no_matrix_of_features_is_named(query, gallery, message):
     with pytest.raises(ValueError, match=message):
         cosine_distances(query, gallery)
+
+
+def test_a_model_goes_to_the_device_and_home_again_and_embeddings_there_are_scored(imageless):
+    embeddings, rules = torch.randn(len(imageless), 8), protocols.get("sysu", gallery="agw", num_trials=1)
+    expected = score(embeddings, imageless, rules)
+    with pretending():
+        model = nn.Linear(3, 2)
+        with scoring.model_on(model, "cuda") as device:
+            assert {device.type, model.weight.device.type} == {"cuda"} and not model.training
+        assert model.weight.device.type == "cpu" and model.training
+        assert score(embeddings.to("cuda"), imageless, rules).mean == expected.mean
+        spoilt = embeddings.index_fill(0, torch.arange(len(imageless)), float("nan"))
+        with pytest.raises(ValueError, match="embeddings hold NaN or infinite values"):
+            score(spoilt.to("cuda"), imageless, rules)
