@@ -174,6 +174,7 @@ def replace(file: Path, content: bytes) -> None:
 def passes(root: Path, tests: tuple[str, ...], seconds: float) -> tuple[str, str]:
     """Run tests of a tree in a child: ``passed``, ``failed`` or ``no end``, and the last lines of its output."""
     log = root / "pytest.log"
+    log.write_bytes(b"")
     child = os.fork()
     if not child:
         os.setsid()
@@ -210,6 +211,7 @@ def passes(root: Path, tests: tuple[str, ...], seconds: float) -> tuple[str, str
     with suppress(ProcessLookupError):
         os.killpg(child, signal.SIGKILL)  # and what the tests have started
     if not done:
+        os.kill(child, signal.SIGKILL)  # it may not lead a group yet
         os.waitpid(child, 0)
     code = os.waitstatus_to_exitcode(status) if done else None
     said = [line for line in log.read_text(errors="replace").splitlines() if line.startswith(("FAILED", "ERROR"))]
