@@ -131,7 +131,7 @@ def test_a_last_stride_that_a_trunk_of_timms_cannot_have_is_refused(monkeypatch)
 def test_without_timm_the_error_says_what_to_install(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
     trunks.trunk.cache_clear()
-    with pytest.raises(ModuleNotFoundError, match=r"'timm:<name>' needs the package timm.*pip install timm"):
+    with pytest.raises(ModuleNotFoundError, match=r"needs the package timm.*pip install 'reidlib\[trunks\]'"):
         methods.recipe("baseline", profile="ci").replace(backbone="timm:resnet18")
 
 
