@@ -38,6 +38,7 @@ def test_stopped_and_resumed_equals_uninterrupted(dalnet: Recipe, dataset: ReIDD
 WITHOUT_GENERATOR = {"style": None, "structure": None, "mask": None}
 
 
+@pytest.mark.slow  # all of them together
 @pytest.mark.parametrize(
     "changes",
     [

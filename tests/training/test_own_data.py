@@ -100,6 +100,7 @@ def test_a_study_is_swept_on_it(own, own_ledger: Path) -> None:
     assert len(studies.results(small)) == 2
 
 
+@pytest.mark.slow
 def test_own_splits_of_published_sets_are_recorded_as_such(twin, own_ledger: Path) -> None:
     published = data.open("pku-sketch", root=twin("pku-sketch"), split=1)
     pids = sorted(published.frame["pid"].unique())

@@ -22,7 +22,7 @@ def donor(tmp_path):
     "name",
     [
         pytest.param("resnet34", marks=pytest.mark.all),
-        "mobilenet_v2",
+        pytest.param("mobilenet_v2", marks=pytest.mark.slow),
         "timm:mobilenetv3_small_050",
     ],
 )
