@@ -31,6 +31,7 @@ def test_stopped_and_resumed_equals_uninterrupted(fienet: Recipe, dataset: ReIDD
 OFF = {"loss_weights": {"intra": None, "inter": None}}
 
 
+@pytest.mark.slow  # all of them together
 @pytest.mark.parametrize(
     "changes",
     [
