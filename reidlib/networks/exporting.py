@@ -2,6 +2,7 @@
 
 import io
 import json
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,9 @@ def export(
 
 def _pt2(program: Any, note: dict[str, Any]) -> bytes:
     stream = io.BytesIO()
-    torch.export.save(program, stream, extra_files={NOTE: json.dumps(note)})
+    with warnings.catch_warnings():  # weights that were read from one file lie in one block of memory, which is meant
+        warnings.filterwarnings("ignore", message="No complete tensor found")
+        torch.export.save(program, stream, extra_files={NOTE: json.dumps(note)})
     return stream.getvalue()
 
 
