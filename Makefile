@@ -87,5 +87,5 @@ key: # the name under which continuous integration keeps the environment
 	@"$(PYTHON)" scripts/environment.py --key
 
 clean: ## remove what can be made again: build/, twins, caches (runs/ and the environment stay)
-	rm -rf build data/twins data/cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf build data/twins data/cache data/lent .pytest_cache .ruff_cache .hypothesis
 	find . -name .venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
