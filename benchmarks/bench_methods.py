@@ -40,7 +40,7 @@ def make_step(method: str, options: dict, arguments: argparse.Namespace, device:
         }
     dataset = "pku-sketch" if method == "dalnet" else "sysu"
     recipe = methods.recipe(method, dataset=dataset, profile="paper").replace(
-        backbone=arguments.backbone, model=options
+        weights=None, backbone=arguments.backbone, model=options
     )
     model = methods.build(method, num_ids=arguments.num_ids, backbone=arguments.backbone, **recipe.model)
     model = model.to(device, memory_format=torch.channels_last).train()

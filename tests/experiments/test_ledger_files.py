@@ -130,7 +130,7 @@ def test_an_installed_package_is_not_written_to(record: Callable, repository, tm
     assert repository == ledger.CLONE
     monkeypatch.setattr(ledger, "CLONE", tmp_path)
     with pytest.raises(
-        FileNotFoundError, match=r"is no clone of reidlib \(it has no pyproject\.toml\).*publish\(path\)"
+        FileNotFoundError, match=r"is no clone of reidlib \(it has no pyproject\.toml\).*a ledger of your own: path"
     ):
         ledger.publish()
     assert not ledger.PUBLISHED.exists() and len(ledger.table()) == 1

@@ -97,7 +97,7 @@ def test_without_umap_the_error_says_what_to_install(monkeypatch):
     monkeypatch.delitem(sys.modules, "umap", raising=False)
     monkeypatch.setattr(builtins, "__import__", without_umap)
     with pytest.raises(ImportError, match="pip install"):
-        project(np.zeros((4, 3)))
+        project(np.eye(5))
 
 
 @pytest.mark.integration

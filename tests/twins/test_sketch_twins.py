@@ -36,7 +36,8 @@ def test_pku_sketch_has_the_published_numbers():
     assert set(pku_sketch.plan("cpu").files) == {
         f"styleAnnotation/{name}.txt" for name in ["a_46", "b_20", "c_79", "d_33", "e_22"]
     }
-    assert Counter(pku_sketch.artists().values()) == pku_sketch.DRAWN
+    published = {pid: artist for pid, artist in pku_sketch.artists().items() if pid <= 200}
+    assert Counter(published.values()) == pku_sketch.DRAWN
 
 
 @pytest.mark.parametrize("profile", ("ci", "screen", "cpu", "gpu"))
