@@ -114,12 +114,13 @@ def test_distances_are_means_over_pairs(dataset: ReIDDataset, dalnet: ReIDModel)
 def test_gradient_shares_are_those_of_the_images_on_the_true_mask(dataset: ReIDDataset, dalnet: ReIDModel) -> None:
     rows = dataset.rows("test", modality=0)[:3]
     table = instruments.gradient_table(dalnet, dataset, rows)
-    assert table["image"].drop_duplicates().tolist() == ["photo", "fixed XDoG", "auxiliary"]
+    assert table["image"].drop_duplicates().tolist() == ["photo", "fixed XDoG", "cleaned XDoG", "auxiliary"]
     person, _ = explain.masks(dataset, rows)
     assert person.shape[1:] == SIZE, "else masks are brought to the size of the images"
     photos = dataset.images(*SIZE).tensor(rows).float() / 255
-    xdog = XDoG(learned=False)(photos)
-    for name, images in (("photo", photos), ("fixed XDoG", xdog)):
+    cleaned = torch.from_numpy(instruments.drawings(dalnet, dataset, rows)["cleaned"]).permute(0, 3, 1, 2)
+    edges = {name: XDoG(learned=False)(of) for name, of in (("fixed XDoG", photos), ("cleaned XDoG", cleaned))}
+    for name, images in {"photo": photos, **edges}.items():
         expected = explain.energy_inside(instruments.gradient_magnitude(images), person)
         np.testing.assert_allclose(table.loc[table["image"] == name, "inside"], expected, atol=1e-4)
     drawn = instruments.drawings(dalnet, dataset, rows)["auxiliary"]
