@@ -74,8 +74,9 @@ def test_the_sdist_holds_the_package_alone(built: Path) -> None:
     assert not [name for name in names if name.startswith(("tests", "notebooks", "build"))]
 
 
-def test_the_first_cell_installs_a_wheel_that_lies_beside_the_notebook(built: Path, elsewhere: Callable) -> None:
-    """On a machine that is no Colab: pip is asked for the wheel, and finds all that it needs."""
+@pytest.fixture(scope="module")
+def installed(built: Path, elsewhere: Callable) -> Callable:
+    """``elsewhere`` after the first cell of a notebook has found the wheel beside it, and pip all that it needs."""
     from reidlib.app import pages
 
     (wheel,) = built.glob("*.whl")
@@ -83,20 +84,27 @@ def test_the_first_cell_installs_a_wheel_that_lies_beside_the_notebook(built: Pa
     script = elsewhere.folder / "cell.py"
     script.write_text(pages.environment_cell() + "\nimport reidlib\nprint(reidlib.__file__)\n")
     assert "/venv/" in elsewhere("python", str(script))
+    return elsewhere
 
 
-def test_commands_work_and_published_rows_are_there(repository: Path, elsewhere: Callable) -> None:
-    assert elsewhere("reidlib", "--version").strip()
-    assert "baseline" in elsewhere("reidlib", "list", "methods")
-    rows = int(elsewhere("python", "-c", "from reidlib.experiments import ledger; print(len(ledger.table()))"))
+def test_commands_work_and_published_rows_are_there(installed: Callable) -> None:
+    assert installed("reidlib", "--version").strip()
+    assert "baseline" in installed("reidlib", "list", "methods")
+    rows = int(installed("python", "-c", "from reidlib.experiments import ledger; print(len(ledger.table()))"))
     assert rows > 400
-    elsewhere("reidlib", "train", "baseline", "--dataset", "sysu", "--profile", "ci", "--set", "epochs=1", "warmup=0")
+    installed("reidlib", "train", "baseline", "--dataset", "sysu", "--profile", "ci", "--set", "epochs=1", "warmup=0")
 
 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", ["03_maum", "07_ablations", "08_shared_vs_specific", "09_benchmark_and_claims"])
-def test_lessons_show_every_figure(repository: Path, elsewhere: Callable, name: str) -> None:
-    committed = repository / "notebooks" / f"{name}.ipynb"
-    page = Path(shutil.copy(committed, elsewhere.folder))
-    elsewhere("python", "-c", EXECUTE, str(page))
-    assert pictures(page) == pictures(committed) > 0
+def test_lessons_show_the_figures_they_show_in_the_clone(
+    repository: Path, installed: Callable, tmp_path: Path, name: str
+) -> None:
+    page = repository / "notebooks" / f"{name}.ipynb"
+    from_clone, from_wheel = tmp_path / page.name, Path(shutil.copy(page, installed.folder))
+    shutil.copy(page, from_clone)
+    installed("python", "-c", EXECUTE, str(from_wheel))
+    variables = os.environ | {"PYTHONPATH": str(repository), "REIDLIB_PROFILE": "ci", "TQDM_DISABLE": "1"}
+    variables |= {"REIDLIB_HOME": str(tmp_path), "JUPYTER_PREFER_ENV_PATH": "1"}
+    subprocess.run([sys.executable, "-c", EXECUTE, str(from_clone)], cwd=tmp_path, env=variables, check=True)
+    assert pictures(from_wheel) == pictures(from_clone) > 0
