@@ -50,15 +50,7 @@ class Listing:
 
 def reader(folders: Folders, title: str, shape: str) -> Reader:
     """The reader of a folder, for :class:`ReIDDataset` and ``reidlib.data.register``."""
-    return Reader(  # partials, not lambdas: a sweep sends its data sets to other processes
-        title,
-        read=partial(read, folders),
-        check=partial(check, folders),
-        modalities=folders.modalities,
-        shape=shape,
-        decode=own.decoded,
-        local_pids=True,
-    )
+    return own.reader(title, folders.modalities, shape, partial(read, folders), partial(check, folders))
 
 
 def read(folders: Folders, root: Path, split: None = None) -> pd.DataFrame:

@@ -40,15 +40,7 @@ class Table:
 
 def reader(table: Table, title: str, shape: str) -> Reader:
     """The reader of a table, for :class:`ReIDDataset`."""
-    return Reader(
-        title,
-        read=partial(read, table),
-        check=check,
-        modalities=table.modalities,
-        shape=shape,
-        decode=own.decoded,
-        local_pids=True,
-    )
+    return own.reader(title, table.modalities, shape, partial(read, table), check)
 
 
 def read(table: Table, root: Path, split: None = None) -> pd.DataFrame:
