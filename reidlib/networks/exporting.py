@@ -1,5 +1,6 @@
 """A model for elsewhere: its test feature of one modality as a program of torch (``.pt2``) or of ONNX (``.onnx``)."""
 
+import copy
 import io
 import json
 import warnings
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from reidlib import paths
 from reidlib.console.spelling import argument, either
-from reidlib.networks.base import IMAGENET_MEAN, IMAGENET_STD, device_of, evaluating
+from reidlib.networks.base import IMAGENET_MEAN, IMAGENET_STD, evaluating
 from reidlib.networks.division import uniform
 from reidlib.networks.wrapped import as_model
 
@@ -70,17 +71,13 @@ def export(
         raise FileExistsError(f"{path} exists; choose another name, or pass {either('overwrite=True', '--overwrite')}")
     if kind == ".onnx" and (lacking := [each for each in ("onnx", "onnxscript") if find_spec(each) is None]):
         raise ModuleNotFoundError(f"to write {path}, install {' and '.join(lacking)}: pip install 'reidlib[export]'")
-    network, home = _Embedder(model, int(modality)), device_of(model)
+    network = copy.deepcopy(_Embedder(model, int(modality))).cpu()  # the caller's stays on its device
     note = {"input": [None, 3, *size], "mean": IMAGENET_MEAN, "std": IMAGENET_STD, "modality": name or int(modality)}
     example = torch.randn(5, 3, *size, generator=torch.Generator().manual_seed(0))
-    try:
-        network.cpu()
-        with evaluating(network), torch.enable_grad():  # without gradients, torch's attention has a form of its own
-            batch = {0: torch.export.Dim("batch")}
-            program = torch.export.export(network, (example,), dynamic_shapes=(batch,), strict=False)
-            content = _onnx(program, note) if kind == ".onnx" else _pt2(program, note)
-    finally:
-        network.to(home)
+    with evaluating(network), torch.enable_grad():  # without gradients, torch's attention has a form of its own
+        batch = {0: torch.export.Dim("batch")}
+        program = torch.export.export(network, (example,), dynamic_shapes=(batch,), strict=False)
+        content = _onnx(program, note) if kind == ".onnx" else _pt2(program, note)
     path.parent.mkdir(parents=True, exist_ok=True)
     paths.write(path, content)
     return path
