@@ -1,10 +1,18 @@
 # Needs make and Python 3.11 or newer; everything else is installed into VENV by the first call.
-#   VENV=folder      the virtual environment (default .venv); may be shared by several clones
+#   VENV=folder      the virtual environment (default: the active conda environment unless it is base, else .venv);
+#                    may be shared by several clones
+#   CPU=1            when it is created: torch without CUDA, from PyTorch's own index (less than 1 GB instead of 3)
 #   PYTHON=command   the Python that creates it (default: the first of the list below that is new enough)
 #   NOTEBOOKS="01_data …"   the notebooks that `run` and `publish` execute (default: all)
 #   FIGURES="matchers …"    what `figures` draws (default: all)
+#   ARGS="--no-browser --port 9000 …"    for JupyterLab
 
 WORKERS ?= 2
+ifeq ($(VENV),)
+ifneq ($(filter-out base,$(CONDA_DEFAULT_ENV)),)
+VENV := $(CONDA_PREFIX)
+endif
+endif
 ifeq ($(VENV),)
 VENV := .venv
 endif
@@ -74,18 +82,18 @@ wheel: install ## write one file to upload where there is no clone (Colab, Kaggl
 	@rm -rf build/lib build/wheel
 	@$(PY) -m pip wheel --quiet --no-deps --wheel-dir build/wheel . && ls build/wheel/*.whl
 
-lab: install ## open the notebooks in JupyterLab
-	@$(PY) -m jupyterlab notebooks
+lab: install ## open copies of the notebooks, in lab/, in JupyterLab (ARGS="--no-browser --port 9000")
+	@$(PY) -m reidlib.app.lab $(ARGS)
 
 install: ## prepare the environment; does nothing when it is up to date
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 		{ echo "Python 3.11 or newer is needed, and '$(PYTHON)' is not; name one: make PYTHON=/path/to/python" >&2; exit 1; }
-	@"$(PYTHON)" scripts/environment.py "$(VENV)"
+	@"$(PYTHON)" scripts/environment.py "$(VENV)" $(if $(CPU),--cpu)
 	@mkdir -p build
 
 key: # the name under which continuous integration keeps the environment
 	@"$(PYTHON)" scripts/environment.py --key
 
-clean: ## remove what can be made again: build/, twins, caches (runs/ and the environment stay)
+clean: ## remove what can be made again: build/, twins, caches (runs/, lab/ and the environment stay)
 	rm -rf build data/twins data/cache data/lent .pytest_cache .ruff_cache .hypothesis
 	find . -name .venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

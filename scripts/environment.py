@@ -1,9 +1,10 @@
 """Prepare the virtual environment that every ``make`` target runs in; standard library only.
 
 ``python scripts/environment.py FOLDER`` creates the environment, or brings it up to date with ``pyproject.toml`` and
-``constraints.txt``, and does nothing when it already is. Concurrent calls wait for each other; an installation that
-was interrupted is begun again. ``python scripts/environment.py --key`` prints the name under which an environment
-for this Python and these two files may be cached.
+``constraints.txt``, and does nothing when it already is. FOLDER may be a conda environment; it is installed into and
+never emptied. ``--cpu`` takes torch without CUDA, from PyTorch's own index; the environment remembers it. Concurrent
+calls wait for each other; an installation that was interrupted is begun again. ``python scripts/environment.py --key``
+prints the name under which an environment for this Python and these two files may be cached.
 """
 
 import argparse
@@ -21,7 +22,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 EXTRAS = "notebooks,cluster,dev"
-STATE = ".reidlib-environment.json"  # {"ours": we created the folder, "lock": hash of what is completely installed}
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"  # its 2.15.0+cpu is what pip takes for torch==2.15.0
+# {"ours": we created the folder, "lock": hash of what is completely installed, "cpu": with torch for CPUs}
+STATE = ".reidlib-environment.json"
 GUARD = ".reidlib-environment.lock"
 
 
@@ -37,8 +40,11 @@ def key() -> str:
     return f"{sys.version_info.major}.{sys.version_info.minor}-{lock_hash()}"
 
 
-def prepare(venv: Path) -> None:
-    """Make ``venv`` hold exactly what the lock asks for. A folder that we did not create is never emptied."""
+def prepare(venv: Path, cpu: bool = False) -> None:
+    """Make ``venv`` hold exactly what the lock asks for. A folder that we did not create is never emptied.
+
+    ``cpu`` decides when torch is installed; an environment that is ready stays as it is.
+    """
     _refuse_other_folders(venv)
     if _is_ready(venv):  # without the guard: a finished environment may belong to another user
         return
@@ -47,23 +53,33 @@ def prepare(venv: Path) -> None:
         if _is_ready(venv):
             return
         state, works = _read_state(venv), _works(venv)
-        ours = state.get("ours", not (venv / "pyvenv.cfg").exists())
+        ours, cpu = state.get("ours", not _is_environment(venv)), cpu or state.get("cpu", False)
+        if _is_conda(venv) and not works:
+            sys.exit(f"{venv} has no Python 3.11 with pip: conda install --prefix {venv} 'python>=3.11' pip")
         if ours and (not works or not state.get("lock")):
             _empty(venv)
             works = False
-        _write_state(venv, ours=ours, lock=None)
+        _write_state(venv, ours=ours, lock=None, cpu=cpu)
         if not works:
             _create(venv)
-        _install(venv)
-        _write_state(venv, ours=ours, lock=lock_hash())
+        _install(venv, cpu)
+        _write_state(venv, ours=ours, lock=lock_hash(), cpu=cpu)
 
 
 def _refuse_other_folders(venv: Path) -> None:
     if venv.exists() and not venv.is_dir():
         sys.exit(f"VENV={venv} is a file; name a folder for the virtual environment")
-    known = (STATE, GUARD, "pyvenv.cfg")
-    if venv.is_dir() and any(venv.iterdir()) and not any((venv / name).exists() for name in known):
+    known = _is_environment(venv) or (venv / STATE).exists() or (venv / GUARD).exists()
+    if venv.is_dir() and any(venv.iterdir()) and not known:
         sys.exit(f"VENV={venv} is a folder with other files in it; name a new folder or a virtual environment")
+
+
+def _is_environment(venv: Path) -> bool:
+    return (venv / "pyvenv.cfg").exists() or _is_conda(venv)
+
+
+def _is_conda(venv: Path) -> bool:
+    return (venv / "conda-meta").is_dir()
 
 
 @contextmanager
@@ -124,10 +140,12 @@ def _create(venv: Path) -> None:
     _run([sys.executable, "-m", "venv", venv])
 
 
-def _install(venv: Path) -> None:
-    print(f"preparing {venv} (the first time this downloads about 3 GB and takes minutes)", flush=True)
+def _install(venv: Path, cpu: bool) -> None:
+    size = "less than 1 GB" if cpu else "about 3 GB; with CPU=1, less than 1 GB"
+    print(f"preparing {venv} (the first time this takes minutes and downloads {size})", flush=True)
     command = [venv / "bin" / "python", "-m", "pip", "install", "--progress-bar", "off"]
-    _run([*command, "--constraint", "constraints.txt", "--editable", f".[{EXTRAS}]"])
+    index = ["--extra-index-url", CPU_INDEX] if cpu else []
+    _run([*command, *index, "--constraint", "constraints.txt", "--editable", f".[{EXTRAS}]"])
 
 
 def _run(command: list) -> None:
@@ -141,12 +159,13 @@ def _run(command: list) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("folder", nargs="?", type=Path, help="the virtual environment")
+    parser.add_argument("--cpu", action="store_true", help="torch without CUDA, from PyTorch's index of CPU packages")
     parser.add_argument("--key", action="store_true", help="print the key of a cached environment and stop")
     arguments = parser.parse_args()
     if arguments.key:
         print(key())
     elif arguments.folder:
-        prepare(Path(os.path.abspath(arguments.folder)))
+        prepare(Path(os.path.abspath(arguments.folder)), arguments.cpu)
     else:
         parser.error("name the folder of the virtual environment")
 

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
@@ -32,7 +33,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
     monkeypatch.setattr(module, "_create", create)
     monkeypatch.setattr(module, "_works", lambda venv: (venv / "works").exists())
-    monkeypatch.setattr(module, "_install", lambda venv: module.calls.append("install"))
+    monkeypatch.setattr(module, "_install", lambda venv, cpu: module.calls.append("install, cpu" if cpu else "install"))
     return module
 
 
@@ -58,7 +59,7 @@ def test_an_interrupted_installation_is_begun_again_from_nothing(
     venv = tmp_path / "venv"
     with monkeypatch.context() as patch:
 
-        def interrupted(venv: Path) -> None:
+        def interrupted(venv: Path, cpu: bool) -> None:
             (venv / "lib").mkdir()
             (venv / "lib" / "half a package").touch()
             raise KeyboardInterrupt
@@ -87,7 +88,7 @@ def test_somebody_elses_environment_is_used_and_never_emptied(
     for name in ("pyvenv.cfg", "works", "their package"):
         (venv / name).touch()
     with monkeypatch.context() as patch:
-        patch.setattr(script, "_install", lambda venv: 1 / 0)
+        patch.setattr(script, "_install", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             script.prepare(venv)
     script.prepare(venv)
@@ -107,7 +108,7 @@ def test_a_folder_with_other_files_is_refused_and_left_as_it_is(script: ModuleTy
 
 
 def test_concurrent_calls_install_once(script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def install(venv: Path) -> None:
+    def install(venv: Path, cpu: bool) -> None:
         time.sleep(0.2)
         script.calls.append("install")
 
@@ -145,4 +146,44 @@ def test_the_key_follows_what_is_installed_and_nothing_else(
 
 def test_the_state_is_readable(script: ModuleType, tmp_path: Path) -> None:
     script.prepare(tmp_path / "venv")
-    assert json.loads((tmp_path / "venv" / script.STATE).read_text()) == {"ours": True, "lock": script.lock_hash()}
+    state = json.loads((tmp_path / "venv" / script.STATE).read_text())
+    assert state == {"ours": True, "lock": script.lock_hash(), "cpu": False}
+
+
+def test_a_conda_environment_is_installed_into_and_never_emptied(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conda = tmp_path / "envs" / "mine"
+    (conda / "conda-meta").mkdir(parents=True)
+    with pytest.raises(SystemExit, match=r"no Python 3\.11 with pip: conda install --prefix .* 'python>=3\.11' pip"):
+        script.prepare(conda)
+    (conda / "works").touch()
+    with monkeypatch.context() as patch:
+        patch.setattr(script, "_install", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            script.prepare(conda)
+    script.prepare(conda)
+    assert script.calls == ["install"] and (conda / "conda-meta").is_dir()
+
+
+def test_an_environment_without_cuda_stays_one_when_the_lock_changes(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script.prepare(tmp_path / "venv", cpu=True)
+    script.prepare(tmp_path / "venv")
+    monkeypatch.setattr(script, "lock_hash", lambda: "another")
+    script.prepare(tmp_path / "venv")
+    assert script.calls == ["create", "install, cpu", "install, cpu"]
+
+
+@pytest.mark.parametrize("cpu", [True, False])
+def test_torch_without_cuda_comes_from_its_own_index_beside_the_usual_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cpu: bool
+) -> None:
+    script, commands = load_script(), []
+    monkeypatch.setattr(script, "_run", commands.append)
+    script._install(tmp_path, cpu)
+    (command,) = commands
+    assert (("--extra-index-url", script.CPU_INDEX) in pairwise(command)) is cpu
+    assert "--index-url" not in command, "other packages are not there"
+    assert command[-4:] == ["--constraint", "constraints.txt", "--editable", f".[{script.EXTRAS}]"]

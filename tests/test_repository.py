@@ -97,6 +97,29 @@ def test_every_requirement_is_pinned_within_its_bounds(text: str) -> None:
     assert requirement.specifier.contains(version)
 
 
+def test_constraints_are_a_lock_all_that_is_installed_has_a_line() -> None:
+    """What requirements require, and what these do: nothing is left to the day of the installation."""
+    known, waiting, seen = pins(), [Requirement(text) for text in REQUIREMENTS], set()
+    while waiting:
+        requirement = waiting.pop()
+        name = canonicalize_name(requirement.name)
+        extras = {"", *requirement.extras}
+        if (name, *sorted(extras)) in seen:
+            continue
+        seen.add((name, *sorted(extras)))
+        assert name in known, f"{name} has no line in constraints.txt"
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            distribution = metadata.distribution(name)
+            assert Version(Version(distribution.version).public) == known[name]
+            wanted = [Requirement(text) for text in distribution.requires or ()]
+            waiting += [
+                each
+                for each in wanted
+                if not each.marker or any(each.marker.evaluate({"extra": extra}) for extra in extras)
+            ]
+    assert len(seen) > 100
+
+
 def test_every_pin_is_good_for_every_release_of_the_oldest_python() -> None:
     oldest = PROJECT["requires-python"].removeprefix(">=") + ".0"
     bounds = {}
