@@ -10,6 +10,8 @@ from reidlib.networks.backbone import Backbone
 from reidlib.networks.base import Outputs, ReIDModel, check_labels, unit
 from reidlib.networks.heads import bn_neck, classifier, pooling
 
+TRIPLET_ON = ("pooled", "unit", "neck")
+
 
 class TwoStream(ReIDModel):
     """Two-stream network with the tricks of AGW and of "Bag of Tricks"; each trick can be switched off.
@@ -27,7 +29,9 @@ class TwoStream(ReIDModel):
         last_stride: stride of the last stage, 1 or 2.
         pool: ``"gem"`` or ``"average"``.
         neck: ``False`` leaves the BNNeck out.
-        triplet: ``"batch-hard"`` or ``"weighted"``; both on the pooled features as they are, before the BNNeck.
+        triplet: ``"batch-hard"`` or ``"weighted"``.
+        triplet_on: what it compares: ``"pooled"`` features as they are, before the BNNeck; the same at length 1,
+            ``"unit"``; or ``"neck"``, behind the BNNeck.
         margin: of the batch-hard triplet.
         label_smoothing: of the cross-entropy, 0 to 1.
 
@@ -47,11 +51,13 @@ class TwoStream(ReIDModel):
         pool: str = "gem",
         neck: bool = True,
         triplet: str = "batch-hard",
+        triplet_on: str = "pooled",
         margin: float = 0.3,
         label_smoothing: float = 0.1,
     ):
         super().__init__()
         check_one_of("triplet", triplet, TRIPLETS)
+        check_one_of("triplet_on", triplet_on, TRIPLET_ON)
         if not 0 <= label_smoothing <= 1:
             raise ValueError(f"label_smoothing must be between 0 and 1, not {label_smoothing!r}")
         self.backbone = Backbone(backbone, shared_from=shared_from, last_stride=last_stride, weights=weights)
@@ -60,7 +66,7 @@ class TwoStream(ReIDModel):
         self.neck = bn_neck(channels) if neck else nn.Identity()
         self.classifier = classifier(channels, num_ids)
         self.branches = ("shared", "specific") if shared_from else ("shared",)
-        self.triplet = triplet
+        self.triplet, self.triplet_on = triplet, triplet_on
         self.margin = margin
         self.label_smoothing = label_smoothing
 
@@ -73,9 +79,11 @@ class TwoStream(ReIDModel):
         """``identity``: cross-entropy of the logits; ``triplet``: over both modalities together."""
         check_labels(pids, self.classifier.out_features)
         options = {"margin": self.margin} if self.triplet == "batch-hard" else {}
+        compared = (outputs.embeddings if self.triplet_on == "neck" else outputs.features)["shared"]
+        compared = unit(compared) if self.triplet_on == "unit" else compared
         return {
             "identity": F.cross_entropy(outputs.logits["shared"], pids, label_smoothing=self.label_smoothing),
-            "triplet": TRIPLETS[self.triplet](outputs.features["shared"], pids, **options),
+            "triplet": TRIPLETS[self.triplet](compared, pids, **options),
         }
 
     @property

@@ -2,6 +2,7 @@
 
 from reidlib.experiments.planned import Plan, Plans
 from reidlib.methods import Study
+from reidlib.methods.baseline.trials import TRIALS
 
 STUDIES = {
     # What each ingredient of the baseline is worth: one is taken away, or exchanged for another, at a time.
@@ -22,6 +23,7 @@ STUDIES = {
     ),
     # The noise of a comparison: what the second one has more is trained along, and touches neither feature nor loss.
     "null-control": Study("baseline", {"baseline": {}, "baseline + inert module": {"model": {"inert": True}}}),
+    **TRIALS,
 }
 
 PLANS = Plans(control=Plan("null-control", seeds=(0, 1, 2, 3, 4)))

@@ -7,6 +7,7 @@ from typing import Any
 
 from reidlib.experiments.planned import Plan, Plans
 from reidlib.methods import Study, crossed, reference
+from reidlib.methods.dalnet.trials import TRIALS
 
 BASELINE = reference().name
 
@@ -100,6 +101,7 @@ STUDIES = {
     "dalnet-cross": Study("dalnet", REFERENCE | CROSS),
     # Both circle losses at once: four weights of each, the recipe's own among them.
     "dalnet-map": Study("dalnet", crossed({"λ1 0.05": {}} | INTRA, {"λ2 0.05": {}} | CROSS)),
+    **TRIALS,
 }
 
 # Curves and map are made on one split; the ladder takes three splits instead of seeds.

@@ -4,6 +4,7 @@ from typing import Any
 
 from reidlib.experiments.planned import Plan, Plans
 from reidlib.methods import Study, crossed, reference
+from reidlib.methods.fienet.trials import TRIALS
 
 BASELINE = reference().name
 
@@ -90,6 +91,7 @@ STUDIES = {
         "fienet",
         REFERENCE | {f"ρ {value:g}": {"model": {"center_margin": value}} for value in (0.3, 1.0, 1.3)},
     ),
+    **TRIALS,
 }
 
 PLANS = Plans(

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reidlib.losses._common import check_one_of
-from reidlib.losses.triplet import batch_hard_triplet
+from reidlib.losses.triplet import TRIPLETS, triplet_of_a_point
 from reidlib.methods.idkl.losses import PRESETS, confusion_labels, csa, purifier, purifier_hinges, tgsa
 from reidlib.networks.backbone import Backbone
 from reidlib.networks.base import Outputs, ReIDModel, check_labels, unit
@@ -110,7 +110,7 @@ class IDKL(ReIDModel):
 
     Terms of the loss, with f shared and s specific features (the latter purified) before their BNNeck:
 
-    * ``identity``, ``triplet``; ``specific_identity``, ``specific_triplet``: cross-entropy and batch-hard triplet.
+    * ``identity``, ``triplet``; ``specific_identity``, ``specific_triplet``: cross-entropy and triplet loss.
     * ``discriminator``: s must tell its modality. ``confuser``: f must not. Its kinds are ``"pseudo-label"``,
       cross-entropy with labels half of which are wrong (documented: released code); ``"uniform"``, with both modalities
       equally likely, which is its expectation and does not depend on the order of the rows (reconstructed); and
@@ -137,7 +137,8 @@ class IDKL(ReIDModel):
             the released code lets both learn).
         graph_alignment: factor of TGSA's part in ``mdr``. The released code: 1 in batches of 120 images, 0.1 in others,
             0 for RegDB.
-        margin: of both triplet losses.
+        triplet: ``"batch-hard"`` (documented: released code) or ``"weighted"``, both triplet losses.
+        margin: of the batch-hard ones.
         purifier_margin: of the purifier's losses; above 0 they have more to do than in the released code.
 
     Attributes:
@@ -160,6 +161,7 @@ class IDKL(ReIDModel):
         confuser: str | None = None,
         detach_teacher: bool = False,
         graph_alignment: float = 1.0,
+        triplet: str = "batch-hard",
         margin: float = 1.3,
         purifier_margin: float = 0.0,
     ):
@@ -167,6 +169,7 @@ class IDKL(ReIDModel):
         confuser = confuser or ("uniform" if preset == "paper" else "pseudo-label")
         check_one_of("preset", preset, PRESETS)
         check_one_of("confuser", confuser, CONFUSERS)
+        check_one_of("triplet", triplet, TRIPLETS)
         numbers = {"graph_alignment": graph_alignment, "margin": margin, "purifier_margin": purifier_margin}
         for name, value in numbers.items():
             if not 0 <= value < math.inf:
@@ -186,6 +189,7 @@ class IDKL(ReIDModel):
                 self.register_buffer("hinges", torch.zeros(2, 2, dtype=torch.long))
         self.preset, self.confusion, self.detach_teacher = preset, confuser, detach_teacher
         self.graph_alignment, self.margin, self.purifier_margin = graph_alignment, margin, purifier_margin
+        self.triplet = triplet
 
     @property
     def active_hinges(self) -> dict[str, float]:
@@ -217,7 +221,8 @@ class IDKL(ReIDModel):
 
     @property
     def margins(self) -> dict[str, float]:
-        return dict.fromkeys(("triplet", "specific_triplet")[: len(self.branches)], self.margin)
+        value = triplet_of_a_point(self.triplet, self.margin)
+        return dict.fromkeys(("triplet", "specific_triplet")[: len(self.branches)], value)
 
     def losses(self, outputs: Outputs, pids: Tensor, modality: Tensor) -> dict[str, Tensor]:
         """The terms that :class:`IDKL` describes. In training mode, with gradients enabled, hinges are counted."""
@@ -225,13 +230,13 @@ class IDKL(ReIDModel):
         features, logits = outputs.features, outputs.logits
         terms = {
             "identity": F.cross_entropy(logits["shared"], pids),
-            "triplet": batch_hard_triplet(features["shared"], pids, margin=self.margin),
+            "triplet": self._triplet(features["shared"], pids),
         }
         if len(self.branches) == 1:
             return terms
         last, labels = self.branches[-1], modality.to(pids.device).long()
         terms["specific_identity"] = F.cross_entropy(logits[last], pids)
-        terms["specific_triplet"] = batch_hard_triplet(features[last], pids, margin=self.margin)
+        terms["specific_triplet"] = self._triplet(features[last], pids)
         terms["discriminator"] = F.cross_entropy(outputs.extra["discriminator"], labels)
         terms["confuser"] = F.cross_entropy(outputs.extra["confuser"], self._confuser_target(labels))
         if self.purifier:
@@ -267,6 +272,10 @@ class IDKL(ReIDModel):
         if branch == "shared":
             return unit(self.neck(pooled))
         return unit(self.specific_neck(pooled) if branch == self.branches[-1] else pooled)
+
+    def _triplet(self, features: Tensor, pids: Tensor) -> Tensor:
+        options = {"margin": self.margin} if self.triplet == "batch-hard" else {}
+        return TRIPLETS[self.triplet](features, pids, **options)
 
     def _before_confuser(self, embeddings: Tensor) -> Tensor:
         """The same values; for gradient reversal, with the opposite gradient."""

@@ -7,6 +7,7 @@ from typing import Any
 from reidlib.experiments.planned import Plan, Plans
 from reidlib.methods import Recipe, Study, reference
 from reidlib.methods.idkl.recipes import released
+from reidlib.methods.idkl.trials import TRIALS
 
 BASELINE = reference().name
 
@@ -95,6 +96,7 @@ STUDIES = {
     ),
     "idkl-confuser": Study("idkl", {"uniform": {}} | _options("confuser", "pseudo-label", "gradient-reversal")),
     "idkl-teacher": Study("idkl", {"as in the recipe": {}, "teacher detached": {"model": {"detach_teacher": True}}}),
+    **TRIALS,
 }
 
 PLANS = Plans(

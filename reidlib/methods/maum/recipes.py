@@ -5,7 +5,7 @@ from typing import Any
 
 from reidlib import profiles
 from reidlib.data import Augmentation
-from reidlib.methods.sizes import LONGER, OWN, PAPER_SIZE, SIZES
+from reidlib.methods.sizes import LONGER, OWN, PAPER_SIZE, SIZES, input_size
 
 # No number of MAUM's training is known. Reconstructed: on twins the budget of the baseline; on real data what was usual
 # for two-stream networks in its time: ImageNet weights, 384×144, P 8 × K 4, learning rate 3.5e-4, weight decay 5e-4 (of
@@ -24,7 +24,7 @@ MAUM: dict[str, Any] = dict(
 )
 # Reconstructed: six stripes (as PCB) where the rows of the last map divide by six, else four; a copy of the proxies
 # every quarter of an epoch, here in steps, from the epoch on in which the learning rate has risen.
-STRIPES = {"ci": 4, "screen": 6, "cpu": 4, "gpu": 4, "paper": 6}
+STRIPES = {"ci": 4, "screen": 4, "cpu": 4, "gpu": 4, "paper": 6}
 QUARTERS = {
     "sysu": {"ci": 3, "screen": 17, "cpu": 33, "gpu": 67, "paper": 173},
     "regdb": {"ci": 1, "screen": 3, "cpu": 4, "gpu": 12, "paper": 13},
@@ -51,7 +51,7 @@ def _on(dataset: str, longer: float, stripes: dict[str, int] = STRIPES) -> dict[
 
 def _of(shape: str) -> dict[str, dict[str, Any]]:
     """Of a data set of one's own: its copies come as often as those of RegDB, which is small as well."""
-    sizes = {name: profile.size(shape)[0] for name, profile in profiles.PROFILES.items()}
+    sizes = {name: input_size(profile, shape)[0] for name, profile in profiles.PROFILES.items()}
     sizes["paper"] = PAPER_SIZE.get(shape, {}).get("height", sizes["paper"])
     rows = {name: math.ceil(height / 16) for name, height in sizes.items()}  # of the last map
     stripes = {name: next(each for each in (6, 4, 5, 3, count) if count % each == 0) for name, count in rows.items()}

@@ -4,6 +4,7 @@ from typing import Any
 
 from reidlib.experiments.planned import Plan, Plans
 from reidlib.methods import Study, crossed, reference
+from reidlib.methods.maum.trials import TRIALS
 
 BASELINE = reference().name
 
@@ -88,6 +89,7 @@ STUDIES = {
     "maum-map": Study("maum", crossed({"proxy 1": {}} | OWN_METRIC, {"unidirectional 1": {}} | UNIDIRECTIONAL_METRIC)),
     "maum-imbalance": Study(BASELINE, _thinned("images")),
     "maum-imbalance-identities": Study(BASELINE, _thinned("identities")),
+    **TRIALS,
 }
 
 PLANS = Plans(
