@@ -145,7 +145,7 @@ def lengths(path: str | Path | None = None, profile: str = "screen") -> list[com
             continue
         rows = Runs(method.lengths, profile=profile).results(None if path is None else Path(path), paired=False)
         for label in rows["variant"].unique():
-            other = f"{reference}, × 3" if label.endswith("× 3") else reference
+            other = ", ".join([reference, label.rpartition(", ")[2]])
             pair = comparison.same_seeds(rows, label, other) if label != other else ((), ())
             if len(pair[0]) > 1:
                 found.append(comparison.compare(*pair, identities=ledger.identities(rows, path)))

@@ -19,7 +19,7 @@ from reidlib.data import ReIDDataset
 from reidlib.experiments import ledger
 from reidlib.experiments import measures as measuring
 from reidlib.experiments.comparison import equal_wall_clock
-from reidlib.methods import Recipe, Study, registry
+from reidlib.methods import Recipe, Study, registry, sizes
 from reidlib.training import checkpoints, runs
 
 
@@ -60,9 +60,11 @@ def get(name: str, *, dataset: str | ReIDDataset = "sysu", profile: str | None =
     study, found = known[name], {}
     for variant, changes in study.variants.items():
         recipe = methods.recipe(changes.get("method", study.method), dataset=dataset, profile=profile)
-        fields = changes.keys() - {"method", "time", "recipe"}
+        fields = changes.keys() - {"method", "time", "length", "recipe"}
         recipe = recipe.replace(**{part: changes[part] for part in fields})
         recipe = changes["recipe"](recipe) if "recipe" in changes else recipe
+        if "length" in changes:
+            recipe = equal_wall_clock(recipe, changes["length"] / sizes.LENGTH.get(recipe.profile, 1))
         recipe = equal_wall_clock(recipe, changes["time"]) if "time" in changes else recipe
         if not found or recipe != next(iter(found.values())):
             found[variant] = recipe

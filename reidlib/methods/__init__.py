@@ -14,6 +14,6 @@ from reidlib import submodules
 from reidlib.methods.method import Method
 from reidlib.methods.recipes import Recipe
 from reidlib.methods.registry import build, get, names, recipe, reference, register, registered
-from reidlib.methods.study import Study, crossed
+from reidlib.methods.study import Study, at_lengths, crossed
 
 __getattr__ = submodules(__name__)

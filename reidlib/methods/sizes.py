@@ -19,6 +19,8 @@ SIZES: dict[str, dict[str, Any]] = {
     "gpu": dict(backbone="resnet50", identities=8, images=4, epochs=14, warmup=3, weights=None, learning_rate=1e-3),
     "paper": dict(backbone="resnet50", weights="imagenet", validation_share=0.0),
 }
+LENGTH = {"screen": 3}
+"""How many times × 1, the short training of 18 to 24 visits of everybody, the recipes of a profile take; else 1."""
 PAD = {"ci": 3, "screen": 3, "cpu": 5, "gpu": 10, "paper": 10}
 SCALE = {"screen": Fraction(2, 3)}
 """Height and width of the images as a share of those of the profile's twin: screen trains on 64×32 of its 96×48."""

@@ -9,8 +9,8 @@ class Study(NamedTuple):
     """A method, and label of a variant → what :meth:`Recipe.replace` changes. The first variant is the reference.
 
     A variant may be of another method: ``{"method": "baseline", "epochs": 20}`` changes the recipe of that one. It may
-    be trained longer: ``{"time": 1.2}``, see :func:`reidlib.experiments.comparison.equal_wall_clock`. And what a change
-        must read
+    be trained longer: ``{"time": 1.2}``, see :func:`reidlib.experiments.comparison.equal_wall_clock`; or for a length
+    that all profiles have: ``{"length": 3}``, see :data:`reidlib.methods.sizes.LENGTH`. And what a change must read
     from the recipe itself is a function of it: ``{"recipe": lambda recipe: recipe.replace(images=2 * recipe.images)}``.
     ``measures`` are keys of :data:`reidlib.experiments.measures.MEASURES`; a sweep takes them on every run of the
     study.
@@ -19,6 +19,14 @@ class Study(NamedTuple):
     method: str
     variants: dict[str, dict[str, Any]]
     measures: tuple[str, ...] = ()
+
+
+LENGTHS = (1, 3, 5)
+
+
+def at_lengths(variants: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Every variant at every one of ``LENGTHS``: ``{"MAUM-G": …}`` → ``{"MAUM-G, × 1": …, "MAUM-G, × 3": …, …}``."""
+    return {f"{label}, × {n}": {**change, "length": n} for n in LENGTHS for label, change in variants.items()}
 
 
 def crossed(*lists: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -6,7 +6,7 @@ Their data sets are those of sketches: ``get("dalnet-ladder", dataset="pku-sketc
 from typing import Any
 
 from reidlib.experiments.planned import Plan, Plans
-from reidlib.methods import Study, crossed, reference
+from reidlib.methods import Study, at_lengths, crossed, reference
 from reidlib.methods.dalnet.trials import TRIALS
 
 BASELINE = reference().name
@@ -67,6 +67,8 @@ STUDIES = {
         },
         measures=("auxiliary",),
     ),
+    # Is a difference one of the methods, or of how far a short training takes them?
+    "dalnet-training-length": Study(BASELINE, at_lengths({BASELINE: {}, "DALNet": DALNET})),
     "dalnet-auxiliary": Study(
         "dalnet",
         {

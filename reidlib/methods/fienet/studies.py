@@ -3,7 +3,7 @@
 from typing import Any
 
 from reidlib.experiments.planned import Plan, Plans
-from reidlib.methods import Study, crossed, reference
+from reidlib.methods import Study, at_lengths, crossed, reference
 from reidlib.methods.fienet.trials import TRIALS
 
 BASELINE = reference().name
@@ -59,7 +59,7 @@ STUDIES = {
     # Is a difference one of the methods, or of how far a short training takes them?
     "fienet-training-length": Study(
         BASELINE,
-        {BASELINE: {}, "FIENet": FIENET, "baseline, × 3": {"time": 3}, "FIENet, × 3": FIENET | {"time": 3}},
+        at_lengths({BASELINE: {}, "FIENet": FIENET}),
     ),
     "fienet-interaction": Study(
         "fienet",

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from reidlib.experiments.planned import Plan, Plans
-from reidlib.methods import Recipe, Study, reference
+from reidlib.methods import Recipe, Study, at_lengths, reference
 from reidlib.methods.idkl.recipes import released
 from reidlib.methods.idkl.trials import TRIALS
 
@@ -13,6 +13,8 @@ BASELINE = reference().name
 
 IDKL: dict[str, Any] = {"method": "idkl"}
 OF_STREAMS = ("specific_identity", "specific_triplet", "discriminator", "confuser", "purifier", "tgsa", "csa", "mdr")
+B = IDKL | {"model": {"dual": False}, "loss_weights": dict.fromkeys(OF_STREAMS)}
+ONE_STEM: dict[str, Any] = {"model": {"shared_from": 0}}
 FACTORS = (0, 0.1, 3)
 
 
@@ -50,7 +52,7 @@ STUDIES = {
         BASELINE,
         {
             BASELINE: {},
-            "B": IDKL | {"model": {"dual": False}, "loss_weights": dict.fromkeys(OF_STREAMS)},
+            "B": B,
             "+ dual stream": _without("tgsa", "csa", "mdr", purifier=None) | {"model": {"purifier": False}},
             "+ IP": _without("tgsa", "csa", "mdr"),
             "+ TGSA": _without("csa", "mdr"),
@@ -59,14 +61,16 @@ STUDIES = {
         },
         measures=("probes", "knowledge", "modality", "hinges"),
     ),
-    # Against the baseline of equal budget, one that has the time of IDKL, whose steps take longer, and one that has its
-    # parameters.
+    # Against the baseline of equal budget, one with a single stem, as all of IDKL has, one that has the time of IDKL,
+    # whose steps take longer, one that has its parameters, and IDKL's own layers and losses without a second stream.
     "idkl-comparison": Study(
         BASELINE,
         {
             BASELINE: {},
+            "baseline, one stem": ONE_STEM,
             "baseline, trained longer": {"time": 1.95},
             "baseline, as many parameters": {"method": "wide-baseline"},
+            "B": B,
             "IDKL": IDKL,
             "IDKL, released": IDKL | {"recipe": released},
         },
@@ -74,7 +78,7 @@ STUDIES = {
     ),
     # Is a difference one of the methods, or of how far a short training takes them?
     "idkl-training-length": Study(
-        BASELINE, {BASELINE: {}, "IDKL": IDKL, "baseline, × 3": {"time": 3}, "IDKL, × 3": IDKL | {"time": 3}}
+        BASELINE, at_lengths({BASELINE: {}, "baseline, one stem": ONE_STEM, "B": B, "IDKL": IDKL})
     ),
     "idkl-purifier": _weights("purifier"),  # λ1
     "idkl-tgsa": _weights("tgsa"),  # λ2

@@ -3,7 +3,7 @@
 from typing import Any
 
 from reidlib.experiments.planned import Plan, Plans
-from reidlib.methods import Study, crossed, reference
+from reidlib.methods import Study, at_lengths, crossed, reference
 from reidlib.methods.maum.trials import TRIALS
 
 BASELINE = reference().name
@@ -71,13 +71,7 @@ STUDIES = {
     # length due to proxies of each modality, or to the form of the loss, which shared proxies have as well?
     "maum-training-length": Study(
         BASELINE,
-        {
-            BASELINE: {},
-            "MAUM-G": MAUM,
-            f"{BASELINE}, × 3": {"time": 3},
-            "shared proxies, × 3": SHARED | {"time": 3},
-            "MAUM-G, × 3": MAUM | {"time": 3},
-        },
+        at_lengths({BASELINE: {}, "shared proxies": SHARED, "MAUM-G": MAUM}),
     ),
     "maum-memory-length": Study("maum", {"as in the recipe": {}} | _other("memory_length", 0, 2, 32)),
     "maum-memory-interval": Study("maum", {"as in the recipe": {}} | _other("memory_interval", 1, 4, 68)),
