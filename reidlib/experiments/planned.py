@@ -33,7 +33,7 @@ class Plan:
     study: str
     axes: Mapping[str, str] = field(default_factory=dict)
     profile: str = "screen"
-    seeds: tuple[int, ...] = (0, 1)
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     dataset: str = "sysu"
     splits: tuple[int, ...] = ()
 

@@ -24,9 +24,11 @@ class Study(NamedTuple):
 LENGTHS = (1, 3, 5)
 
 
-def at_lengths(variants: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Every variant at every one of ``LENGTHS``: ``{"MAUM-G": …}`` → ``{"MAUM-G, × 1": …, "MAUM-G, × 3": …, …}``."""
-    return {f"{label}, × {n}": {**change, "length": n} for n in LENGTHS for label, change in variants.items()}
+def at_lengths(
+    variants: Mapping[str, Mapping[str, Any]], lengths: tuple[int, ...] = LENGTHS
+) -> dict[str, dict[str, Any]]:
+    """Every variant at every length: ``{"MAUM-G": …}`` → ``{"MAUM-G, × 1": …, "MAUM-G, × 3": …, "MAUM-G, × 5": …}``."""
+    return {f"{label}, × {n}": {**change, "length": n} for n in lengths for label, change in variants.items()}
 
 
 def crossed(*lists: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

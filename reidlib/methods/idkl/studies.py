@@ -62,7 +62,8 @@ STUDIES = {
         measures=("probes", "knowledge", "modality", "hinges"),
     ),
     # Against the baseline of equal budget, one with a single stem, as all of IDKL has, one that has the time of IDKL,
-    # whose steps take longer, one that has its parameters, and IDKL's own layers and losses without a second stream.
+    # whose steps take longer, one that has its parameters, and IDKL's own layers and losses without a second stream;
+    # then the first, the last and IDKL trained three times as long.
     "idkl-comparison": Study(
         BASELINE,
         {
@@ -72,10 +73,11 @@ STUDIES = {
             "baseline, as many parameters": {"method": "wide-baseline"},
             "B": B,
             "IDKL": IDKL,
-            "IDKL, released": IDKL | {"recipe": released},
+            **at_lengths({BASELINE: {}, "B": B, "IDKL": IDKL}, (3,)),
         },
         measures=("probes", "hinges"),
     ),
+    "idkl-released": Study("idkl", {"IDKL": {}, "IDKL, released": {"recipe": released}}),
     # Is a difference one of the methods, or of how far a short training takes them?
     "idkl-training-length": Study(
         BASELINE, at_lengths({BASELINE: {}, "baseline, one stem": ONE_STEM, "B": B, "IDKL": IDKL})
@@ -104,12 +106,12 @@ STUDIES = {
 }
 
 PLANS = Plans(
-    ladder=Plan("idkl-ladder", profile="cpu", seeds=(0, 1, 2)),
+    ladder=Plan("idkl-ladder"),
     curves=(
         Plan("idkl-purifier", {"purifier": "λ1, purifier"}),
         Plan("idkl-tgsa", {"tgsa": "λ2, TGSA"}),
         Plan("idkl-csa", {"csa": "λ3, CSA"}),
         Plan("idkl-mdr", {"mdr": "MDR"}),
     ),
-    map=Plan("idkl-map", {"tgsa": "λ2, TGSA", "csa": "λ3, CSA"}, seeds=(0,)),
+    map=Plan("idkl-map", {"tgsa": "λ2, TGSA", "csa": "λ3, CSA"}, seeds=(0, 1, 2)),
 )

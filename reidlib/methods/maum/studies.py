@@ -55,18 +55,20 @@ STUDIES = {
         },
         measures=("relay",),
     ),
-    # Against the baseline of equal budget, and one that has at least the wall-clock time of MAUM, whose steps take a
-    # few per cent longer: one epoch more, of six (screen) or eight (cpu).
+    # Against the baseline of equal budget, one that has at least the wall-clock time of MAUM, whose steps take a few per
+    # cent longer, and the fair counterpart, shared proxies; then all of them trained three times as long.
     "maum-comparison": Study(
         BASELINE,
         {
             BASELINE: {},
             "baseline, trained longer": {"time": 1.15},
+            "shared proxies": SHARED,
             "MAUM-G": MAUM,
-            "MAUM-P": MAUM | {"model": {"parts": True}},
+            **at_lengths({BASELINE: {}, "shared proxies": SHARED, "MAUM-G": MAUM}, (3,)),
         },
         measures=("relay",),
     ),
+    "maum-parts": Study("maum", {"MAUM-G": {}, "MAUM-P": {"model": {"parts": True}}}),
     # Is a difference one of the methods, or of how far a short training takes them? And is a gain that comes with
     # length due to proxies of each modality, or to the form of the loss, which shared proxies have as well?
     "maum-training-length": Study(
@@ -87,12 +89,12 @@ STUDIES = {
 }
 
 PLANS = Plans(
-    ladder=Plan("maum-ladder", profile="cpu", seeds=(0, 1, 2)),
+    ladder=Plan("maum-ladder"),
     curves=(
         Plan("maum-proxy", {"proxy": "proxies"}),
         Plan("maum-unidirectional", {"unidirectional": "unidirectional"}),
         Plan("maum-triplet", {"triplet": "triplet"}),
         Plan("maum-memory-length", {"memory_length": "memory length"}),
     ),
-    map=Plan("maum-map", {"proxy": "proxies", "unidirectional": "unidirectional"}, seeds=(0,)),
+    map=Plan("maum-map", {"proxy": "proxies", "unidirectional": "unidirectional"}, seeds=(0, 1, 2)),
 )
