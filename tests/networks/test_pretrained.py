@@ -40,7 +40,7 @@ def test_a_trunk_has_a_card_that_says_how_it_was_made(name: str) -> None:
     trunk.load_state_dict(state)
 
 
-@pytest.mark.parametrize("method", [name for name in methods.names() if name != "wide-baseline"])
+@pytest.mark.parametrize("method", methods.names())
 def test_every_method_starts_from_it(method: str) -> None:
     state = pretrained.read("tiny")
     backbone = methods.build(method, num_ids=4, backbone="tiny", weights="twin").backbone

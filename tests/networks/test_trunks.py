@@ -135,13 +135,6 @@ def test_without_timm_the_error_says_what_to_install(monkeypatch) -> None:
         methods.recipe("baseline", profile="ci").replace(backbone="timm:resnet18")
 
 
-def test_the_control_of_idkl_takes_resnets_alone() -> None:
-    recipe = methods.recipe("wide-baseline", profile="ci")
-    assert recipe.replace(backbone="resnet34").backbone == "resnet34"
-    with pytest.raises(ValueError, match="backbone of the wider baseline 'mobilenet_v2'; choose one of: tiny, small"):
-        recipe.replace(backbone="mobilenet_v2")
-
-
 def test_a_network_from_outside_may_have_trunks_of_its_own() -> None:
     class Own(methods.get("baseline").model):
         @classmethod

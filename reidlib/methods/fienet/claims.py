@@ -6,7 +6,7 @@ from reidlib.methods import reference
 
 BASELINE = reference().name
 BOTH = "+ PFAM + MPIM"
-LADDER, COMPARISON = Runs("fienet-ladder"), Runs("fienet-comparison")
+LADDER, COMPARISON = Runs("fienet-ladder", profile="screen"), Runs("fienet-comparison")
 
 
 def _maps(kind: str, modality: str) -> Instrument:
@@ -37,7 +37,7 @@ def _focus(letter: str, kind: str, modality: str) -> Part:
         "of the energy",
         "more",
         0.01,
-        LADDER,
+        Runs("fienet-attention"),
         _maps(kind, modality),
     )
 
@@ -62,6 +62,13 @@ CLAIMS = (
                 COMPARISON,
                 BASELINE,
                 equal="time",
+            ),
+            gain(
+                "F0c",
+                "trained three times as long, FIENet is ahead of the baseline",
+                minus("FIENet, × 3", f"{BASELINE}, × 3"),
+                COMPARISON,
+                f"{BASELINE}, × 3",
             ),
         ),
         is_comparison=True,

@@ -6,7 +6,7 @@ from reidlib.methods import reference
 
 BASELINE = reference().name
 WITHOUT, WITH = "+ IP", "+ MDR"  # distillation, in the ladder
-LADDER, COMPARISON = Runs("idkl-ladder"), Runs("idkl-comparison")
+LADDER, COMPARISON = Runs("idkl-ladder", profile="screen"), Runs("idkl-comparison")
 ALONE, PEOPLE, CAMERAS = "factors of one modality", "identity within a modality", "identity across cameras"
 
 PROBES = Instrument(
@@ -88,9 +88,30 @@ CLAIMS = (
             gain(
                 "I0d",
                 "IDKL is ahead of its own layers and losses with the shared stream alone",
-                minus(WITH, "B"),
-                LADDER,
+                minus("IDKL", "B"),
+                COMPARISON,
                 "B",
+            ),
+            gain(
+                "I0e",
+                "IDKL is ahead of a baseline with one stem, which it has itself",
+                minus("IDKL", f"{BASELINE}, one stem"),
+                COMPARISON,
+                BASELINE,
+            ),
+            gain(
+                "I0f",
+                "trained three times as long, IDKL is ahead of the baseline",
+                minus("IDKL, × 3", f"{BASELINE}, × 3"),
+                COMPARISON,
+                f"{BASELINE}, × 3",
+            ),
+            gain(
+                "I0g",
+                "trained three times as long, IDKL is ahead of its own layers and losses with the shared stream alone",
+                minus("IDKL, × 3", "B, × 3"),
+                COMPARISON,
+                "B, × 3",
             ),
         ),
         is_comparison=True,

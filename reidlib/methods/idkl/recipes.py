@@ -59,8 +59,7 @@ def _on(dataset: str) -> dict[str, dict[str, Any]]:
 RECIPES = {dataset: _on(dataset) for dataset in ("sysu", "regdb", "llcm")}
 SHAPES = sizes.by_shape(_on("own"))
 
-# The wider baseline is trained as the baseline. The profile "paper" asks for ImageNet weights, which this network does
-# not have: it says so, and trains only where the recipe is told otherwise, as recipe.replace(weights=None) does.
+# The wider baseline is trained as the baseline, from the same weights.
 WIDE_RECIPES, WIDE_SHAPES = dict.fromkeys(RECIPES, sizes.TWO_STREAM), sizes.by_shape(sizes.TWO_STREAM)
 
 

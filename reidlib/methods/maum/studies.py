@@ -55,7 +55,7 @@ STUDIES = {
         },
         measures=("relay",),
     ),
-    # Against the baseline of equal budget, one that has at least the wall-clock time of MAUM, whose steps take a few per
+    # Against the baseline of equal budget, one that has at least the time of MAUM, whose steps take a few per
     # cent longer, and the fair counterpart, shared proxies; then all of them trained three times as long.
     "maum-comparison": Study(
         BASELINE,
