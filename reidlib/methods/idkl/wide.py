@@ -68,10 +68,10 @@ class WideBaseline(TwoStream):
     """The baseline with its stages 3 and 4 twice, side by side: it has about as many parameters as IDKL.
 
     Reconstructed (ours): a control of comparisons with :class:`reidlib.methods.idkl.IDKL`, whose second stream,
-    purifier and heads double the parameters. They go where IDKL has them, into a second copy of the last stages, and the two
-    start from the same weights, pretrained ones among them. What IDKL has in gates and classifiers goes into
-    :class:`Adapter`, so that the numbers of parameters agree to within 1 per cent (of an IDKL with its default options,
-    the same backbone and the same identities). The test feature is twice as long as the baseline's; at test time IDKL
+    purifier and heads double the parameters. They go where IDKL has them, into a second copy of the last stages, and
+    the two start from the same weights, pretrained ones among them. What IDKL has in gates and classifiers goes into
+    :class:`Adapter`: the numbers of parameters agree to within 1 per cent (of an IDKL with its default options, the
+    same backbone and the same identities). The test feature is twice as long as the baseline's; at test time IDKL
     discards a half, this network nothing.
 
     Args:
