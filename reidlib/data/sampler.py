@@ -6,6 +6,8 @@ import numpy as np
 
 from reidlib.console.spelling import argument, either
 
+EPOCHS = ("images", "pairs")
+
 
 class ShuffledCycle:
     """Draws distinct rows in random order; every row is drawn once before any row is drawn again.
@@ -38,7 +40,9 @@ class PKSampler:
     K))): about as many rows as the larger modality has images. An identity comes back only after all others had their
     turn, so that each appears R times; fewer than P are one short, because the last incomplete batch is dropped. The K
     images of a turn are distinct and continue where the last turn ended; images repeat within a turn only if the
-    identity has fewer than K of that modality.
+    identity has fewer than K of that modality. With ``epoch="pairs"`` the length alone is another: ``(sum_i
+    (min(V_i, I_i) // K)) // P`` batches, V_i and I_i the images of identity i in either modality (documented: released
+    code of IDKL).
 
     Several processes share each batch: the batches are those of one process, and every rank takes P / ``world_size`` of
     their identities with all images of these. So steps, batch size and learning rate stay what they were. The order
@@ -53,7 +57,8 @@ class PKSampler:
             are as many): a stem that is normalised by its batch should never see a single person, or nobody. So they
             may have more turns than the others. Without a single one of them (one process only), identities of either
             modality come in proportion to their number, at least one of each.
-        batches: length of an epoch, instead of the one derived above.
+        epoch: how its length is derived: one of :data:`EPOCHS`.
+        batches: length of an epoch, instead of the one derived.
 
     Raises:
         ValueError: fewer than P identities, P that the processes cannot share out, an identity without one modality,
@@ -71,6 +76,7 @@ class PKSampler:
         rank: int = 0,
         world_size: int = 1,
         allow_missing_modality: bool = False,
+        epoch: str = "images",
         batches: int | None = None,
     ) -> None:
         pids, modality = np.asarray(pids), np.asarray(modality)
@@ -80,6 +86,8 @@ class PKSampler:
             raise ValueError(f"modality must be 0 or 1, found {unknown}")
         if identities < 1 or images < 1:
             raise ValueError(f"identities and images must be at least 1, not {identities} and {images}")
+        if epoch not in EPOCHS:
+            raise ValueError(f"epoch must be one of: {', '.join(EPOCHS)}, not {epoch!r}")
         if batches is not None and batches < 1:
             raise ValueError(f"batches must be at least 1, not {batches}")
         if not 0 <= rank < world_size:
@@ -106,9 +114,19 @@ class PKSampler:
             )
         if not paired and len({bool(len(rows[0])) for rows in self._rows}) < 2:
             raise ValueError("all images are of one modality; a batch needs both")
-        larger = max(np.count_nonzero(modality == 0), np.count_nonzero(modality == 1))
-        rounds = max(1, round(larger / (len(known) * images)))
-        self._batches = len(known) * rounds // identities if batches is None else batches
+        if batches is None:
+            visits = self._visits(len(known)) if epoch == "images" else self._pairs()
+            batches = max(1, visits // identities)
+        self._batches = batches
+
+    def _visits(self, known: int) -> int:
+        """How often identities come in an epoch, in all, if it has about as many rows as the larger modality."""
+        larger = max(sum(len(parts[half]) for parts in self._rows) for half in (0, 1))
+        return known * max(1, round(larger / (known * self.images)))
+
+    def _pairs(self) -> int:
+        """How often they come if each brings its smaller modality once."""
+        return sum(min(map(len, parts)) // self.images for parts in self._rows)
 
     def __len__(self) -> int:
         """Batches per epoch, the same on every rank."""

@@ -22,6 +22,13 @@ from reidlib.experiments.comparison import equal_wall_clock
 from reidlib.methods import Recipe, Study, registry, sizes
 from reidlib.training import checkpoints, runs
 
+BUDGET = (
+    *("weights", "height", "width", "identities", "images", "epochs", "epoch", "augmentation", "optimizer"),
+    *("learning_rate", "backbone_rate", "weight_decay", "schedule", "warmup", "milestones"),
+    *("validation_share", "validate_every", "amp"),
+)
+"""What a method's counterpart in a study has of it; see :class:`reidlib.methods.Study`."""
+
 
 def registered() -> dict[str, Study]:
     """Name → study: those of all methods, and ``branches``, which asks all of them what their branches know."""
@@ -61,6 +68,9 @@ def get(name: str, *, dataset: str | ReIDDataset = "sysu", profile: str | None =
     for variant, changes in study.variants.items():
         recipe = methods.recipe(changes.get("method", study.method), dataset=dataset, profile=profile)
         fields = changes.keys() - {"method", "time", "length", "recipe"}
+        if study.budget not in (None, recipe.method):
+            budget = methods.recipe(study.budget, dataset=dataset, profile=profile)
+            recipe = recipe.replace(**{name: getattr(budget, name) for name in BUDGET})
         recipe = recipe.replace(**{part: changes[part] for part in fields})
         recipe = changes["recipe"](recipe) if "recipe" in changes else recipe
         if "length" in changes:

@@ -12,6 +12,7 @@ from typing import Any
 from reidlib import paths, profiles
 from reidlib.console import spelling
 from reidlib.data import Augmentation, Subsample, own, registry
+from reidlib.data.sampler import EPOCHS
 from reidlib.networks import weights
 
 RECORDED_AS = {"optimizer": "optimiser", "subsample": "thinning"}
@@ -19,7 +20,8 @@ RECORDED_AS = {"optimizer": "optimiser", "subsample": "thinning"}
 rows of those runs are still found by their recipes."""
 _KNOWN = {
     "profile": profiles.PROFILES.keys(),
-    "optimizer": ("adamw", "sgd"),
+    "optimizer": ("adamw", "adam", "sgd"),
+    "epoch": EPOCHS,
     "schedule": ("cosine", "step"),
     "amp": ("auto", "off", "bf16", "fp16"),
 }
@@ -45,9 +47,12 @@ class Recipe:
         height, width: of the images, in pixels.
         identities, images: P and K: a batch holds P identities × K images of each modality, 2·P·K in all, on every
             process.
-        epochs: see :class:`reidlib.data.PKSampler` for the length of one.
+        epochs: their number.
+        epoch: how long one is: ``"images"`` (as the larger modality) or ``"pairs"`` (as the pairs of images of each
+            identity, shorter where modalities are unequal), see :class:`reidlib.data.PKSampler`.
         augmentation: of the training images.
-        optimizer: ``"adamw"``, or ``"sgd"`` (Nesterov momentum 0.9).
+        optimizer: ``"adamw"``; ``"adam"``, whose weight decay is added to the gradient (L2); or ``"sgd"`` (Nesterov
+            momentum 0.9).
         learning_rate: at its highest, for one process or many alike.
         backbone_rate: factor on the learning rate of ``model.backbone``.
         weight_decay: of all parameters.
@@ -92,6 +97,7 @@ class Recipe:
     validate_every: int = 1
     amp: str = "auto"
     subsample: Subsample | None = None
+    epoch: str = "images"
     shape: str | None = None
 
     def __post_init__(self) -> None:
@@ -164,10 +170,12 @@ class Recipe:
         return dataclasses.replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields, in types that JSON knows; ``subsample`` and ``shape`` only if there is one."""
+        """All fields, in types that JSON knows; ``subsample``, ``shape`` and ``epoch`` only if they are not usual."""
         record = {entry.name: getattr(self, entry.name) for entry in dataclasses.fields(self)}
         if self.shape is None:
             del record["shape"]
+        if self.epoch == EPOCHS[0]:
+            del record["epoch"]
         record["augmentation"] = {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in dataclasses.asdict(self.augmentation).items()

@@ -13,12 +13,14 @@ class Study(NamedTuple):
     that all profiles have: ``{"length": 3}``, see :data:`reidlib.methods.sizes.LENGTH`. And what a change must read
     from the recipe itself is a function of it: ``{"recipe": lambda recipe: recipe.replace(images=2 * recipe.images)}``.
     ``measures`` are keys of :data:`reidlib.experiments.measures.MEASURES`; a sweep takes them on every run of the
-    study.
+    study. ``budget`` names the method whose size, length, optimizer and augmentation all variants have: on twins they
+    are the same for all, in the profile ``paper`` each method has its own, and so has what it is compared with.
     """
 
     method: str
     variants: dict[str, dict[str, Any]]
     measures: tuple[str, ...] = ()
+    budget: str | None = None
 
 
 LENGTHS = (1, 3, 5)

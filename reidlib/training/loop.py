@@ -175,7 +175,7 @@ def _train(
     device, progress = distributed.device, progress and distributed.is_primary
     part = split(dataset, recipe.validation_share)
     modality = dataset.frame["modality"].to_numpy()[part.rows]
-    batch_shape = {"identities": recipe.identities, "images": recipe.images}
+    batch_shape = {"identities": recipe.identities, "images": recipe.images, "epoch": recipe.epoch}
     draw = partial(PKSampler, seed=recipe.seed, rank=distributed.rank, world_size=distributed.world_size, **batch_shape)
     sampler = draw(part.labels, modality)
     if recipe.subsample:

@@ -8,7 +8,11 @@ import torch
 from reidlib.methods import Recipe
 from reidlib.networks import ReIDModel
 
-OPTIMIZERS = {"adamw": torch.optim.AdamW, "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True)}
+OPTIMIZERS = {
+    "adamw": torch.optim.AdamW,
+    "adam": torch.optim.Adam,
+    "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
+}
 
 
 def make_optimizer(recipe: Recipe, model: ReIDModel) -> torch.optim.Optimizer:

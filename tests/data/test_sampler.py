@@ -234,3 +234,17 @@ def test_a_cycle_draws_all_rows_before_any_returns():
 def test_deck_smaller_than_the_hand_repeats_evenly():
     cycle = ShuffledCycle(np.arange(3), np.random.default_rng(0))
     assert sorted(Counter(cycle.draw(7).tolist()).values()) == [2, 2, 3]
+
+
+def test_an_epoch_may_be_as_long_as_the_pairs() -> None:
+    counts = [(7, 12), (30, 4), (5, 5), (2, 40), (11, 10)]  # visible, infrared of each identity
+    pids = np.repeat(np.arange(5), [v + i for v, i in counts])
+    modality = np.concatenate([np.repeat([0, 1], pair) for pair in counts])
+    visits = 0
+    for visible, infrared in counts:
+        while min(visible, infrared) >= 3:
+            visits, visible, infrared = visits + 1, visible - 3, infrared - 3
+    assert len(PKSampler(pids, modality, identities=2, images=3, epoch="pairs")) == visits // 2 == 3
+    assert len(PKSampler(pids, modality, identities=2, images=3)) == 5 * round(71 / 15) // 2
+    with pytest.raises(ValueError, match="epoch must be one of: images, pairs, not 'steps'"):
+        PKSampler(pids, modality, identities=2, images=3, epoch="steps")

@@ -12,7 +12,8 @@ WEIGHTED: dict[str, Any] = {"model": {"triplet": "weighted"}}
 
 
 def _trials(erase: float, other: float, called: str) -> dict[str, dict[str, Any]]:
-    """Ten trials: forms of the metric loss, then parts of the network, augmentation and rate under the weighted one."""
+    """Twelve: forms of the metric loss; parts of the network, augmentation, rate under the weighted one; then the rate
+    once more under what was best."""
     usual = {"augmentation": {"erase": erase}, "learning_rate": 2e-3}
     changes = {
         "batch-hard": HARD,
@@ -25,6 +26,8 @@ def _trials(erase: float, other: float, called: str) -> dict[str, dict[str, Any]
         f"weighted, {called}": WEIGHTED | {"augmentation": {"erase": other}},
         "weighted, rate 1e-3": WEIGHTED | {"learning_rate": 1e-3},
         "weighted, rate 4e-3": WEIGHTED | {"learning_rate": 4e-3},
+        "weighted, no erasing, rate 4e-3": WEIGHTED | {"augmentation": {"erase": 0.0}, "learning_rate": 4e-3},
+        "weighted, no erasing, rate 8e-3": WEIGHTED | {"augmentation": {"erase": 0.0}, "learning_rate": 8e-3},
     }
     return {label: usual | change for label, change in changes.items()}
 

@@ -54,6 +54,7 @@ STUDIES = {
             "DALNet": DALNET,
         },
         measures=("auxiliary",),
+        budget="dalnet",
     ),
     # Against the baseline of equal budget, one that is trained for the time of DALNet (see the ratio of step times),
     # and one with AGW's triplet loss.
@@ -66,9 +67,10 @@ STUDIES = {
             "DALNet": DALNET,
         },
         measures=("auxiliary",),
+        budget="dalnet",
     ),
     # Is a difference one of the methods, or of how far a short training takes them?
-    "dalnet-training-length": Study(BASELINE, at_lengths({BASELINE: {}, "DALNet": DALNET})),
+    "dalnet-training-length": Study(BASELINE, at_lengths({BASELINE: {}, "DALNet": DALNET}), budget="dalnet"),
     "dalnet-auxiliary": Study(
         "dalnet",
         {

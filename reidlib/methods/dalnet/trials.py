@@ -25,6 +25,8 @@ TRIALS = {
             "weighted, one stem": _trial("weighted", shared_from=0),
             "weighted, rate 1e-3": _trial("weighted") | {"learning_rate": 1e-3},
             "weighted, rate 4e-3": _trial("weighted") | {"learning_rate": 4e-3},
+            "weighted, rate 8e-3": _trial("weighted") | {"learning_rate": 8e-3},
+            "batch-hard, rate 4e-3": _trial() | {"learning_rate": 4e-3},
         },
     )
 }

@@ -48,10 +48,14 @@ STUDIES = {
             "+ IGCL": _with("igcl"),
             "FIENet": FIENET,
         },
+        budget="fienet",
     ),
     # What is looked at, with the modules that are to change it and without: in cpu, where maps have eight rows.
     "fienet-attention": Study(
-        BASELINE, {BASELINE: {}, "+ PFAM + MPIM": _with("pfam", "mpim")}, measures=("focus", "attention")
+        BASELINE,
+        {BASELINE: {}, "+ PFAM + MPIM": _with("pfam", "mpim")},
+        measures=("focus", "attention"),
+        budget="fienet",
     ),
     # Against the baseline of equal budget, and one that is trained for the time of FIENet: see the ratio of step times;
     # then both trained three times as long.
@@ -64,11 +68,13 @@ STUDIES = {
             **at_lengths({BASELINE: {}, "FIENet": FIENET}, (3,)),
         },
         measures=("focus",),
+        budget="fienet",
     ),
     # Is a difference one of the methods, or of how far a short training takes them?
     "fienet-training-length": Study(
         BASELINE,
         at_lengths({BASELINE: {}, "FIENet": FIENET}),
+        budget="fienet",
     ),
     "fienet-interaction": Study(
         "fienet",

@@ -27,6 +27,8 @@ TRIALS = {
             "weighted, centres before the neck": _trial(center_after_neck=False),
             "weighted, rate 1e-3": _trial() | {"learning_rate": 1e-3},
             "weighted, rate 4e-3": _trial() | {"learning_rate": 4e-3},
+            "weighted, rate 8e-3": _trial() | {"learning_rate": 8e-3},
+            "weighted, ρ 1.2, rate 4e-3": _trial(margin=1.2) | {"learning_rate": 4e-3},
         },
     )
 }

@@ -60,6 +60,7 @@ STUDIES = {
             "+ MDR": IDKL,
         },
         measures=("probes", "knowledge", "modality", "hinges"),
+        budget="idkl",
     ),
     # Against the baseline of equal budget, one with a single stem, as all of IDKL has, one that has the time of IDKL,
     # whose steps take longer, one that has its parameters, and IDKL's own layers and losses without a second stream;
@@ -76,11 +77,12 @@ STUDIES = {
             **at_lengths({BASELINE: {}, "B": B, "IDKL": IDKL}, (3,)),
         },
         measures=("probes", "hinges"),
+        budget="idkl",
     ),
     "idkl-released": Study("idkl", {"IDKL": {}, "IDKL, released": {"recipe": released}}),
     # Is a difference one of the methods, or of how far a short training takes them?
     "idkl-training-length": Study(
-        BASELINE, at_lengths({BASELINE: {}, "baseline, one stem": ONE_STEM, "B": B, "IDKL": IDKL})
+        BASELINE, at_lengths({BASELINE: {}, "baseline, one stem": ONE_STEM, "B": B, "IDKL": IDKL}), budget="idkl"
     ),
     "idkl-purifier": _weights("purifier"),  # λ1
     "idkl-tgsa": _weights("tgsa"),  # λ2

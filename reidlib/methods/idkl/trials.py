@@ -32,6 +32,8 @@ TRIALS = {
             "weighted, gradient reversal": _trial(0.25, 0.1, confuser="gradient-reversal"),
             "weighted, rate 1e-3": _trial(0.25, 0.1) | {"learning_rate": 1e-3},
             "weighted, rate 4e-3": _trial(0.25, 0.1) | {"learning_rate": 4e-3},
+            "weighted, rate 8e-3": _trial(0.25, 0.1) | {"learning_rate": 8e-3},
+            "weighted, as released, rate 4e-3": _trial(1.0, 1.0) | {"learning_rate": 4e-3},
         },
     )
 }

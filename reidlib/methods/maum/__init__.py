@@ -2,8 +2,8 @@
 
 from reidlib import submodules
 from reidlib.methods.maum.model import MAUM
-from reidlib.methods.maum.recipes import RECIPES, SHAPES
-from reidlib.methods.method import in_folder
+from reidlib.methods.maum.recipes import IN_PARTS, RECIPES, SHAPES
+from reidlib.methods.method import Method, in_folder
 
 __all__ = ["MAUM", "METHOD"]
 
@@ -18,6 +18,7 @@ METHOD = in_folder(
     lengths="maum-training-length",
     colour="#E69F00",
     lesson="03_maum",
+    controls=(Method("maum-p", "MAUM-P", MAUM, *IN_PARTS, colour="#B27300"),),
 )
 
 __getattr__ = submodules(__name__)

@@ -10,7 +10,7 @@ from reidlib.methods.sizes import LONGER, OWN, PAPER_SIZE, SIZES, input_size
 # No number of MAUM's training is known. Reconstructed: on twins the budget of the baseline; on real data what was usual
 # for two-stream networks in its time: ImageNet weights, 384×144, P 8 × K 4, learning rate 3.5e-4, weight decay 5e-4 (of
 # Adam; AdamW here), 10 epochs of warm-up, a tenth from epoch 40 and again from 70, 120 epochs, flip, pad 10 and crop,
-# erasing. ``replace(model={"parts": True})`` makes MAUM-P, to which the published numbers belong, of MAUM-G.
+# erasing. The method ``maum-p`` is MAUM-P, to which the published numbers belong: ``parts`` is all that differs.
 MAUM: dict[str, Any] = dict(
     identities=8,
     images=4,
@@ -59,5 +59,11 @@ def _of(shape: str) -> dict[str, dict[str, Any]]:
     return changes | {"paper": changes["paper"] | PAPER_SIZE.get(shape, {})}
 
 
+def _in_parts(changes: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """MAUM-P: the same on stripes."""
+    return {profile: fields | {"model": {**fields["model"], "parts": True}} for profile, fields in changes.items()}
+
+
 RECIPES = {dataset: _on(dataset, LONGER.get(dataset, 1)) for dataset in QUARTERS}
 SHAPES = {shape: _of(shape) for shape in profiles.SHAPES}
+IN_PARTS = tuple({name: _in_parts(changes) for name, changes in known.items()} for known in (RECIPES, SHAPES))

@@ -54,6 +54,7 @@ STUDIES = {
             "+ memory": MAUM,
         },
         measures=("relay",),
+        budget="maum",
     ),
     # Against the baseline of equal budget, one that has at least the time of MAUM, whose steps take a few per
     # cent longer, and the fair counterpart, shared proxies; then all of them trained three times as long.
@@ -67,13 +68,15 @@ STUDIES = {
             **at_lengths({BASELINE: {}, "shared proxies": SHARED, "MAUM-G": MAUM}, (3,)),
         },
         measures=("relay",),
+        budget="maum",
     ),
-    "maum-parts": Study("maum", {"MAUM-G": {}, "MAUM-P": {"model": {"parts": True}}}),
+    "maum-parts": Study("maum", {"MAUM-G": {}, "MAUM-P": {"method": "maum-p"}}),
     # Is a difference one of the methods, or of how far a short training takes them? And is a gain that comes with
     # length due to proxies of each modality, or to the form of the loss, which shared proxies have as well?
     "maum-training-length": Study(
         BASELINE,
         at_lengths({BASELINE: {}, "shared proxies": SHARED, "MAUM-G": MAUM}),
+        budget="maum",
     ),
     "maum-memory-length": Study("maum", {"as in the recipe": {}} | _other("memory_length", 0, 2, 32)),
     "maum-memory-interval": Study("maum", {"as in the recipe": {}} | _other("memory_interval", 1, 4, 68)),
@@ -83,8 +86,8 @@ STUDIES = {
     "maum-triplet": Study("maum", REFERENCE | _weights("triplet", "triplet", 0.0, 0.3, 3.0, triplet="batch-hard")),
     # Both metrics at once: four weights of each, the recipe's own among them.
     "maum-map": Study("maum", crossed({"proxy 1": {}} | OWN_METRIC, {"unidirectional 1": {}} | UNIDIRECTIONAL_METRIC)),
-    "maum-imbalance": Study(BASELINE, _thinned("images")),
-    "maum-imbalance-identities": Study(BASELINE, _thinned("identities")),
+    "maum-imbalance": Study(BASELINE, _thinned("images"), budget="maum"),
+    "maum-imbalance-identities": Study(BASELINE, _thinned("identities"), budget="maum"),
     **TRIALS,
 }
 

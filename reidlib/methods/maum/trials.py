@@ -25,6 +25,8 @@ TRIALS = {
             "weighted, proxy × 0.3": _trial(proxy=0.3),
             "weighted, rate 1e-3": _trial() | {"learning_rate": 1e-3},
             "weighted, rate 4e-3": _trial() | {"learning_rate": 4e-3},
+            "weighted, rate 8e-3": _trial() | {"learning_rate": 8e-3},
+            "batch-hard, rate 4e-3": _trial(triplet="batch-hard") | {"learning_rate": 4e-3},
         },
     )
 }
