@@ -11,10 +11,16 @@ HARD: dict[str, Any] = {"model": {"triplet": "batch-hard"}}
 WEIGHTED: dict[str, Any] = {"model": {"triplet": "weighted"}}
 
 
-def _trials(erase: float, other: float, called: str) -> dict[str, dict[str, Any]]:
-    """Twelve: forms of the metric loss; parts of the network, augmentation, rate under the weighted one; then the rate
-    once more under what was best."""
-    usual = {"augmentation": {"erase": erase}, "learning_rate": 2e-3}
+NO_ERASING: dict[str, Any] = {"augmentation": {"erase": 0.0}}
+
+
+def _rate(value: float) -> dict[str, Any]:
+    return {"learning_rate": value}
+
+
+def _trials(usual: dict[str, Any], more: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Nine trials on a usual augmentation: forms of the metric loss, then parts of the network and the rate under the
+    weighted one; and three more."""
     changes = {
         "batch-hard": HARD,
         "weighted": WEIGHTED,
@@ -23,16 +29,34 @@ def _trials(erase: float, other: float, called: str) -> dict[str, dict[str, Any]
         "no triplet": {"loss_weights": {"triplet": 0.0}},
         "weighted, average pooling": {"model": {"triplet": "weighted", "pool": "average"}},
         "weighted, no BNNeck": {"model": {"triplet": "weighted", "neck": False}},
-        f"weighted, {called}": WEIGHTED | {"augmentation": {"erase": other}},
-        "weighted, rate 1e-3": WEIGHTED | {"learning_rate": 1e-3},
-        "weighted, rate 4e-3": WEIGHTED | {"learning_rate": 4e-3},
-        "weighted, no erasing, rate 4e-3": WEIGHTED | {"augmentation": {"erase": 0.0}, "learning_rate": 4e-3},
-        "weighted, no erasing, rate 8e-3": WEIGHTED | {"augmentation": {"erase": 0.0}, "learning_rate": 8e-3},
+        "weighted, rate 1e-3": WEIGHTED | _rate(1e-3),
+        "weighted, rate 4e-3": WEIGHTED | _rate(4e-3),
     }
-    return {label: usual | change for label, change in changes.items()}
+    return {label: usual | _rate(2e-3) | change for label, change in (changes | more).items()}
 
 
 TRIALS = {
-    "baseline-trials": Study("baseline", _trials(0.5, 0.0, "no erasing")),
-    "sketch-baseline-trials": Study("baseline", _trials(0.0, 0.5, "erasing")),  # of PKU-Sketch
+    "baseline-trials": Study(
+        "baseline",
+        _trials(
+            {"augmentation": {"erase": 0.5}},
+            {
+                "weighted, no erasing": WEIGHTED | NO_ERASING,
+                "weighted, no erasing, rate 4e-3": WEIGHTED | NO_ERASING | _rate(4e-3),
+                "weighted, no erasing, rate 8e-3": WEIGHTED | NO_ERASING | _rate(8e-3),
+            },
+        ),
+    ),
+    # Of PKU-Sketch.
+    "sketch-baseline-trials": Study(
+        "baseline",
+        _trials(
+            NO_ERASING,
+            {
+                "weighted, erasing": WEIGHTED | {"augmentation": {"erase": 0.5}},
+                "weighted, rate 8e-3": WEIGHTED | _rate(8e-3),
+                "batch-hard, rate 4e-3": HARD | _rate(4e-3),
+            },
+        ),
+    ),
 }
