@@ -104,7 +104,7 @@ STUDIES = {
     "fienet-map": Study("fienet", crossed({"λ 1": {}} | CENTRE_WEIGHTS, {"triplet 1": {}} | TRIPLET_WEIGHTS)),
     "fienet-margin": Study(
         "fienet",
-        REFERENCE | {f"ρ {value:g}": {"model": {"center_margin": value}} for value in (0.3, 1.0, 1.3)},
+        REFERENCE | {f"ρ {value:g}": {"model": {"center_margin": value}} for value in (0.7, 1.0, 1.4)},
     ),
     **TRIALS,
 }

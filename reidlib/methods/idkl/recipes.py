@@ -56,7 +56,8 @@ def _on(dataset: str) -> dict[str, dict[str, Any]]:
     ones = ("identity", "triplet", "specific_identity", "specific_triplet", "discriminator", "confuser")
     settings["loss_weights"] = dict.fromkeys(ones, 1.0) | settings["loss_weights"]
     on_twins = {name: weight * TWIN.get(name, 1) for name, weight in settings["loss_weights"].items()}
-    return {"all": settings | {"loss_weights": on_twins}, "paper": settings | batch}
+    twin = settings | {"loss_weights": on_twins, "model": {**settings["model"], "triplet": "weighted"}}
+    return {"all": twin, "paper": batch | settings | {"model": {**settings["model"], "triplet": "batch-hard"}}}
 
 
 RECIPES = {dataset: _on(dataset) for dataset in ("sysu", "regdb", "llcm")}
@@ -73,4 +74,6 @@ def released(recipe: Recipe) -> Recipe:
     profile, where weights and batch are those of the released code already.
     """
     weights = _weights(recipe.dataset, 2 * recipe.identities * recipe.images)
-    return recipe.replace(loss_weights=weights["loss_weights"], model={"preset": "released", **weights["model"]})
+    return recipe.replace(
+        loss_weights=weights["loss_weights"], model={"preset": "released", "triplet": "batch-hard", **weights["model"]}
+    )
