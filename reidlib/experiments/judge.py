@@ -121,6 +121,8 @@ def judge(part: Part, rows: Rows | None = None) -> Judgement:
         deviations.append(f"{len(values)} of {part.runs.number} planned runs")
     if entry and (early := _earliest(part, rows)) < entry.date:
         deviations.append(f"a run of {early}, before the rule was registered")
+    if entry:
+        deviations += _other_code(part, entry, rows)
     if deviations:
         return Judgement(word=DEVIATED, why=f"{'; '.join(deviations)}; by the rule alone {plain}: {why}", **known)
     if reasons:
@@ -210,6 +212,13 @@ def evidence_of(part: Part, values: pd.Series, rows: Rows) -> Evidence | None:
         return evidence.resampled(values.groupby(level=0).mean(), OVERLAP.get(part.runs.dataset, 1.0), people)
     given = by_identity(part, rows)
     return None if given is None else evidence.crossed(*given)
+
+
+def _other_code(part: Part, entry: register.Entry, rows: Rows) -> list[str]:
+    """Methods whose runs were made with other code than was registered, in words."""
+    used = pd.concat(_tables(part, part.terms, rows).values())
+    made = used.groupby("method")["code"].agg(set)
+    return [f"runs of {method} with other code" for method in made.index if made[method] != {entry.codes.get(method)}]
 
 
 def _tables(part: Part, terms: tuple[Term, ...], rows: Rows) -> dict[tuple[str, str], pd.DataFrame]:

@@ -1,37 +1,50 @@
 """The register: what was claimed, and how it will be judged, hashed and committed before the runs are made.
 
 ``reidlib/published/register.csv`` has a row for each registered part: its rule as canonical text, the digests of the
-recipes of all planned runs, and the SHA-256 of both. Rows are added and never changed. It is empty until a regime is
-chosen; then one command fills it: ``reidlib claims register``, after which the file is committed. That command refuses
-parts whose recipes were tested already, a rule that would be registered twice, and recipes that cannot be made.
+recipes of all planned runs, the SHA-256 of both, and the digest of the code that trains each of its methods. Rows are
+added and never changed. It is empty until a regime is chosen; then one command fills it: ``reidlib claims register``,
+after which the file is committed. That command refuses parts whose recipes were tested already, a rule that would be
+registered twice, and recipes that cannot be made. From then to the last run that code is frozen: a test holds
+:func:`thawed` empty, and a part whose runs were made with other code has deviated.
 
 To choose a regime: give recipes their new defaults, name the regime in `reidlib.experiments.part.REGIME`, look at
 ``reidlib claims`` (what the planned runs can decide; ``--pilot`` names a ledger of development runs), and register.
 """
 
 import hashlib
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
 
 from reidlib.experiments import ledger, tables
 from reidlib.experiments.part import Part, canonical
+from reidlib.training import provenance
 
-REGISTER = tables.Format("register", dict.fromkeys(("date", "part", "hash", "rule", "recipes"), "str"), "register.csv")
+COLUMNS = ("date", "part", "hash", "rule", "recipes", "code")
+REGISTER = tables.Format("register", dict.fromkeys(COLUMNS, "str"), "register.csv")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A registered part: ``date`` of the registration, ``hash`` (SHA-256), ``rule`` and ``recipes`` as they were."""
+    """A registered part: ``date`` of the registration, ``hash`` (SHA-256) of ``rule`` and ``recipes`` as they were, and
+    ``code``, the digest of the code of every method at that time, by its name, as JSON."""
 
     date: str
     part: str
     hash: str
     rule: str
     recipes: str
+    code: str
+
+    @property
+    def codes(self) -> dict[str, str]:
+        """Method → digest of its code, see :func:`reidlib.training.provenance.code_digest`."""
+        return json.loads(self.code)
 
 
 def file(path: Path | None = None) -> Path:
@@ -61,6 +74,28 @@ def entries(path: Path | None = None) -> dict[str, Entry]:
         if _hash(entry.rule, entry.recipes) != entry.hash:
             raise ValueError(f"{file(path)}: what is written of {entry.part} does not have its hash {entry.hash[:12]}")
         found[entry.part] = entry
+    return found
+
+
+def codes(part: Part) -> dict[str, str]:
+    """Method → digest of the code that it is trained with on the data set of a part, as it lies here now."""
+    variants = part.runs.variants
+    used = sorted({variants[name].method for name in part.recipes})
+    return {method: _code(method, part.runs.dataset) for method in used}
+
+
+def thawed(known: Mapping[str, Part], path: Path | None = None) -> list[str]:
+    """The parts whose methods have other code now than when they were registered, in words: no run of them may be made.
+
+    Args:
+        known: name → part, of today.
+    """
+    found = []
+    for name, entry in entries(path).items():
+        now = codes(known[name]) if name in known else {}
+        for method, then in entry.codes.items():
+            if now.get(method) != then:
+                found.append(f"{name}: the code of {method} is {now.get(method, 'none')}, registered was {then}")
     return found
 
 
@@ -113,7 +148,10 @@ def add(parts: Iterable[Part], path: Path | None = None) -> list[Entry]:
         if len(rows := tested(parts, path)):
             raise ValueError(_refusal(rows))
         today = datetime.now(UTC).date().isoformat()
-        found = [Entry(today, part.name, digest(part), part.text, canonical(part.recipes)) for part in parts]
+        found = [
+            Entry(today, part.name, digest(part), part.text, canonical(part.recipes), canonical(codes(part)))
+            for part in parts
+        ]
         REGISTER.append(file(path), [vars(entry) for entry in found])
     return found
 
@@ -133,6 +171,11 @@ def _refusal(rows: pd.DataFrame) -> str:
             *([f"and {more} more"] if more > 0 else []),
         ]
     )
+
+
+@lru_cache
+def _code(method: str, dataset: str) -> str:
+    return provenance.code_digest(method, dataset)
 
 
 def _hash(rule: str, recipes: str) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from reidlib.experiments import claims, ledger, register
 from reidlib.experiments.claims import SUPPORTED
+from reidlib.training import provenance
 
 PARTS = claims.parts()
 M2 = [PARTS["M2a"], PARTS["M2b"]]
@@ -81,3 +82,16 @@ def test_an_installed_package_keeps_no_register(monkeypatch, own_ledger, tmp_pat
 def test_the_committed_register_is_in_order() -> None:
     for name, entry in register.entries(ledger.PUBLISHED).items():
         assert name == entry.part and len(entry.hash) == 64
+
+
+def test_the_code_that_trains_is_frozen_with_a_part(own_ledger, monkeypatch) -> None:
+    register.add(M2)
+    assert register.entries()["M2a"].codes == {"maum": provenance.code_digest("maum", "sysu")}
+    assert register.thawed(PARTS) == []
+    monkeypatch.setattr(register, "_code", lambda method, dataset: "0" * 16)
+    (first, second) = register.thawed(PARTS)
+    assert first.startswith("M2a: the code of maum is 0000000000000000, registered was ") and second.startswith("M2b")
+
+
+def test_the_code_of_the_published_register_is_the_code_here() -> None:
+    assert register.thawed(PARTS) == [], "between the register and its last run, what runs depend on stays as it is"

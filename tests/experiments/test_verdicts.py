@@ -35,7 +35,9 @@ def word(part: Part, *arguments: float, **options: object) -> str:
 
 def entry(part: Part, **changes: str) -> dict[str, register.Entry]:
     recipes = canonical(part.recipes)
-    known = register.Entry("2026-12-31", part.name, register.digest(part), part.text, recipes)
+    known = register.Entry(
+        "2026-12-31", part.name, register.digest(part), part.text, recipes, canonical({"m": "c" * 16})
+    )
     return {part.name: replace(known, **changes)}
 
 
@@ -66,6 +68,7 @@ def test_a_changed_rule_recipe_or_date_is_a_deviation(part: Part) -> None:
         ({"register": entry(replace(part, smallest=2 * part.smallest))}, "not the rule"),
         ({"register": entry(part, recipes=entry(part)[part.name].recipes.replace('["', '["0'))}, "not the recipes"),
         ({"register": entry(part), "date": "2026-12-30"}, "before the rule was registered"),
+        ({"register": entry(part, code=canonical({"m": "d" * 16}))}, "runs of m with other code"),
     ):
         found = judge.judge(part, rows_of(part, effect, **changed))
         assert found.word == DEVIATED and said in found.why and found.plain == SUPPORTED
