@@ -1,0 +1,67 @@
+"""The tables of `docs/regime.md`, written from the published trials: `make results`."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from reidlib.experiments import trials
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PAGE = ROOT / "docs" / "regime.md"
+BEGIN, END = "<!-- trials: written by `make results` -->", "<!-- end of trials -->"
+TITLES = {
+    "baseline-trials": "The baseline, visible–infrared (SYSU-MM01)",
+    "sketch-baseline-trials": "The baseline, sketches (PKU-Sketch)",
+    "maum-trials": "MAUM (SYSU-MM01)",
+    "fienet-trials": "FIENet (SYSU-MM01)",
+    "idkl-trials": "IDKL (SYSU-MM01)",
+    "dalnet-trials": "DALNet (PKU-Sketch)",
+}
+
+
+def block(path: Path | None = None) -> str:
+    """Every study of the development twin as a table in Markdown, with the lines that mark their place.
+
+    Args:
+        path: of a table of trials; default: the published one.
+    """
+    parts, found = [BEGIN], trials.table(path)
+    for names, rows in found.groupby(level=["study", "dataset", "profile"], sort=False):
+        parts += [f"**{_title(*names)}**", _table(rows)]
+    agreed = trials.agreement(path)
+    if len(agreed):
+        row = agreed.iloc[0]
+        parts.append(
+            f"Over {row['runs']} runs, the order on validation identities and the order on the development twin have a "
+            f"rank correlation of {row['correlation']:.2f} (95 % interval {row['low']:.2f} to {row['high']:.2f})."
+        )
+    return "\n\n".join([*parts, END])
+
+
+def page(path: Path | None = None) -> str:
+    """The whole page, as it is to be."""
+    text = PAGE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    return before + block(path) + rest.partition(END)[2]
+
+
+def _title(study: str, dataset: str, profile: str) -> str:
+    if study in TITLES:
+        return TITLES[study]
+    return f"{study}, {dataset}, {profile}"
+
+
+def _table(rows: pd.DataFrame) -> str:
+    lines = ["| trial | runs | mAP, % | difference | spread | seconds |", "|---|---|---|---|---|---|"]
+    for trial, row in zip(rows.index.get_level_values("trial"), rows.to_dict("records"), strict=True):
+        deviation = "" if pd.isna(row["deviation"]) else f" ± {row['deviation']:.1f}"
+        named = f"**{trial}** (chosen)" if row["chosen"] else trial
+        named += ", metric loss collapsed" if row["collapsed"] else ""
+        difference = "–" if pd.isna(row["difference"]) else f"{row['difference']:+.1f}".replace("-", "−")
+        numbers = f"{row['mAP']:.1f}{deviation} | {difference} | {row['spread']:.2f} | {row['seconds']:.0f}"
+        lines.append(f"| {named} | {row['runs']} | {numbers} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
