@@ -21,6 +21,15 @@ STUDIES = {
             "without label smoothing": {"model": {"label_smoothing": 0.0}},
         },
     ),
+    # What the start is worth, and what the whole regime is: the last is how the baseline was trained before.
+    "baseline-regime": Study(
+        "baseline",
+        {
+            "baseline": {},
+            "from random weights": {"weights": None},
+            "as it was": {"weights": None, "model": {"triplet": "batch-hard"}, "augmentation": {"erase": 0.5}},
+        },
+    ),
     # The noise of a comparison: what the second one has more is trained along, and touches neither feature nor loss.
     "null-control": Study("baseline", {"baseline": {}, "baseline + inert module": {"model": {"inert": True}}}),
     **TRIALS,
