@@ -73,17 +73,23 @@ class Judgement:
 
 
 class Rows:
-    """Rows of a ledger and of what lies beside it, each read once; ``None``: the published and the local ones."""
+    """Rows of a ledger and of what lies beside it, each read once; ``None``: the published and the local ones.
 
-    def __init__(self, path: str | Path | None = None):
+    ``development`` reads those of development twins, on which nothing is judged: they tell the noise of planned runs.
+    """
+
+    def __init__(self, path: str | Path | None = None, *, development: bool = False):
         self.path = None if path is None else Path(path)
+        self.development = development
         self._kept: dict[tuple[Runs, str], pd.DataFrame] = {}
 
     def of(self, runs: Runs, measure: str) -> pd.DataFrame:
         """Of some runs, rows of the ledger, or of a measure."""
         key = runs, "" if measure in METRICS else measure
         if key not in self._kept:
-            self._kept[key] = runs.measures(measure, self.path) if key[1] else runs.results(self.path, paired=False)
+            of = {"development": self.development}
+            read = runs.measures(measure, self.path, **of) if key[1] else runs.results(self.path, paired=False, **of)
+            self._kept[key] = read
         return self._kept[key]
 
     @cached_property

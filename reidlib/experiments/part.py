@@ -15,6 +15,7 @@ import pandas as pd
 from reidlib.data.registry import twin_version
 from reidlib.evaluation import protocols
 from reidlib.experiments import ledger, studies
+from reidlib.experiments.records import DEVELOPMENT
 from reidlib.methods import Recipe
 
 METRICS = ("mAP", "rank-1")
@@ -58,22 +59,21 @@ class Runs:
         """Label → recipe."""
         return studies.get(self.study, dataset=self.dataset, profile=self.profile)
 
-    def results(self, path: Path | None, *, paired: bool) -> pd.DataFrame:
-        """Rows of the ledger: on the twin, under the usual protocol of the data set, without re-ranking."""
+    def results(self, path: Path | None, *, paired: bool, development: bool = False) -> pd.DataFrame:
+        """Rows of the ledger: on the twin, or its development twin, under the usual protocol, without re-ranking."""
         usual = protocols.get(self.dataset)
         rules = {"protocol": usual.name, "reranking": usual.reranking}
-        return studies.results(self.variants, path, paired=paired, **self._data, **rules)
+        return studies.results(self.variants, path, paired=paired, **self._data(development), **rules)
 
-    def measures(self, measure: str, path: Path | None) -> pd.DataFrame:
+    def measures(self, measure: str, path: Path | None, *, development: bool = False) -> pd.DataFrame:
         """What was measured on these runs."""
         file = None if path is None else ledger.MEASUREMENTS.beside(path)
         if file and path.exists() and not file.exists():  # a ledger beside which nothing was measured
             return ledger.MEASUREMENTS.frame([])
-        return studies.measures(self.variants, file, measure=measure, **self._data)
+        return studies.measures(self.variants, file, measure=measure, **self._data(development))
 
-    @property
-    def _data(self) -> dict[str, str]:
-        return {"dataset": self.dataset, "source": f"twin {twin_version(self.dataset)}"}
+    def _data(self, development: bool) -> dict[str, str]:
+        return {"dataset": self.dataset, "source": f"{DEVELOPMENT * development}twin {twin_version(self.dataset)}"}
 
 
 @dataclass(frozen=True)

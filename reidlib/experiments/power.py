@@ -15,11 +15,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from reidlib.data.registry import twin_version
 from reidlib.experiments import evidence, ledger, register
 from reidlib.experiments.claims import parts
 from reidlib.experiments.evidence import OVERLAP, Components
 from reidlib.experiments.judge import Rows, by_identity, by_run
 from reidlib.experiments.part import METRICS, Part
+from reidlib.experiments.records import DEVELOPMENT
 
 WANTED = 0.8
 INERT = "inert"  # the option of the model that the null control adds
@@ -33,7 +35,7 @@ def status(
     Args:
         names: of parts; default: all.
         path: of a ledger, with the register beside it; default: the published and the local one together.
-        pilot: of another ledger, of development runs, that tells the noise; default: that of ``path``.
+        pilot: of a ledger whose runs on development twins tell the noise; default: the runs of ``path`` on the twins.
 
     Returns:
         ``state`` (``"registered <date> <hash>"``, ``"deviates"``, ``"not registered"``), ``runs`` and ``planned``,
@@ -42,7 +44,7 @@ def status(
         ``"yes"``, ``"cannot be decided with n = 5"``, or ``"unknown"``.
     """
     rows, lines = Rows(path), []
-    noisy = rows if pilot is None else Rows(pilot)
+    noisy = rows if pilot is None else Rows(pilot, development=True)
     known = parts()
     for part in (known[name] for name in (known if names is None else names)):
         runs, (error, freedom, source) = len(by_run(part, part.terms, rows)), noise(part, noisy)
@@ -85,7 +87,8 @@ Differences = tuple[Components | None, list[float], str]
 def null_pairs(rows: Rows, dataset: str) -> pd.DataFrame:
     """Pairs of the null control in a data set, however old their recipes: columns of the ledger of both, ``_y`` the
     plain one's. What tells a pair is the inert module alone: recipe changes, code, data, protocol and seed agree."""
-    found = ledger.table(rows.path, error=None, processes=1, dataset=dataset)
+    source = f"{DEVELOPMENT * rows.development}twin {twin_version(dataset)}"
+    found = ledger.table(rows.path, error=None, processes=1, dataset=dataset, source=source)
     changes = [json.loads(text) for text in found["changes"]]
     inert = np.array([bool(each.get("model", {}).get(INERT)) for each in changes], dtype=bool)
     rest = [each | {"model": {k: v for k, v in each.get("model", {}).items() if k != INERT}} for each in changes]
