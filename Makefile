@@ -49,7 +49,7 @@ publish: install ## execute the notebooks and copy their outputs and figures to 
 figures: install ## draw the committed figures again into build/figures, without training
 	@$(PY) -m reidlib.app.figures $(FIGURES)
 
-results: install ## write README's results from reidlib/published/ledger.csv
+results: install ## write what the pages say from reidlib/published: results, methods, numbers in prose
 	@$(PY) -m reidlib.app.frontpage
 
 badges: install ## write badges, environment cells and README's table from the one repository address

@@ -160,7 +160,9 @@ def test_citation_is_in_step() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", "data/README.md", "figures/README.md", "docs/design.md"]
+    "page",
+    ["README.md", "CONTRIBUTING.md", "data/README.md", "figures/README.md"]
+    + [f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")],
 )
 def test_links_lead_somewhere(page: str) -> None:
     links = re.findall(r"\]\(([^)#]+)", (ROOT / page).read_text(encoding="utf-8"))
@@ -186,8 +188,8 @@ def test_public_workflow_calls_what_there_is() -> None:
     assert badge in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_readme_names_the_profiles_as_they_are() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_profiles_are_named_as_they_are() -> None:
+    readme = (ROOT / "docs" / "running.md").read_text(encoding="utf-8")
     for profile in profiles.PROFILES.values():
         assert f"| `{profile.name}` | {profile.height}×{profile.width} | {profile.purpose} |" in readme
 

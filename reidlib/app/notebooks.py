@@ -11,6 +11,7 @@ import base64
 import copy
 import ctypes
 import io
+import json
 import os
 import re
 import signal
@@ -32,6 +33,7 @@ LARGE_IMAGE = 150_000  # characters of base64
 LARGE_DRAWING = 45_000  # bytes of a PNG of 256 colours
 MANY_COLOURS = 20_000  # more than a line drawing has, with all its half-tones at edges
 COMMITTED_FIGURES = (".png", ".jpg", ".csv", ".json")
+SECONDS = "seconds.json"  # what each page of the last execution took
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -170,7 +172,7 @@ def run(notebooks: list[Path], root: Path = ROOT, workers: int = 1) -> dict[Path
     }
     if workers > 1:
         environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
-    before, waiting, executed, errors = _state(build), list(sources), {}, []
+    before, waiting, executed, errors, seconds = _state(build), list(sources), {}, [], {}
 
     async def work() -> None:
         while waiting:
@@ -184,8 +186,8 @@ def run(notebooks: list[Path], root: Path = ROOT, workers: int = 1) -> dict[Path
             except (NotebookError, OSError) as error:
                 errors.append(error)
                 waiting.clear()
-            seconds = f"{time.perf_counter() - start:7.1f} s"
-            print(f"  {page!s:<44}{seconds}{'' if page in executed else '  FAILED'}", flush=True)
+            seconds[page] = time.perf_counter() - start
+            print(f"  {page!s:<44}{seconds[page]:7.1f} s{'' if page in executed else '  FAILED'}", flush=True)
 
     async def work_together() -> None:
         await asyncio.gather(*(work() for _ in range(workers)))
@@ -197,18 +199,19 @@ def run(notebooks: list[Path], root: Path = ROOT, workers: int = 1) -> dict[Path
         raise errors[0]
     for file in _written(build, before):
         print(f"  {file.relative_to(build)}")
+    pages.write({build / SECONDS: json.dumps({page.as_posix(): took for page, took in seconds.items()}).encode()})
     return executed
 
 
 def publish(names: list[str] | None = None, root: Path = ROOT) -> None:
     """Run lessons and their solutions, then copy outputs into ``notebooks/``, figures and their data into ``figures/``.
 
-    The published ledger takes in the local rows, and README's results are written from it.
+    The published ledger takes in the local rows, and the pages' results are written from it.
     Nothing is copied unless every page ran and is fit to be published.
 
     Raises:
         NotebookError: a notebook failed or is unfit, or the profile is ``ci``, whose numbers mean nothing.
-        ValueError: the README lacks the lines between which results are written.
+        ValueError: ``docs/results.md`` lacks the lines between which results are written.
     """
     from reidlib.experiments import ledger
 
@@ -224,10 +227,17 @@ def publish(names: list[str] | None = None, root: Path = ROOT) -> None:
     figures = _written(build / "figures", before)
     contents = {root / page: pages.as_bytes(notebook) for page, notebook in executed.items()}
     contents |= {root / file.relative_to(build): file.read_bytes() for file in figures}
+    if executed:
+        took = paths.read_json(build / SECONDS)
+        by_name = {path.stem: executed[page] for path in lessons if (page := path.relative_to(root)) in executed}
+        seconds = {name: took[f"notebooks/{name}.ipynb"] for name in by_name}
+        contents[root / "notebooks" / pages.LESSONS] = pages.timed(seconds, by_name, profiles.get().name, root)
     ledger.publish(published := root / "reidlib" / "published" / ledger.PUBLISHED.name)
     if published.exists():
-        contents[root / "README.md"] = frontpage.inserted(root / "README.md", frontpage.results(published))
+        contents[root / frontpage.PAGE] = frontpage.inserted(root / frontpage.PAGE, frontpage.results(published))
     pages.write(contents)
+    if published.exists():
+        frontpage.fill_numbers(root, published)
     print(f"published {len(executed)} to notebooks/; see: git diff --stat")
 
 

@@ -1,16 +1,22 @@
 """Result numbers in prose, written from the records and never typed: ``<!--= D0a difference -->13.7<!--/-->``.
 
-Between the two marks stands a number that :func:`fill` writes; `make results` fills ``README.md`` and the Markdown of
-the notebooks. A key names a part of a claim and one of its numbers (``difference``, ``low``, ``high``, ``runs``), or a
-model of the benchmark: ``sysu cpu FIENet: mAP``, of data set, profile, model and metric, a mean over its runs in per
-cent. A number that is typed beside mAP, rank-1, points or a per cent sign without such a mark fails a test.
+Between the two marks stands a number that :func:`fill` writes; `make results` fills ``README.md``, ``docs`` and the
+Markdown of the notebooks. A key names
+
+* a part of a claim and one of its numbers (``difference``, ``low``, ``high``, ``runs``); – if there are no runs yet;
+* a model of the benchmark, ``sysu cpu FIENet: mAP``: data set, profile, model and metric, a mean over its runs in per
+  cent;
+* a network on photographs, ``photographs FIENet, colour → colour: mAP low``: a column of
+  :mod:`reidlib.experiments.photographs` in per cent, not centred; of several rows the last of the reference's size.
+
+A number that is typed beside mAP, rank-1, points or a per cent sign without such a mark fails a test.
 """
 
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from reidlib.experiments import benchmark, claims
+from reidlib.experiments import benchmark, claims, photographs
 from reidlib.experiments.judge import Rows, judge
 
 MARK = re.compile(r"<!--= (?P<key>[^>]+?) -->(?P<value>.*?)<!--/-->", re.DOTALL)
@@ -23,7 +29,7 @@ UNITS = re.compile(r"(?:±\s*)?1 mAP|±1 mAP|9[58] %|0\.1 mAP")
 
 
 def typed(text: str) -> Iterator[str]:
-    """Result numbers of a text in Markdown that no mark accounts for; README's tables have marks of their own."""
+    """Result numbers of a text in Markdown that no mark accounts for; tables of results have marks of their own."""
     text = MARK.sub("", re.sub(r"<!-- results:.*?<!-- end of results -->", "", text, flags=re.DOTALL))
     text = re.sub(r"```.*?```|`[^`]*`|\$[^$]*\$", "", text, flags=re.DOTALL)
     return (found.group() for found in _RESULT.finditer(text) if not UNITS.fullmatch(found.group().strip()))
@@ -40,8 +46,10 @@ def values(path: Path | None = None) -> Callable[[str], str]:
 
     def of_part(name: str, number: str) -> str:
         found = judge(parts[name], rows).evidence
-        if found is None or number not in ("difference", "low", "high", "runs"):
-            raise ValueError(f"{name} has no {number!r}: difference, low, high and runs are known of parts with runs")
+        if number not in ("difference", "low", "high", "runs"):
+            raise ValueError(f"{name} has no {number!r}: difference, low, high and runs are known of parts")
+        if found is None:
+            return "–"
         known = getattr(found, number)
         return str(known) if number == "runs" else f"{known:.3g}".replace("-", "−")
 
@@ -56,10 +64,22 @@ def values(path: Path | None = None) -> Callable[[str], str]:
             raise ValueError(f"no single row of the benchmark is {place!r} with {metric!r}")
         return f"{100 * found[metric].item():.1f}"
 
+    def of_photographs(place: str, column: str) -> str:
+        file = None if path is None else Path(path).with_name(photographs.PUBLISHED.name)
+        network, _, task = place.rpartition(", ")
+        rows = photographs.table(file, task=task, centred=False)
+        size = rows.loc[rows["reference"].isna() | (rows["reference"] == ""), "height"]
+        found = rows[(rows["network"] == network) & rows["height"].isin(size)]
+        if found.empty or column not in found or not column.startswith((*photographs.SCORES, "difference")):
+            raise ValueError(f"no row of {file or photographs.PUBLISHED} is {place!r} with {column!r}")
+        return f"{100 * found[column].iloc[-1]:.1f}".replace("-", "−")
+
     def of(key: str) -> str:
         name, _, number = key.partition(" ")
         if name in parts:
             return of_part(name, number)
+        if name == "photographs":
+            return of_photographs(*(each.strip() for each in key.removeprefix(name).rpartition(":")[::2]))
         return of_model(*(each.strip() for each in key.rpartition(":")[::2]))
 
     return of

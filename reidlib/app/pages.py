@@ -1,7 +1,12 @@
-"""Which notebooks there are, and what all of them begin with: the Colab badge and the environment cell."""
+"""Which notebooks there are, and what all of them begin with: the Colab badge and the environment cell.
+
+``notebooks/lessons.json`` holds what a reader needs for each, written by hand, and how long it took, written by
+`make publish`: ``{"02_…": {"needs": "notebook 00", "seconds": {"cpu": 310.0}, "code": digest of its code cells}}``.
+"""
 
 import copy
 import glob
+import hashlib
 import json
 import re
 import tomllib
@@ -18,6 +23,8 @@ if TYPE_CHECKING:
 
 ROOT = frontpage.ROOT
 TABLE_BEGIN, TABLE_END = "<!-- notebooks: written by `make badges` -->", "<!-- end of notebooks -->"
+TABLE_HEAD = ("| notebook | what it is about | you need | time on a CPU | |", "|---|---|---|---|---|")
+LESSONS = "lessons.json"
 COLAB = "https://colab.research.google.com"
 BADGE = re.compile(r"^\[!\[Open In Colab\].*$\n*", re.MULTILINE)
 CONFLICT = re.compile(r"^(<{7}|={7}|>{7}|\|{7})( |$)", re.MULTILINE)  # in JSON no text has lines of its own
@@ -164,7 +171,41 @@ def label(path: Path, notebook: "NotebookNode", root: Path = ROOT) -> str:
         cells.insert(position, nbformat.v4.new_code_cell())
     cells[position].source, cells[position].metadata = environment_cell(root), copy.deepcopy(HIDDEN)
     notebook.metadata = copy.deepcopy(METADATA)
-    return f"| [{path.stem}](notebooks/{path.name}) | {title.removeprefix('# ')} | {badge} |"
+    lesson = lessons(root).get(path.stem, {})
+    seconds = lesson.get("seconds", {}).get("cpu")
+    time = "" if seconds is None else f"{max(1, round(seconds / 60))} min"
+    row = f"[{path.stem}](notebooks/{path.name})", title.removeprefix("# "), lesson.get("needs", ""), time, badge
+    return f"| {' | '.join(row)} |"
+
+
+def lessons(root: Path = ROOT) -> dict[str, dict]:
+    """What ``notebooks/lessons.json`` says of each lesson, by its name; nothing where there is no such file.
+
+    Raises:
+        ValueError: it is not in the form that this module's text shows.
+    """
+    file = root / "notebooks" / LESSONS
+    found = paths.read_json(file) if file.is_file() else {}
+    for name, lesson in found.items():
+        if not (isinstance(lesson, dict) and isinstance(lesson.get("needs"), str)):
+            raise ValueError(f"{file}: {name} must say what it needs")
+    return found
+
+
+def timed(seconds: "Mapping[str, float]", notebooks: "Mapping[str, NotebookNode]", profile: str, root: Path) -> bytes:
+    """``notebooks/lessons.json`` with the time that lessons took in a profile.
+
+    A lesson that finds its runs is fast; so the longest time of the same code cells stays.
+    """
+    found = lessons(root)
+    for name in seconds.keys() & notebooks.keys():
+        lesson = found.setdefault(name, {"needs": ""})
+        code = "\0".join(cell.source for cell in notebooks[name].cells if cell.cell_type == "code")
+        digest = hashlib.sha256(code.encode()).hexdigest()[:8]
+        earlier = lesson.get("seconds", {}) if lesson.get("code") == digest else {}
+        took = {**earlier, profile: max(earlier.get(profile, 0), round(seconds[name], 1))}
+        found[name] = lesson | {"seconds": took, "code": digest}
+    return json.dumps(dict(sorted(found.items())), indent=1, ensure_ascii=False).encode() + b"\n"
 
 
 def label_all(root: Path = ROOT) -> None:
@@ -174,8 +215,8 @@ def label_all(root: Path = ROOT) -> None:
         NotebookError: notebooks cannot be read or have no title; all are named.
         ValueError: the README lacks the lines between which the table is written.
     """
-    lessons, rows, untitled = find(root=root), [], []
-    notebooks = read([*lessons, *sorted((root / "notebooks" / "solutions").glob("*.ipynb"))])
+    named, rows, untitled = find(root=root), [], []
+    notebooks = read([*named, *sorted((root / "notebooks" / "solutions").glob("*.ipynb"))])
     for path, notebook in notebooks.items():
         try:
             rows.append(label(path, notebook, root))
@@ -183,8 +224,7 @@ def label_all(root: Path = ROOT) -> None:
             untitled.append(str(error))
     if untitled:
         raise NotebookError("\n".join(untitled))
-    rows = rows[: len(lessons)]
-    table = "\n".join([TABLE_BEGIN, "| notebook | what it is about | |", "|---|---|---|", *rows, TABLE_END])
+    table = "\n".join([TABLE_BEGIN, *TABLE_HEAD, *rows[: len(named)], TABLE_END])
     contents = {path: as_bytes(notebook) for path, notebook in notebooks.items()}
     contents[root / "README.md"] = frontpage.inserted(root / "README.md", table)
     write({path: content for path, content in contents.items() if path.read_bytes() != content})

@@ -210,6 +210,8 @@ def test_unknown_names_and_empty_folders_are_errors(clone: Path) -> None:
 def test_badges_are_written_once_and_follow_the_address(clone: Path) -> None:
     first = write(clone, "01_first", "x = 1")
     solution = write(clone, "solutions/01_first", "x = 1")
+    lesson = '{"01_first": {"needs": "nothing", "seconds": {"cpu": 280, "gpu": 9}}}'
+    (clone / "notebooks" / pages.LESSONS).write_text(lesson)
     for address in ("https://github.com/someone/somewhere", "https://github.com/else/where"):
         (clone / "pyproject.toml").write_text(f'[project.urls]\nRepository = "{address}"\n')
         pages.label_all(clone)
@@ -223,7 +225,7 @@ def test_badges_are_written_once_and_follow_the_address(clone: Path) -> None:
     assert [cell.source for cell in cells[1:]] == [pages.environment_cell(clone), "x = 1"]
     readme = (clone / "README.md").read_text()
     assert readme.startswith("before\n") and readme.endswith("after\n")
-    assert f"| [01_first](notebooks/01_first.ipynb) | A title | {badge} |" in readme
+    assert f"| [01_first](notebooks/01_first.ipynb) | A title | nothing | 5 min | {badge} |" in readme
     assert "solutions" not in readme and "someone" not in readme
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from reidlib.app import frontpage, numbers
-from reidlib.experiments import ledger
+from reidlib.experiments import ledger, photographs
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -51,17 +51,28 @@ def test_numbers_are_filled_from_the_key_of_a_row() -> None:
         f"<!--= sysu cpu FIENet: mAP -->{value('sysu cpu FIENet: mAP')}<!--/-->"
     )
     assert numbers.fill(filled, value) == filled and "99" not in filled
+    key = "photographs FIENet, colour → colour: difference"
+    row = photographs.table(network="FIENet", task="colour → colour", centred=False).iloc[-1]
+    assert value(key) == f"{100 * row['difference']:.1f}"
+    assert value("photographs baseline, random weights, grey → colour: mAP")
+    for key in ("photographs Nobody, grey → colour: mAP", "photographs FIENet, grey → colour: seed"):
+        with pytest.raises(ValueError, match="no row of"):
+            value(key)
     for key in ("D0a middle", "sysu cpu Nobody: mAP", "sysu cpu FIENet: hits", "nothing"):
         with pytest.raises(ValueError, match=r"has no|no single row"):
             value(key)
 
 
-def test_readme_has_the_numbers_of_the_records(tmp_path: Path) -> None:
-    (tmp_path / "notebooks").mkdir()
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    (tmp_path / "README.md").write_text(text, encoding="utf-8")
+def test_pages_have_the_numbers_of_the_records(tmp_path: Path) -> None:
+    for folder in ("notebooks", "docs"):
+        (tmp_path / folder).mkdir()
+    texts = {page.relative_to(ROOT): page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("*.md")}
+    texts[Path("README.md")] = (ROOT / "README.md").read_text(encoding="utf-8")
+    for page, text in texts.items():
+        (tmp_path / page).write_text(text, encoding="utf-8")
     frontpage.fill_numbers(tmp_path, ledger.PUBLISHED)
-    assert (tmp_path / "README.md").read_text(encoding="utf-8") == text, "make results"
+    for page, text in texts.items():
+        assert (tmp_path / page).read_text(encoding="utf-8") == text, "make results"
     (tmp_path / "README.md").write_text("<!--= D9x low -->1<!--/-->")
     with pytest.raises(ValueError, match=r"README\.md: no single row"):
         frontpage.fill_numbers(tmp_path, ledger.PUBLISHED)

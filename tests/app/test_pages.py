@@ -116,9 +116,37 @@ def test_measured_numbers_are_told_from_settings(text: str, found: list[str]) ->
 
 def test_badges_cells_and_table_are_in_step(tmp_path: Path) -> None:
     copies = {path: tmp_path / path.relative_to(ROOT) for path in (*LESSONS, *SOLUTIONS, ROOT / "README.md")}
-    for path, copy in [*copies.items(), (ROOT / "pyproject.toml", tmp_path / "pyproject.toml")]:
+    others = [ROOT / "pyproject.toml", ROOT / "notebooks" / pages.LESSONS]
+    for path, copy in [*copies.items(), *((path, tmp_path / path.relative_to(ROOT)) for path in others)]:
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(path.read_bytes())
     pages.label_all(tmp_path)
     for path, copy in copies.items():
         assert copy.read_text() == path.read_text(), f"{path.name}: make badges"
+
+
+def test_every_lesson_says_what_it_needs() -> None:
+    known = pages.lessons()
+    assert [*known] == [path.stem for path in LESSONS]
+    assert all(lesson["needs"] for lesson in known.values())
+
+
+def test_the_longest_time_of_the_same_code_stays(tmp_path: Path) -> None:
+    (tmp_path / "notebooks").mkdir()
+    file = tmp_path / "notebooks" / pages.LESSONS
+    file.write_text('{"01_first": {"needs": "nothing"}}')
+
+    def took(seconds: float, code: str, profile: str = "cpu") -> dict:
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+        file.write_bytes(pages.timed({"01_first": seconds}, {"01_first": notebook}, profile, tmp_path))
+        lesson = pages.lessons(tmp_path)["01_first"]
+        assert lesson["needs"] == "nothing"
+        return lesson["seconds"]
+
+    assert took(300.04, "x = 1") == {"cpu": 300.0}
+    assert took(5, "x = 1") == {"cpu": 300.0}, "its runs were there"
+    assert took(60, "x = 1", "gpu") == {"cpu": 300.0, "gpu": 60.0}
+    assert took(20, "x = 2") == {"cpu": 20.0}, "another lesson"
+    file.write_text('{"01_first": "nothing"}')
+    with pytest.raises(ValueError, match="01_first must say what it needs"):
+        pages.lessons(tmp_path)

@@ -1,4 +1,4 @@
-"""What README shows of one's own data is run as it stands there."""
+"""What README and docs show is run as it stands there."""
 
 import glob
 import re
@@ -24,7 +24,8 @@ def here(isolated_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def shown(repository: Path, name: str) -> list[str]:
-    text = (repository / "README.md").read_text(encoding="utf-8")
+    pages = [repository / "README.md", *(repository / "docs").glob("*.md")]
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
     (block,) = re.findall(rf"<!-- {name} -->\n```\w*\n(.*?)```", text, re.DOTALL)
     return [line for line in block.splitlines() if line.strip()]
 
@@ -60,3 +61,16 @@ def test_four_commands(repository: Path, here: Path, monkeypatch, capsys) -> Non
         f"{name}.{kind}" for name in ("embedding", "attention") for kind in ("png", "csv", "json")
     }
     assert (here / "runs" / "ledger.csv").read_text(encoding="utf-8").count("people") >= 1
+
+
+def test_six_lines_train_and_rank(repository: Path, ci_twin: Path, monkeypatch, capsys) -> None:
+    from reidlib import data
+
+    monkeypatch.setattr(data, "open_available", lambda name: data.open(name, root=ci_twin))
+    lines = shown(repository, "train and rank")
+    assert len(lines) == 6
+    names: dict = {}
+    exec("\n".join(lines), names)
+    printed = capsys.readouterr().out
+    assert names["run"].recipe.method == "fienet" and "rank-1" in printed and "mINP" in printed
+    assert names["features"].shape[0] == len(names["people"].rows("test"))

@@ -153,8 +153,10 @@ def test_make_publish_promotes_the_ledger(record: Callable, monkeypatch: pytest.
     monkeypatch.setattr(notebooks, "run", lambda *_: {})
     monkeypatch.setenv("REIDLIB_PROFILE", "cpu")
     monkeypatch.setenv("REIDLIB_BUILD", str(tmp_path / "build"))
-    published, page = tmp_path / "reidlib" / "published", tmp_path / "README.md"
+    published, page = tmp_path / "reidlib" / "published", tmp_path / frontpage.PAGE
     published.mkdir(parents=True)
+    page.parent.mkdir()
+    (tmp_path / "README.md").write_text("no number of a run")
     page.write_text(f"before\n{frontpage.BEGIN}\n{frontpage.END}\nafter\n")
     notebooks.publish(root=tmp_path)
     assert len(ledger.table(published / "ledger.csv")) == 1

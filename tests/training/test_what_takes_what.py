@@ -1,4 +1,4 @@
-"""README's tables of what takes what, held against the code."""
+"""The tables of what takes what, in docs/networks.md, held against the code."""
 
 import importlib.util
 from pathlib import Path
@@ -22,8 +22,8 @@ ANSWERS = {"yes": True, "–": False}
 
 
 def rows_of(first: str) -> tuple[list[str], dict[str, list[bool]]]:
-    """The columns of the table of README whose first column is so called, and its answers by the first cell."""
-    lines = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8").splitlines()
+    """The columns of the table of the page whose first column is so called, and its answers by the first cell."""
+    lines = (Path(__file__).resolve().parents[2] / "docs" / "networks.md").read_text(encoding="utf-8").splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith(f"| {first} |"))
     table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[start:][: lines[start:].index("")]]
     return table[0][1:], {row[0]: [ANSWERS[cell] for cell in row[1:]] for row in table[2:]}
