@@ -3,12 +3,13 @@
 Between the two marks stands a number that :func:`fill` writes; `make results` fills ``README.md``, ``docs`` and the
 Markdown of the notebooks. A key names
 
-* a part of a claim and one of its numbers (``difference``, ``low``, ``high``, ``runs``); – if there are no runs yet;
+* a part of a claim and one of its numbers (``difference``, ``low``, ``high``, ``runs``);
 * a model of the benchmark, ``sysu cpu FIENet: mAP``: data set, profile, model and metric, a mean over its runs in per
   cent;
 * a network on photographs, ``photographs FIENet, colour → colour: mAP low``: a column of
   :mod:`reidlib.experiments.photographs` in per cent, not centred; of several rows the last of the reference's size.
 
+A known part or model without runs gets a dash.
 A number that is typed beside mAP, rank-1, points or a per cent sign without such a mark fails a test.
 """
 
@@ -16,6 +17,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from reidlib.data.registry import READERS
 from reidlib.experiments import benchmark, claims, photographs
 from reidlib.experiments.judge import Rows, judge
 
@@ -60,6 +62,8 @@ def values(path: Path | None = None) -> Callable[[str], str]:
             tables[key] = benchmark.table(path, dataset=dataset, profile=profile)
         found = tables[key]
         found = found[found["model"] == model]
+        if found.empty and dataset in READERS and metric in benchmark.METRICS and model in benchmark.models(*key):
+            return "–"
         if len(found) != 1 or metric not in benchmark.METRICS:
             raise ValueError(f"no single row of the benchmark is {place!r} with {metric!r}")
         return f"{100 * found[metric].item():.1f}"
