@@ -269,8 +269,16 @@ def claims(
 ) -> int:
     """Show which parts of the claims are registered, run and missing, and what the planned runs can decide.
 
-    register: write rules and recipes of all parts, or of those named, into the register, before their runs; commit it.
+    register: write rules, recipes and code of all parts, or of those named, into the register, before their runs;
+    commit it. plan: all runs of the plan, tier by tier, with their hours. missing: the commands that make the runs of
+    tier 1 that are missing, and nothing else.
     """
+    if action in ("plan", "missing"):
+        planned = reidlib.experiments.tiers.table()
+        lacking = planned.loc[(planned["tier"] == 1) & (planned["missing"] > 0), "command"]
+        shown = planned.to_string(index=False, float_format="{:.1f}".format, na_rep="unknown")
+        print(shown if action == "plan" else "\n".join(lacking), end="\n" if action == "plan" or len(lacking) else "")
+        return 0
     known = reidlib.experiments.claims.parts()
     if unknown := [name for name in names if name not in known]:
         raise ValueError(f"unknown part {unknown[0]!r}; choose from: {', '.join(known)}")

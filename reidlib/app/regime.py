@@ -1,13 +1,15 @@
-"""The tables of `docs/regime.md`, written from the published trials: `make results`."""
+"""The tables of `docs/regime.md` and `docs/plan_of_runs.md`, written from records: `make results`."""
 
 from pathlib import Path
 
 import pandas as pd
 
-from reidlib.experiments import trials
+from reidlib.experiments import tiers, trials
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGE = ROOT / "docs" / "regime.md"
+PLAN = ROOT / "docs" / "plan_of_runs.md"
+PLAN_BEGIN, PLAN_END = "<!-- plan: written by `make results` -->", "<!-- end of plan -->"
 BEGIN, END = "<!-- trials: written by `make results` -->", "<!-- end of trials -->"
 TITLES = {
     "baseline-trials": "The baseline, visible–infrared (SYSU-MM01)",
@@ -38,11 +40,24 @@ def block(path: Path | None = None) -> str:
     return "\n\n".join([*parts, END])
 
 
+def plan() -> str:
+    """The plan of runs as a table in Markdown, with the lines that mark its place."""
+    lines = ["| tier | runs | hours | command |", "|---|---|---|---|"]
+    for row in tiers.table().to_dict("records"):
+        hours = "?" if pd.isna(row["hours_planned"]) else f"{row['hours_planned']:.1f}"
+        lines.append(f"| {row['tier']} | {row['runs']} | {hours} | `{row['command']}` |")
+    return "\n\n".join([PLAN_BEGIN, "\n".join(lines), PLAN_END])
+
+
 def page(path: Path | None = None) -> str:
-    """The whole page, as it is to be."""
-    text = PAGE.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    return before + block(path) + rest.partition(END)[2]
+    """The whole page of the regime, as it is to be."""
+    return _filled(PAGE, block(path))
+
+
+def _filled(page: Path, text: str) -> str:
+    begin, *_, end = text.splitlines()
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    return before + text + rest.partition(end)[2]
 
 
 def _title(study: str, dataset: str, profile: str) -> str:
@@ -65,3 +80,4 @@ def _table(rows: pd.DataFrame) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
+    PLAN.write_text(_filled(PLAN, plan()), encoding="utf-8")

@@ -1,0 +1,38 @@
+"""The plan of runs: every registered part is in it, shared runs count once, hours are measured."""
+
+from reidlib.app import regime
+from reidlib.experiments import claims, tiers, trials
+
+
+def test_every_part_is_planned_and_tier_1_holds_the_comparisons() -> None:
+    planned = {batch.runs for batch in tiers.batches()}
+    assert {part.runs for part in claims.parts().values()} <= planned
+    first = {batch.runs.study for batch in tiers.batches() if batch.tier == 1}
+    assert {"maum-comparison", "fienet-comparison", "idkl-comparison", "dalnet-comparison", "null-control"} <= first
+
+
+def test_shared_runs_count_once_and_those_in_the_records_are_not_missing(monkeypatch) -> None:
+    found = tiers.table()
+    digests = [each for batch in tiers.batches() for each in tiers._digests(batch.runs)]
+    assert found["runs"].sum() == len(set(digests)) < len(digests)
+    assert (found["missing"] <= found["runs"]).all() and found["tier"].is_monotonic_increasing
+    baseline, split = tiers._digests(tiers.batches()[0].runs)[0]
+    rows = tiers.ledger.table(error=None)[["recipe", "split"]].iloc[:1].assign(recipe=baseline)
+    monkeypatch.setattr(tiers.ledger, "table", lambda **filters: rows.astype({"split": "Int64"}))
+    assert split == 0 and tiers.table()["missing"].sum() == found["runs"].sum() - 1
+
+
+def test_hours_are_epochs_times_the_least_time_of_one(monkeypatch) -> None:
+    rows = trials.rows().iloc[:0]
+    known = dict(method="baseline", dataset="sysu", profile="cpu", epochs=8)
+    rows = rows.astype(object)
+    for seconds in (80.0, 160.0):
+        rows.loc[len(rows)] = dict.fromkeys(rows.columns) | known | {"seconds": seconds}
+    monkeypatch.setattr(tiers.trials, "rows", lambda: rows.astype({"seconds": float, "epochs": float}))
+    recipe = tiers.Runs("baseline-regime").variants["baseline"]
+    assert tiers._expected(recipe, "sysu", tiers._seconds()) == 10 * recipe.epochs
+    assert tiers._expected(recipe, "llcm", tiers._seconds()) != tiers._expected(recipe, "llcm", tiers._seconds())
+
+
+def test_the_page_shows_the_plan_of_today() -> None:
+    assert regime.plan() in regime.PLAN.read_text(encoding="utf-8"), "run `make results`"
