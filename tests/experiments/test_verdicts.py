@@ -187,6 +187,12 @@ def test_both_sides_have_the_same_budget_but_for_what_the_part_allows(part: Part
         assert same == (part.equal != "time") if field == "epochs" else same, (part.name, field)
 
 
+@every
+def test_so_they_have_where_each_method_has_a_budget_of_its_own(part: Part) -> None:
+    paper = replace(part, runs=replace(part.runs, profile="paper"))
+    test_both_sides_have_the_same_budget_but_for_what_the_part_allows(paper)
+
+
 def test_splits_are_judged_by_their_means_with_the_correction() -> None:
     part = PARTS["D2a"]
     rows = rows_of(part, 3.0, noise=1)

@@ -21,7 +21,7 @@ TEST_IDENTITIES = 3
 METHODS = {
     "baseline": ("baseline", {}),
     "MAUM-G": ("maum", {}),
-    "MAUM-P": ("maum", {"parts": True}),
+    "MAUM-P": ("maum-p", {}),
     "FIENet": ("fienet", {}),
     "IDKL": ("idkl", {}),
     "IDKL as released": ("idkl", {"preset": "released"}),

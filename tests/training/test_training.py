@@ -205,6 +205,32 @@ def test_recipe_of_another_data_set_is_refused(dataset: ReIDDataset, recipe: Rec
         training.fit(recipe, dataset)
 
 
+def test_adam_adds_the_decay_to_the_gradient_and_adamw_takes_it_off_the_weight(recipe: Recipe) -> None:
+    moved = {}
+    for name in ("adam", "adamw"):
+        model = torch.nn.Linear(2, 1, bias=False)
+        torch.nn.init.ones_(model.weight)
+        changed = recipe.replace(optimizer=name, learning_rate=0.1, weight_decay=0.5)
+        optimizer = training.make_optimizer(changed, model)
+        model.weight.grad = torch.tensor([[1e-3, -1e-3]])
+        optimizer.step()
+        moved[name] = (1 - model.weight.detach()[0]).tolist()
+    # The first step of Adam is the rate in the direction of the gradient, to which 0.5 × 1 was added.
+    assert moved["adam"] == pytest.approx([0.1, 0.1], rel=1e-3)
+    assert moved["adamw"] == pytest.approx([0.1 * 0.5 + 0.1, 0.1 * 0.5 - 0.1], rel=1e-3)
+
+
+def test_the_recipe_of_idkl_trains_as_many_steps_as_the_released_code(monkeypatch) -> None:
+    """196 an epoch on SYSU-MM01: what the released sampler makes of the images that 395 identities have there."""
+    recipe = methods.recipe("idkl", dataset="sysu", profile="paper")
+    assert (recipe.optimizer, recipe.weight_decay, recipe.epoch) == ("adam", 5e-3, "pairs")
+    counts = np.array([(29, 7), (60, 45), (22, 5), (4, 90)] * 30)
+    pids = np.repeat(np.arange(len(counts)), counts.sum(axis=1))
+    modality = np.concatenate([np.repeat([0, 1], pair) for pair in counts])
+    sampler = reidlib.data.PKSampler(pids, modality, identities=12, images=5, epoch=recipe.epoch)
+    assert len(sampler) == 30 * (1 + 9 + 1 + 0) // 12
+
+
 def test_step_schedule_is_that_of_agw() -> None:
     recipe = methods.recipe("baseline", profile="paper")
     expected = [(epoch + 1) / 10 for epoch in range(10)] + [1] * 10 + [0.1] * 30 + [0.01] * 31
