@@ -83,6 +83,15 @@ def table(path: str | Path | None = None, **filters: Any) -> pd.DataFrame:
     return found.set_index([*place, "trial"])
 
 
+def shown(path: str | Path | None = None) -> pd.DataFrame:
+    """The runs of trials, with a column ``chosen``: whether theirs is the recipe of today."""
+    found = rows(path)
+    found = found[found["study"].str.endswith(SUFFIX)].reset_index(drop=True)
+    places = found.groupby(["method", "dataset", "profile"], sort=False)
+    today = {digest for _, part in places for digest in _today(part)}
+    return found.assign(chosen=found["recipe"].isin(today))
+
+
 def counts(path: str | Path | None = None) -> pd.Series:
     """How many trials each study of trials had."""
     found = rows(path)

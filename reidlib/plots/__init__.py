@@ -41,5 +41,6 @@ from reidlib.plots.style import (
     use_style,
 )
 from reidlib.plots.training import training_curves
+from reidlib.plots.trials import lengths, trials
 
 __all__ = ["tables", *(name for name, value in globals().items() if callable(value) or name.isupper())]
