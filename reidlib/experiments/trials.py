@@ -137,11 +137,20 @@ def publish(path: str | Path | None = None, to: str | Path | None = None) -> int
             raise ValueError(f"the run folder of {row['variant']!r} (recipe {recipe}) has gone, with its history")
         study, trial = next((each for each in named if each[1] == row["variant"]), named[0])
         lines.append(row | histories[run] | {"study": study, "trial": trial})
-    lines = [line for line in lines if _key(line) not in known]
+    order = {(study, trial): place for place, (study, trial) in enumerate(_in_order())}
+    lines = sorted(
+        (line for line in lines if _key(line) not in known),
+        key=lambda line: (order[line["study"], line["trial"]], line["seed"]),
+    )
     if lines:
         with tables.locked(to):
             FORMAT.append(to, lines)
     return len(lines)
+
+
+def _in_order() -> list[tuple[str, str]]:
+    """(Study, label) of all that is registered, the first of each study being what others are compared with."""
+    return [(study, label) for study, known in studies.registered().items() for label in known.variants]
 
 
 def _key(row: dict[str, Any]) -> tuple:

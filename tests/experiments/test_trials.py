@@ -60,6 +60,16 @@ def test_published_trials_are_as_many_for_every_method() -> None:
     assert set(regime.TITLES) <= set(chosen["study"]), "what was chosen is the recipe of today"
 
 
+def test_the_chosen_baseline_is_healthy() -> None:
+    """Features of different people are apart, and the metric loss does better than a point: in every run."""
+    rows = trials.shown().query("chosen and study == 'baseline-trials'")
+    if rows.empty:
+        pytest.skip("no trial is published yet")
+    assert (rows["spread"] >= 0.2).all() and not rows["collapsed"].any()
+    before = trials.rows().query("study == 'baseline-trials' and trial == 'batch-hard'")
+    assert (before["spread"] < 0.2).all() and before["collapsed"].all(), "as it was"
+
+
 def test_the_page_shows_the_published_trials() -> None:
     assert regime.PAGE.read_text(encoding="utf-8") == regime.page(), "run `make results`"
 
