@@ -62,6 +62,24 @@ def own_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
+def published_rows_of_today() -> Callable:
+    """``published_rows_of_today(runs)`` → the published rows of planned runs; without any, the test is skipped.
+
+    The one place where a test of published results waits for runs: whenever recipes get new defaults, published rows
+    are those of older recipes until new runs are made; the test asserts again as soon as there are some.
+    """
+    from reidlib.experiments import ledger
+
+    def rows(runs):
+        found = runs.results(ledger.PUBLISHED, paired=False)
+        if found.empty:
+            pytest.skip(f"no published run of {runs.study} has a recipe of today; make them: {runs.command}")
+        return found
+
+    return rows
+
+
+@pytest.fixture
 def new_method(monkeypatch: pytest.MonkeyPatch) -> Callable:
     """``new_method("other", **fields of a Method)``: registered for one test; by default like the baseline."""
     from dataclasses import replace

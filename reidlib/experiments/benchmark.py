@@ -18,7 +18,7 @@ import pandas as pd
 from reidlib import methods
 from reidlib.data import registry
 from reidlib.evaluation.published import Comparison
-from reidlib.experiments import comparison, ledger, studies
+from reidlib.experiments import claims, comparison, ledger, studies
 from reidlib.experiments.part import Runs
 from reidlib.experiments.records import in_words
 from reidlib.methods import Recipe
@@ -100,6 +100,13 @@ def table(path: str | Path | None = None, **filters: object) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=[*columns, "step_seconds", "step_ratio", "time_ratio", "machine"])
 
 
+def no_rows() -> str:
+    """What a page says in the place of an empty benchmark: nothing has a recipe of today, and what makes it."""
+    of_comparisons = (claim.runs for claim in claims.known().values() if claim.is_comparison)
+    commands = dict.fromkeys(runs.command for several in of_comparisons for runs in several)
+    return f"no run of a model has a recipe of today; make them: {'; '.join(commands)}"
+
+
 def places(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """The parts of :func:`table` that may be read as one table, each with its heading."""
     for (dataset, source, profile, protocol, reranking, trials), part in rows.groupby(PLACE, sort=False):
@@ -144,12 +151,20 @@ def lengths(path: str | Path | None = None, profile: str = "screen") -> list[com
         if not method.lengths:
             continue
         rows = Runs(method.lengths, profile=profile).results(None if path is None else Path(path), paired=False)
-        for label in rows["variant"].unique():
+        labels = rows["variant"].unique()
+        for label in labels:
             other = ", ".join([reference, label.rpartition(", ")[2]])
-            pair = comparison.same_seeds(rows, label, other) if label != other else ((), ())
+            pair = comparison.same_seeds(rows, label, other) if label != other and other in labels else ((), ())
             if len(pair[0]) > 1:
                 found.append(comparison.compare(*pair, identities=ledger.identities(rows, path)))
     return found
+
+
+def no_rows_of_lengths(profile: str = "screen") -> str:
+    """What a page says in the place of :func:`lengths` without rows: what makes them."""
+    names = (method.lengths for method in methods.registered().values() if method.lengths)
+    commands = (studies.command(name, "sysu", profile, range(5)) for name in names)
+    return f"no run of a training length has a recipe of today; make them: {'; '.join(commands)}"
 
 
 def _machine(row: Any) -> str:

@@ -76,7 +76,7 @@ def get(name: str, *, dataset: str | ReIDDataset = "sysu", profile: str | None =
         if "length" in changes:
             recipe = equal_wall_clock(recipe, changes["length"] / sizes.LENGTH.get(recipe.profile, 1))
         recipe = equal_wall_clock(recipe, changes["time"]) if "time" in changes else recipe
-        if not found or recipe != next(iter(found.values())):
+        if recipe not in found.values():
             found[variant] = recipe
     return found
 
@@ -195,6 +195,12 @@ def command(study: str, dataset: str, profile: str, seeds: Iterable[int], splits
     words = ["reidlib sweep", study, *(["--dataset", dataset] if dataset != "sysu" else [])]
     words += ["--profile", profile, "--seeds", *map(str, seeds)]
     return " ".join([*words, *(["--splits", *map(str, splits)] if splits else [])])
+
+
+def no_rows(name: str, *, dataset: str = "sysu", profile: str, splits: Iterable[int] = ()) -> str:
+    """What a page says in the place of a study's figure: no run has a recipe of today, and what makes them."""
+    seeds = range(1 if splits else 5)
+    return f"no run of {name} has a recipe of today; make them: {command(name, dataset, profile, seeds, splits)}"
 
 
 def _labelled(rows: pd.DataFrame, variants: Mapping[str, Recipe]) -> pd.DataFrame:

@@ -8,7 +8,7 @@ def test_status_names_what_is_missing_and_register_writes_what_is_named(own_ledg
     assert cli.main(["claims", "status", "M2a", "M2b"]) == 0
     shown = capsys.readouterr().out
     assert "not registered" in shown and "M2b" in shown and "M1a" not in shown
-    assert shown.splitlines()[-2:] == ["missing:", "reidlib sweep maum-ladder --profile cpu --seeds 0 1 2 3 4"]
+    assert shown.splitlines()[-2:] == ["missing:", "reidlib sweep maum-ladder --profile screen --seeds 0 1 2 3 4"]
     assert cli.main(["claims", "register", "M2a"]) == 0
     shown = capsys.readouterr().out
     (entry,) = register.entries().values()

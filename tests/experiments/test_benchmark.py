@@ -8,7 +8,9 @@ import pytest
 
 from reidlib.evaluation import protocols
 from reidlib.experiments import benchmark, ledger, tables
+from reidlib.experiments.part import Runs
 from reidlib.experiments.records import describe
+from reidlib.methods.study import LENGTHS
 
 DATA = {"name": "twin", "is_twin": True, "twin_version": "1", "profile": "cpu", "split": None}
 
@@ -42,7 +44,8 @@ def add(own_ledger) -> Callable[..., None]:
 def test_models_are_methods_and_their_baselines_baselines_first() -> None:
     models = benchmark.models("sysu", "cpu")
     assert next(iter(models)) == "baseline" and "baseline, trained longer" not in models
-    assert {"MAUM-G", "MAUM-P", "FIENet", "IDKL", "IDKL, released", "baseline, as many parameters"} <= models.keys()
+    assert {"MAUM-G", "FIENet", "IDKL", "shared proxies", "B", "baseline, as many parameters"} <= models.keys()
+    assert models["MAUM-G, × 3"].epochs == models["baseline, × 3"].epochs == 3 * models["baseline"].epochs
     longer = [recipe for label, recipe in models.items() if label.endswith("epochs")]
     assert longer and all(models[f"baseline, {recipe.epochs} epochs"] == recipe for recipe in longer)
     assert list(benchmark.models("chair", "cpu"))[-1] == "DALNet"
@@ -124,9 +127,12 @@ def test_an_empty_ledger_gives_empty_tables(own_ledger) -> None:
     assert benchmark.table().empty and benchmark.tables().tables == ()
 
 
-def test_training_length_is_compared_with_a_reference_trained_as_long() -> None:
+def test_training_length_is_compared_with_a_reference_trained_as_long(published_rows_of_today: Callable) -> None:
+    for method in ("maum", "fienet"):
+        published_rows_of_today(Runs(f"{method}-training-length", profile="screen"))
     found = {each.names[0]: each for each in benchmark.lengths(ledger.PUBLISHED)}
-    assert {"MAUM-G", "MAUM-G, × 3", "shared proxies, × 3", "FIENet", "FIENet, × 3"} <= set(found)
+    named = ("MAUM-G", "shared proxies", "FIENet")
+    assert {f"{name}, × {length}" for name in named for length in LENGTHS} <= set(found)
     for name, each in found.items():
-        assert each.names[1] == ("baseline, × 3" if name.endswith("× 3") else "baseline")
+        assert each.names[1] == f"baseline, {name[-3:]}"
         assert f" {each.word} than " in each.verdict or each.verdict.startswith(f"{each.word}:")

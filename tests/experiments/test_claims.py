@@ -21,7 +21,7 @@ def test_the_twelve_claims_and_four_comparisons_say_how_they_are_judged() -> Non
     assert [name for name in known if known[name].is_comparison] == ["M0", "F0", "I0", "D0"]
     for name, claim in known.items():
         assert claim.paper[0] == name[0] and claim.statement and claim.parts
-        assert [part.name for part in claim.parts] == [f"{name}{letter}" for letter in "abcdef"[: len(claim.parts)]]
+        assert [part.name for part in claim.parts] == [f"{name}{letter}" for letter in "abcdefg"[: len(claim.parts)]]
         assert all(part.statement in claim.rule and part.rule in claim.rule for part in claim.parts)
     equal = {part.equal for name in ("M0", "F0", "I0", "D0") for part in known[name].parts}
     assert equal == {"budget", "time", "parameters"}
@@ -33,7 +33,7 @@ def test_without_runs_the_commands_that_make_them_are_named(own_ledger) -> None:
     assert all(runs.command in str(verdict) for verdict in found for runs in verdict.claim.runs)
     table = claims.table(found)
     assert table.index.tolist() == list(claims.parts()) and set(table["verdict"]) == {NO_RUNS}
-    assert table.loc["M1a", "why"] == "to be made by: reidlib sweep maum-ladder --profile cpu --seeds 0 1 2 3 4"
+    assert table.loc["M1a", "why"] == "to be made by: reidlib sweep maum-ladder --profile screen --seeds 0 1 2 3 4"
     assert table.loc["D1a", "why"].endswith(
         "--dataset pku-sketch --profile cpu --seeds 0 --splits " + " ".join(map(str, range(1, 11)))
     )

@@ -1,5 +1,7 @@
 """The planned grid: its commands, which runs are missing, and the tables of its figures."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -61,8 +63,11 @@ def test_every_method_has_a_ladder_two_to_four_curves_and_a_map() -> None:
     every = planned.by_method()
     assert list(every) == ["maum", "fienet", "idkl", "dalnet"] and all(plans.map for plans in every.values())
     assert all(2 <= len(plans.curves) <= 4 for plans in every.values())
-    ladders = [plans.ladder for plans in every.values()]
-    assert all(len(plan.seeds) * len(plan.splits or [1]) >= 3 and plan.profile == "cpu" for plan in ladders)
+    for plans in every.values():
+        for plan, runs in [(plans.ladder, 5), *((curve, 5) for curve in plans.curves), (plans.map, 3)]:
+            if plan.dataset == "sysu":
+                assert plan.profile == "screen" and plan.seeds == tuple(range(runs))
+        assert len(plans.ladder.seeds) * len(plans.ladder.splits or [1]) >= 3
 
 
 def test_varied_knows_defaults_and_weights() -> None:
@@ -142,11 +147,17 @@ def test_tables_hold_what_was_recorded(finished, imageless, own_ledger) -> None:
     assert rows[["curve", "weight", "value", "usual"]].drop_duplicates().to_numpy().tolist() == [
         ["fienet", "margin ρ", value, 0.7] for value in (0.7, 0.3, 1.0, 1.3)
     ]
-    cells = planned.weight_map("fienet")
+    plan = planned.by_method()["fienet"].map
+    cells = replace(plan, seeds=(0,)).rows()
     assert cells[["λ, IGCL", "triplet", "seed"]].to_numpy().tolist() == [[1.0, 1.0, 0], [0.1, 3.0, 0]], (
         "of seed 0 alone"
     )
     assert isinstance(cells["split"].dtype, pd.Int64Dtype)
+    assert len(plan.seeds) > 1 and planned.weight_map("fienet").empty, "of several seeds those that all cells have"
+    for label, recipe in grid.items():
+        if label not in set(cells["variant"]):
+            ledger.record(*finished(recipe, imageless, protocol))
+    assert planned.weight_map("fienet")["seed"].tolist() == [0] * 16
 
 
 def test_crossed_combines_changes_and_names_them() -> None:

@@ -37,11 +37,11 @@ def test_recipes_that_were_tested_are_refused_and_their_rows_named(add: Callable
     add(runs, {"+ memory": [0.5, 0.5]})
     with pytest.raises(ValueError, match=r"2 part\(s\) plan recipes that were tested already") as error:
         register.add(M2)
-    assert "sysu, cpu, + memory, seed 1" in str(error.value) and "(M2" in str(error.value)
+    assert "sysu, screen, + memory, seed 1" in str(error.value) and "(M2" in str(error.value)
     assert register.entries() == {}
     register.add([PARTS["F2a"]])  # of other recipes
     measure(PARTS["F2b"].runs, "attention", {"+ MPIM": {"energy": [0.5]}})  # measured, if not scored
-    with pytest.raises(ValueError, match=r"sysu, cpu, \+ MPIM, seed 0"):
+    with pytest.raises(ValueError, match=r"sysu, screen, \+ MPIM, seed 0"):
         register.add([PARTS["F2b"]])
 
 

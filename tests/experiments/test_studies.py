@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from reidlib import evaluation, methods
-from reidlib.experiments import ledger, measures, studies
+from reidlib.experiments import benchmark, ledger, measures, studies
+from reidlib.experiments.part import Runs
 from reidlib.methods.idkl import recipes
 from reidlib.methods.idkl.model import CONFUSERS
 from reidlib.training import provenance, runs
@@ -16,10 +17,18 @@ from reidlib.training import provenance, runs
 @pytest.mark.parametrize("profile", ["screen", "paper"])
 def test_variants_differ_and_build(name: str, profile: str) -> None:
     dataset = "pku-sketch" if name.startswith("dalnet") else "sysu"
-    grid = studies.get(name, dataset=dataset, profile=profile)
+    study, grid = studies.registered()[name], studies.get(name, dataset=dataset, profile=profile)
     reference, *others = grid.values()
-    assert reference == methods.recipe(studies.registered()[name].method, dataset=dataset, profile=profile)
+    usual = methods.recipe(study.method, dataset=dataset, profile=profile)
+    if study.budget:
+        own = methods.recipe(study.budget, dataset=dataset, profile=profile)
+        usual = usual.replace(**{field: getattr(own, field) for field in studies.BUDGET})
+    first = next(iter(study.variants.values()))
+    sets = any(value for part, value in first.items() if part != "method")
+    assert sets == name.endswith(("-trials", "-training-length")), "trials say all that they set"
+    assert reference == usual or sets
     assert others and len({recipe.digest for recipe in grid.values()}) == len(grid)
+    assert len(grid) == len(study.variants) == 12 or not name.endswith("-trials"), "as many for every method"
     for recipe in grid.values():
         assert recipe.seed == reference.seed
         methods.build(recipe.method, num_ids=2, backbone="tiny", **recipe.model)
@@ -39,7 +48,7 @@ def test_branches_are_measured_on_the_runs_of_the_comparisons() -> None:
     assert {"probes", "cameras"} <= set(studies.registered()["branches"].measures)
 
 
-def test_ingredients_of_the_baseline_are_all_taken_away() -> None:
+def test_ingredients_of_the_baseline_are_changed_one_at_a_time() -> None:
     grid = studies.get("baseline-ingredients", dataset="sysu", profile="screen")
     full = grid.pop("full").to_dict()
     changed = [
@@ -51,7 +60,7 @@ def test_ingredients_of_the_baseline_are_all_taken_away() -> None:
         if value != full[part].get(option)
     ]
     assert sorted(changed, key=str) == [
-        ("augmentation", "erase", 0.0),
+        ("augmentation", "erase", 0.5),
         ("augmentation", "exchange", 0.0),
         ("loss_weights", "triplet", 0.0),
         ("model", "label_smoothing", 0.0),
@@ -59,21 +68,45 @@ def test_ingredients_of_the_baseline_are_all_taken_away() -> None:
         ("model", "neck", False),
         ("model", "pool", "average"),
         ("model", "shared_from", 0),
-        ("model", "triplet", "weighted"),
+        ("model", "triplet", "batch-hard"),
     ]
 
 
 def test_a_variant_that_changes_nothing_is_left_out() -> None:
     grid = studies.get("baseline-ingredients", dataset="sysu", profile="paper")
     assert next(iter(grid)) == "full"
-    assert not {"without random erasing", "without channel exchange"} & grid.keys(), "AGW has neither"
+    assert "without channel exchange" not in grid and "with random erasing" in grid, "AGW has neither"
 
 
 def test_a_variant_is_trained_longer(new_study) -> None:
     variants = {"full": {}, "half as long again": {"time": 1.5, "learning_rate": 0.5}}
     new_study("time", methods.Study("baseline", variants))
     full, longer = studies.get("time", profile="screen").values()
-    assert longer == full.replace(epochs=9, warmup=1.5 * full.warmup, learning_rate=0.5) and full.epochs == 6
+    assert longer == full.replace(epochs=3 * full.epochs // 2, warmup=1.5 * full.warmup, learning_rate=0.5)
+
+
+@pytest.mark.parametrize(("profile", "usual"), [("screen", 3), ("cpu", 1)])
+def test_a_length_is_that_of_the_short_training_whatever_the_profile_takes(profile: str, usual: int, new_study) -> None:
+    """18 to 24 visits of everybody are × 1; the recipes of screen are three times as long."""
+    variants = methods.at_lengths({"plain": {}, "other": {"learning_rate": 0.5}})
+    new_study("lengths", methods.Study("baseline", variants))
+    grid, recipe = studies.get("lengths", profile=profile), methods.recipe("baseline", profile=profile)
+    assert list(grid) == [f"{name}, × {length}" for length in (1, 3, 5) for name in ("plain", "other")]
+    for label, each in grid.items():
+        length, rate = int(label[-1]), {"learning_rate": 0.5} if label.startswith("other") else {}
+        longer = {"epochs": length * recipe.epochs // usual, "warmup": length * recipe.warmup / usual}
+        assert each == recipe.replace(**longer, **rate)
+    assert grid[f"plain, × {usual}"] == recipe and recipe.epochs / usual in (6, 8)
+
+
+def test_a_length_is_scored_against_the_reference_of_that_length(add) -> None:
+    runs = Runs("fienet-training-length", profile="screen")
+    short, long = [0.40, 0.41, 0.42], [0.50, 0.51, 0.52]
+    add(runs, {"baseline, × 1": short, "FIENet, × 1": [s + 0.05 for s in short], "baseline, × 3": long})
+    add(runs, {"FIENet, × 3": [s - 0.05 for s in long], "FIENet, × 5": long})
+    found = {each.names: each for each in benchmark.lengths(ledger.local())}
+    assert set(found) == {("FIENet, × 1", "baseline, × 1"), ("FIENet, × 3", "baseline, × 3")}, "× 5 has no reference"
+    assert [each.differences["mAP"] for each in found.values()] == pytest.approx([0.05, -0.05])
 
 
 def test_a_variant_may_read_the_recipe(new_study) -> None:
@@ -87,9 +120,9 @@ def test_a_variant_may_read_the_recipe(new_study) -> None:
 def test_the_longer_baseline_of_dalnet_has_at_least_its_time() -> None:
     for dataset in ("pku-sketch", "shoe"):
         variants = studies.get("dalnet-comparison", dataset=dataset, profile="cpu")
-        baseline, longer, weighted, ours = variants.values()
+        baseline, longer, hard, ours = variants.values()
         assert longer.epochs / baseline.epochs == pytest.approx(2.75, abs=0.05), "a step costs about 2.7 times as much"
-        assert weighted == baseline.replace(model={"triplet": "weighted"})
+        assert hard == baseline.replace(model={"triplet": "batch-hard"}) and baseline.model["triplet"] == "weighted"
         assert ours == methods.recipe("dalnet", dataset=dataset, profile="cpu")
 
 
@@ -104,7 +137,7 @@ def test_comparison_of_idkl(dataset: str, profile: str) -> None:
     assert longer.replace(**{name: getattr(baseline, name) for name in ("epochs", "warmup", "milestones")}) == baseline
     assert wide.to_dict() == baseline.to_dict() | {"method": "wide-baseline"}
     assert ours == methods.recipe("idkl", dataset=dataset, profile=profile)
-    assert thrice.epochs == (ours.epochs if profile == "screen" else 3 * ours.epochs)
+    assert thrice is None if profile == "screen" else thrice.epochs == 3 * ours.epochs, "screen takes × 3 as it is"
     (_, released) = studies.get("idkl-released", dataset=dataset, profile=profile).values()
     assert released == recipes.released(ours)
 
@@ -207,7 +240,7 @@ def test_unknown_names_are_answered_with_the_known() -> None:
 
 def test_the_null_control_adds_a_module_and_nothing_else() -> None:
     baseline, inert = studies.get("null-control", dataset="sysu", profile="screen").values()
-    assert inert.to_dict() == {**baseline.to_dict(), "model": {"inert": True}}
+    assert inert.to_dict() == {**baseline.to_dict(), "model": {**baseline.model, "inert": True}}
     plain, padded = (methods.build("baseline", num_ids=2, backbone="tiny", **each.model) for each in (baseline, inert))
     assert sum(p.numel() for p in padded.parameters()) > sum(p.numel() for p in plain.parameters())
 
@@ -271,7 +304,7 @@ def test_grid_answers_mistakes_with_what_is_known() -> None:
         ),
         ({"model": {"nek": [True, False]}}, "baseline has no 'nek' in model; choose from: .*neck"),
         ({"augmentation": {"ears": [0, 1]}}, "an augmentation has no field 'ears'"),
-        ({"epoch": [1, 2]}, "a recipe has no field 'epoch'"),
+        ({"epocs": [1, 2]}, "a recipe has no field 'epocs'"),
         ({"epochs": []}, "the list of values of 'epochs' is empty"),
         ({"epochs": [4, 4]}, "two variants are called 'epochs 4': a value is listed twice"),
         ({"epochs": [0, 4]}, "epochs must be a whole number from 1"),

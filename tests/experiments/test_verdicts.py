@@ -116,7 +116,7 @@ def test_without_runs_the_command_is_named_and_without_identities_nothing_is_dec
     table = rows.of(None, None)
     rows.of = lambda runs, measure: table[table["variant"] != "+ memory"]
     found = judge.judge(part, rows)
-    assert (found.word, found.effect) == (NO_RUNS, "") and "reidlib sweep maum-ladder --profile cpu" in found.why
+    assert (found.word, found.effect) == (NO_RUNS, "") and "reidlib sweep maum-ladder --profile screen" in found.why
     rows.of = lambda runs, measure: table.assign(identities=None)
     found = judge.judge(part, rows)
     assert found.word == NO_RUNS and "without identities" in found.why

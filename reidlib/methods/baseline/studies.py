@@ -5,7 +5,7 @@ from reidlib.methods import Study
 from reidlib.methods.baseline.trials import TRIALS
 
 STUDIES = {
-    # What each ingredient of the baseline is worth: one is taken away, or exchanged for another, at a time.
+    # What each ingredient of the baseline is worth: one is taken away, exchanged for another, or added, at a time.
     "baseline-ingredients": Study(
         "baseline",
         {
@@ -15,10 +15,10 @@ STUDIES = {
             "average pooling instead of GeM": {"model": {"pool": "average"}},
             "one stem for both modalities": {"model": {"shared_from": 0}},
             "last stride 2": {"model": {"last_stride": 2}},
-            "without random erasing": {"augmentation": {"erase": 0.0}},
             "without channel exchange": {"augmentation": {"exchange": 0.0}},
-            "weighted triplet instead of batch hard": {"model": {"triplet": "weighted"}},
+            "batch-hard triplet instead of weighted": {"model": {"triplet": "batch-hard"}},
             "without label smoothing": {"model": {"label_smoothing": 0.0}},
+            "with random erasing": {"augmentation": {"erase": 0.5}},
         },
     ),
     # What the start is worth, and what the whole regime is: the last is how the baseline was trained before.

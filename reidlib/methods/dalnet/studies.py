@@ -57,13 +57,13 @@ STUDIES = {
         budget="dalnet",
     ),
     # Against the baseline of equal budget, one that is trained for the time of DALNet (see the ratio of step times),
-    # and one with AGW's triplet loss.
+    # and one with the batch-hard triplet.
     "dalnet-comparison": Study(
         BASELINE,
         {
             BASELINE: {},
             "baseline, trained longer": {"time": 2.75},
-            "baseline, weighted triplet": {"model": {"triplet": "weighted"}},
+            "baseline, batch-hard triplet": {"model": {"triplet": "batch-hard"}},
             "DALNet": DALNET,
         },
         measures=("auxiliary",),

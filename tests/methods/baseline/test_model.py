@@ -46,6 +46,22 @@ def test_outputs_and_losses_are_what_they_say():
     torch.testing.assert_close(weighted, losses.weighted_regularised_triplet(features, PIDS))
 
 
+@pytest.mark.parametrize(("triplet", "loss"), losses.TRIPLETS.items())
+def test_triplets_compare_features_as_they_are_at_length_one_or_behind_the_neck(triplet: str, loss):
+    outputs = build()(images(), MODALITY)
+    features, embeddings = outputs.features["shared"], outputs.embeddings["shared"]
+    compared = {"pooled": features, "unit": F.normalize(features), "neck": embeddings}
+    found = {
+        name: build(triplet=triplet, triplet_on=name).losses(outputs, PIDS, MODALITY)["triplet"] for name in compared
+    }
+    for name, expected in compared.items():
+        torch.testing.assert_close(found[name], loss(expected, PIDS))
+    assert len({value.item() for value in found.values()}) == 3
+    assert build(triplet=triplet).triplet_on == "pooled"
+    with pytest.raises(ValueError, match="unknown triplet_on 'logits'; choose one of: pooled, unit, neck"):
+        build(triplet_on="logits")
+
+
 def test_modality_matters_only_with_a_stem_of_its_own():
     one, two = warmed_up(build(shared_from=0)), warmed_up(build(shared_from=1))
     two.backbone.stems[1].conv1.weight.data.neg_()

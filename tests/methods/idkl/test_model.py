@@ -115,6 +115,21 @@ def test_terms_are_their_equations(preset, purifier):
     torch.testing.assert_close(terms, expected)
 
 
+@pytest.mark.parametrize("dual", [True, False])
+def test_both_triplets_are_weighted_where_the_option_says_so(dual):
+    hard, weighted = build(dual=dual, margin=0.7), build(dual=dual, margin=0.7, triplet="weighted")
+    outputs = hard(images(), MODALITY)
+    before, terms = (model.losses(outputs, PIDS, MODALITY) for model in (hard, weighted))
+    kinds = {"triplet": "shared", "specific_triplet": hard.branches[-1]} if dual else {"triplet": "shared"}
+    for term, kind in kinds.items():
+        torch.testing.assert_close(terms[term], losses.weighted_regularised_triplet(outputs.features[kind], PIDS))
+        assert terms[term] != before[term]
+    assert weighted.margins == pytest.approx(dict.fromkeys(kinds, math.log(2))), "of a point"
+    assert hard.margins == dict.fromkeys(kinds, 0.7)
+    with pytest.raises(ValueError, match="unknown triplet 'hard'; choose one of: batch-hard, weighted"):
+        build(triplet="hard")
+
+
 def test_purifier_is_its_equation():
     purifier = build().purifier
     maps = torch.rand(3, 128, 4, 2, generator=torch.Generator().manual_seed(0))
