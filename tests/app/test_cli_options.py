@@ -98,7 +98,7 @@ def test_changes_reach_the_recipe_and_its_digest(baseline) -> None:
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
-        ("epoch=4", "--set epoch: a recipe has no such field; choose from: amp, .*; did you mean epochs"),
+        ("epocs=4", "--set epocs: a recipe has no such field; choose from: amp, .*; did you mean epochs"),
         ("epochs=forty", "--set epochs: must be a number, not 'forty'"),
         ("epochs=true", "--set epochs: must be a number, not True"),
         ("epochs=0", "epochs must be a whole number from 1, not 0"),

@@ -24,6 +24,10 @@ def test_plans_are_of_studies_and_vary_what_they_say(plan: Plan) -> None:
     if len(plan.axes) == 1:
         (name,) = plan.axes
         assert values[name].nunique() == len(values) == 4
+        assert set(values) - {"inter"} == {name}, "IGCL's two terms have one weight"
+        first, *others = variants.values()
+        words = [{k: v for k, v in each.model.items() if isinstance(v, str)} for each in (first, *others)]
+        assert words == [words[0]] * 4, "no form changes with the number"
 
 
 @PLANS
@@ -145,7 +149,7 @@ def test_tables_hold_what_was_recorded(finished, imageless, own_ledger) -> None:
         ledger.record(*finished(recipe, imageless, protocol))
     rows = planned.curves()
     assert rows[["curve", "weight", "value", "usual"]].drop_duplicates().to_numpy().tolist() == [
-        ["fienet", "margin ρ", value, 0.7] for value in (0.7, 0.3, 1.0, 1.3)
+        ["fienet", "margin ρ", value, 1.2] for value in (1.2, 0.7, 1.0, 1.4)
     ]
     plan = planned.by_method()["fienet"].map
     cells = replace(plan, seeds=(0,)).rows()

@@ -66,7 +66,7 @@ def test_an_altered_register_is_noticed(own_ledger) -> None:
 def test_a_verdict_on_registered_parts_names_their_hash(add: Callable) -> None:
     register.add(M2)
     steps = {"+ memory": [0.5] * 5, "+ unidirectional": [0.45] * 5}
-    add(M2[0].runs, steps, other=0.3)
+    add(M2[0].runs, steps, other=0.3, code=register.codes(M2[0])["maum"])
     found = claims.verdict("M2")
     assert found.word == SUPPORTED
     assert all(f"rule {register.digest(part)[:12]}, registered 20" in str(found) for part in M2)

@@ -306,7 +306,7 @@ def test_grid_answers_mistakes_with_what_is_known() -> None:
         ({"augmentation": {"ears": [0, 1]}}, "an augmentation has no field 'ears'"),
         ({"epocs": [1, 2]}, "a recipe has no field 'epocs'"),
         ({"epochs": []}, "the list of values of 'epochs' is empty"),
-        ({"epochs": [4, 4]}, "two variants are called 'epochs 4': a value is listed twice"),
+        ({"epochs": [5, 5]}, "two variants are called 'epochs 5': a value is listed twice"),
         ({"epochs": [0, 4]}, "epochs must be a whole number from 1"),
     ]:
         with pytest.raises(ValueError, match=message):

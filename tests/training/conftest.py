@@ -79,6 +79,7 @@ def dataset(tree: Path) -> ReIDDataset:
 def maum(recipe: Recipe) -> Recipe:
     """The same with MAUM-P, its memory filling from the second epoch on."""
     options = {"parts": True, "stripes": 2, "memory_length": 3, "memory_interval": 5, "memory_start_epoch": 1}
+    options |= {"triplet": None}
     weights = {"identity": None, "triplet": None, "proxy": 1.0, "unidirectional": 1.0}
     return recipe.replace(method="maum", model=options, loss_weights=weights)
 
