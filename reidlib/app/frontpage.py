@@ -65,7 +65,7 @@ def results(path: str | Path) -> str:
         place, _, rules = heading.partition(" · ")
         shown = benchmark.readable(part).reset_index()
         blocks += [f"### {place}", f"{_leader(part)} Protocol: {rules}.", _table(shown.columns, shown.to_numpy())]
-    blocks += ["There are no runs of today's recipes yet."] if len(blocks) == 1 else []
+    blocks += [_sentence(benchmark.no_rows())] if len(blocks) == 1 else []
     found = benchmark.lengths(path)
     rows = [
         (each.names[0], *(f"{value:.1f}" for value in each.table().loc["mAP"]), each.word, len(each.pairs))
@@ -75,8 +75,9 @@ def results(path: str | Path) -> str:
     words = {word: [each.names[0] for each in found if each.word == word] for word in ("better", "worse", "undecided")}
     sentence = "; ".join(f"{word}: {', '.join(names)}" for word, names in words.items() if names)
     blocks += ["## The reference trained as long", "SYSU-MM01 (synthetic twin, screen), mAP."]
-    blocks += [f"Against a baseline that was trained as long: {sentence}."] if rows else []
-    blocks += [_table(header, rows), *_photographs(Path(path)), "## Claims"]
+    blocks += [f"Against a baseline that was trained as long: {sentence}.", _table(header, rows)] if rows else []
+    blocks += [] if rows else [_sentence(benchmark.no_rows_of_lengths())]
+    blocks += [*_photographs(Path(path)), "## Claims"]
     verdicts = claims.verdicts(path)
     rows = [
         (each.part.name, verdict.claim.paper, each.part.statement, each.word, each.effect, each.why)
@@ -87,6 +88,12 @@ def results(path: str | Path) -> str:
     blocks.append(f"Of {len(rows)} parts of claims: {counts}.")
     blocks.append(_table(("part", "paper", "what it says", "verdict", "effect", "why"), rows))
     return f"{BEGIN}\n" + "\n\n".join(blocks) + f"\n{END}"
+
+
+def _sentence(missing: str) -> str:
+    """What is missing and the commands that make it, of `benchmark.no_rows`, in Markdown."""
+    what, _, commands = missing.partition(": ")
+    return f"{what[0].upper()}{what[1:]}: {', '.join(f'`{command}`' for command in commands.split('; '))}."
 
 
 def _leader(part: "pd.DataFrame") -> str:

@@ -84,7 +84,7 @@ def environment() -> dict[str, str]:
         ("train baseline --seed -1 --profile ci", "seed must be a whole number from 0"),
         ("train baseline --profile ci --twin huge", "the twin of 'sysu' has no profile 'huge'; choose one of: ci,"),
         ("evaluate absent", "absent holds no run: there is no recipe.json"),
-        ("sweep nothing", "unknown study 'nothing'; choose one of: baseline-ingredients, null-control"),
+        ("sweep nothing", "unknown study 'nothing'; choose one of: baseline-ingredients, baseline-regime, "),
         ("sweep null-control --profile ci --root absent", "there is no folder absent"),
         ("sweep null-control --profile ci --measures beauty", "unknown measure 'beauty'; choose from: cameras, "),
         ("figures nothing", "unknown figure 'nothing'; choose from: "),

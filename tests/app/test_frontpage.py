@@ -58,6 +58,8 @@ def test_results_of_an_empty_ledger_name_the_claims(own_ledger) -> None:
     assert block.count("| no runs yet |") == len(claims.parts()) and block.count("### ") == 0
     assert "no runs of today's recipes yet" in block
     assert "as long: " not in block, "no sentence about runs that are not there"
+    for command in ("maum-comparison --profile cpu", "fienet-training-length --profile screen"):
+        assert f"`reidlib sweep {command} --seeds 0 1 2 3 4`" in block, "what makes them is named"
 
 
 def test_a_block_takes_the_place_of_the_last_one(tmp_path: Path) -> None:

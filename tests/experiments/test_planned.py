@@ -69,9 +69,9 @@ def test_every_method_has_a_ladder_two_to_four_curves_and_a_map() -> None:
     assert all(2 <= len(plans.curves) <= 4 for plans in every.values())
     for plans in every.values():
         for plan, runs in [(plans.ladder, 5), *((curve, 5) for curve in plans.curves), (plans.map, 3)]:
-            if plan.dataset == "sysu":
-                assert plan.profile == "screen" and plan.seeds == tuple(range(runs))
-        assert len(plans.ladder.seeds) * len(plans.ladder.splits or [1]) >= 3
+            assert plan.profile == "screen"
+            assert plan.dataset != "sysu" or plan.seeds == tuple(range(runs))
+        assert len(plans.ladder.seeds) * len(plans.ladder.splits or [1]) == 5
 
 
 def test_varied_knows_defaults_and_weights() -> None:

@@ -262,7 +262,7 @@ def test_optimiser_has_every_parameter_once_and_two_rates(recipe: Recipe, fit) -
 def test_adam_adds_the_decay_to_the_gradient_and_adamw_takes_it_off_the_weight(
     recipe: Recipe, name: str, shrinks: float
 ) -> None:
-    """Without another gradient: AdamW shrinks by rate × decay; Adam's first step is one of the rate, as of any gradient."""
+    """Without another gradient AdamW shrinks by rate × decay, and Adam takes a first step of the rate."""
     model = torch.nn.Module()
     model.backbone, model.head = torch.nn.Linear(1, 1, bias=False), torch.nn.Linear(1, 1, bias=False)
     torch.nn.init.ones_(model.head.weight)
