@@ -56,7 +56,7 @@ def test_results_of_an_empty_ledger_name_the_claims(own_ledger) -> None:
     block = frontpage.results(ledger.PUBLISHED)
     assert block.splitlines()[0] == frontpage.BEGIN and block.splitlines()[-1] == frontpage.END
     assert block.count("| no runs yet |") == len(claims.parts()) and block.count("### ") == 0
-    assert "no runs of today's recipes yet" in block
+    assert "No run of a model has a recipe of today; make them: " in block
     assert "as long: " not in block, "no sentence about runs that are not there"
     for command in ("maum-comparison --profile cpu", "fienet-training-length --profile screen"):
         assert f"`reidlib sweep {command} --seeds 0 1 2 3 4`" in block, "what makes them is named"

@@ -258,21 +258,6 @@ def test_optimiser_has_every_parameter_once_and_two_rates(recipe: Recipe, fit) -
     assert {group["weight_decay"] for group in optimizer.param_groups} == {0.02}
 
 
-@pytest.mark.parametrize(("name", "shrinks"), [("adamw", 1 - 1e-3), ("adam", 1 - 0.1)])
-def test_adam_adds_the_decay_to_the_gradient_and_adamw_takes_it_off_the_weight(
-    recipe: Recipe, name: str, shrinks: float
-) -> None:
-    """Without another gradient AdamW shrinks by rate × decay, and Adam takes a first step of the rate."""
-    model = torch.nn.Module()
-    model.backbone, model.head = torch.nn.Linear(1, 1, bias=False), torch.nn.Linear(1, 1, bias=False)
-    torch.nn.init.ones_(model.head.weight)
-    changed = recipe.replace(optimizer=name, learning_rate=0.1, weight_decay=0.01, amp="off")
-    optimizer = training.make_optimizer(changed, model)
-    model.head.weight.grad = torch.zeros(1, 1)
-    optimizer.step()
-    assert model.head.weight.item() == pytest.approx(shrinks, rel=1e-5)
-
-
 def test_backbone_rate_slows_the_backbone_alone(fit) -> None:
     still, start = (
         fit(f"{steps}", epochs=1, backbone_rate=0.0, stop_after=steps).model.state_dict() for steps in (1, 0)
