@@ -101,7 +101,7 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 
 def tidy(notebook: "NotebookNode") -> "NotebookNode":
-    """Remove what differs between two executions of the same notebook: progress bars, versions, timings."""
+    """Remove what differs between two executions of the same notebook: progress bars, versions, timings, tracebacks."""
     notebook.metadata = copy.deepcopy(pages.METADATA)
     for cell in notebook.cells:
         cell.metadata = {key: value for key, value in cell.metadata.items() if key in ("tags", *pages.HIDDEN)}
@@ -109,6 +109,8 @@ def tidy(notebook: "NotebookNode") -> "NotebookNode":
             cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
             for output in cell.outputs:
                 _shrink(output.get("data", {}))
+                if output.output_type == "error":
+                    output.traceback = [f"{output.ename}: {output.evalue}"]
     return notebook
 
 
@@ -134,16 +136,19 @@ def _shrink(data: dict) -> None:
 
 
 def unfit(notebook: "NotebookNode") -> list[str]:
-    """Why the outputs must not be committed: errors, warnings, paths of this machine. Empty if they may."""
+    """Why the outputs must not be committed: errors, warnings, paths of this machine. Empty if they may.
+
+    A cell that a reader has to complete ends in an error until then; its tag ``raises-exception`` says so.
+    """
     problems = []
     machine = re.compile("|".join(re.escape(str(folder)) for folder in {ROOT, Path.home(), Path(sys.prefix)}))
     for number, cell in enumerate(notebook.cells, 1):
         for output in cell.get("outputs", []):
-            if output.output_type == "error":
+            if output.output_type == "error" and "raises-exception" not in cell.metadata.get("tags", []):
                 problems.append(f"cell {number} ends in an error: {output.ename}")
             elif output.get("name") == "stderr":
                 problems.append(f"cell {number} writes to stderr: {output.text.strip().splitlines()[0]}")
-            texts = [output.get("text", ""), *output.get("data", {}).values()]
+            texts = [output.get("text", ""), output.get("evalue", ""), *output.get("data", {}).values()]
             if found := machine.search("\n".join(text for text in texts if isinstance(text, str))):
                 problems.append(f"cell {number} shows a path of this machine: {found.group()}")
     return problems

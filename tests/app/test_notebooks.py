@@ -177,6 +177,25 @@ def test_unfit_names_errors_warnings_and_paths_of_this_machine() -> None:
     ]
 
 
+def test_a_cell_to_complete_may_end_in_its_error_and_shows_one_line_of_it() -> None:
+    error = {"output_type": "error", "ename": "NotImplementedError", "evalue": "your turn", "traceback": ["long", "er"]}
+    cell = new_code_cell("", outputs=[nbformat.from_dict(error)], metadata={"tags": ["raises-exception"]})
+    page = notebooks.tidy(new_notebook(cells=[cell]))
+    assert page.cells[0].outputs[0].traceback == ["NotImplementedError: your turn"]
+    assert page.cells[0].metadata == {"tags": ["raises-exception"]} and notebooks.unfit(page) == []
+    page.cells[0].outputs[0].evalue = f"{Path.home()}/x"
+    assert [problem.split(":")[0] for problem in notebooks.unfit(page)] == ["cell 1 shows a path of this machine"]
+
+
+@pytest.mark.integration
+def test_a_cell_to_complete_does_not_stop_the_page(clone: Path) -> None:
+    path = write(clone, "01_first", "raise NotImplementedError('your turn')", "2 + 3")
+    page = nbformat.read(path, as_version=4)
+    page.cells[1].metadata["tags"] = ["raises-exception"]
+    nbformat.write(page, path)
+    assert shown(run(clone)["01_first"]) == "5"
+
+
 def test_sheets_of_photographs_become_jpeg_and_line_drawings_keep_their_main_colours() -> None:
     def png(pixels: np.ndarray) -> dict:
         stream = io.BytesIO()
