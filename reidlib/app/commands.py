@@ -289,8 +289,7 @@ def claims(
             print(f"{entry.part}  {entry.hash}  power {found.loc[entry.part, 'power']:.2f}")
         print(f"commit {reidlib.experiments.register.file()} before the first run")
         return 0
-    for line in reidlib.experiments.register.thawed(known):
-        print(f"not frozen: {line}")
+    print(*(f"not frozen: {line}\n" for line in reidlib.experiments.register.thawed(known)), sep="", end="")
     shown = ["state", "runs", "planned", "smallest", "unit", "error", "power", "decides", "noise"]
     print(found[shown].to_string(float_format="{:.3g}".format, na_rep="–"))
     missing = found.loc[found["missing"] != "", "missing"].drop_duplicates()

@@ -26,8 +26,9 @@ _RESULT = re.compile(
     r"(?<![\w.])[−+-]?\d+(?:[.,]\d+)*\s*(?:±\s*[\d.]+\s*)?(?:points?\b|(?:points?\s+of\s+)?(?:mAP|rank-1)\b|%|per\s+cent)"
     r"|(?:mAP|rank-1)\s*(?:of|is|was|:|=)?\s*[−+-]?\d+(?:\.\d+)?"
 )
-UNITS = re.compile(r"(?:±\s*)?1 mAP|±1 mAP|9[58] %|0\.1 mAP")
-"""What a method's text may say beside these words: an accuracy asked for, a confidence, an effect made up."""
+UNITS = re.compile(r"(?:±\s*)?1 mAP|±1 mAP|9[58] %|0\.1 mAP|(?:0\.6|1\.5) points")
+"""What a text may say beside these words: an accuracy asked for, a confidence, an effect made up, what a rule of choice
+asks for."""
 
 
 def typed(text: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from reidlib import methods
 from reidlib.data import registry
 from reidlib.experiments import ledger, trials
 from reidlib.experiments.claims import parts
@@ -36,13 +37,14 @@ def batches() -> tuple[Batch, ...]:
         of = [(1, plans.ladder)] if plans.ladder else []
         of += [(2, curve) for curve in plans.curves] + ([(3, plans.map)] if plans.map else [])
         found += [Batch(tier, Runs(p.study, p.dataset, p.profile, len(p.seeds), len(p.splits))) for tier, p in of]
+    ours = methods.registered(controls=False).values()
     found += [
-        Batch(2, Runs(f"{method}-comparison", dataset, "cpu", seeds, splits))
+        Batch(2, Runs(method.comparison, dataset, "cpu", seeds, splits))
         for dataset, seeds, splits in (("regdb", 1, 3), ("llcm", 3, 0))
-        for method in ("maum", "fienet", "idkl")
+        for method in ours
+        if method.comparison and dataset in method.recipes
     ]
-    lengths = ("maum", "fienet", "idkl")
-    found += [Batch(3, Runs(f"{method}-training-length", profile="screen", seeds=3)) for method in lengths]
+    found += [Batch(3, Runs(method.lengths, profile="screen", seeds=3)) for method in ours if method.lengths]
     unique = {batch.runs: batch for batch in reversed(found)}
     return tuple(sorted((batch for batch in found if unique[batch.runs] is batch), key=lambda batch: batch.tier))
 
