@@ -48,7 +48,8 @@ def imagenet_state(name: str) -> Mapping[str, Tensor]:
         except (OSError, RuntimeError) as error:
             raise FileNotFoundError(
                 f"the ImageNet weights of {name} could not be downloaded ({error}). Fetch {url} on another machine and "
-                f"put it at {path}, or use {argument('weights', None, of='recipe')}"
+                f"put it at {path}; or pretrain a trunk on rendered people here (reidlib pretrain {name}) and use "
+                f"{argument('weights', 'twin', of='recipe')}; or use {argument('weights', None, of='recipe')}"
             ) from error
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
