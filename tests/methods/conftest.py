@@ -4,7 +4,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # `tiny` lies beside the tests
+sys.path.insert(0, str(Path(__file__).parent))  # `tiny` and `drawn` lie beside the tests
 
 
 @pytest.fixture(autouse=True)

@@ -20,6 +20,9 @@ from reidlib.methods.dalnet.losses import EPSILON, channel_statistics
 
 KINDS = ("dag", "conv", "xdog", "sobel", "grey")
 LUMINANCE = (0.299, 0.587, 0.114)
+BLACKEST = 1e-4  # of an edge that is redrawn: a density that is finite
+RANGE = 8.0  # most by which the density of a stroke is multiplied or divided: without a limit, drawings faded to white
+STEEPNESS = 4.0  # of the mask that cleans: what is more likely foreground than not stays, and has an outline
 
 
 class Drawing(NamedTuple):
@@ -28,7 +31,7 @@ class Drawing(NamedTuple):
     auxiliary: Tensor  # (B, 1 or 3, H, W) in 0-1
     edges: Tensor | None = None  # (B, 1, H, W) in 0-1
     cleaned: Tensor | None = None  # (B, 3, H, W) in 0-1
-    mask_logits: Tensor | None = None  # (B, 1, H, W), before the sigmoid; positive for foreground
+    mask: Tensor | None = None  # (B, 1, H, W) in 0-1, 1 foreground
 
 
 def luminance(images: Tensor) -> Tensor:
@@ -50,7 +53,7 @@ def sobel(images: Tensor) -> Tensor:
 class XDoG(nn.Module):
     """Edges by an extended difference of Gaussians, with its three numbers learned or fixed.
 
-    ``D = G_1 * L - tau G_1.6 * L`` of the luminance L; ``E = 1`` where ``D >= epsilon``, else ``1 + tanh(phi (D -
+    ``D = G_0.7 * L - tau G_1.12 * L`` of the luminance L; ``E = 1`` where ``D >= epsilon``, else ``1 + tanh(phi (D -
     epsilon))``. Documented: Winnemöller et al., "XDoG", Computers & Graphics 2012. Reconstructed: its use for DALNet,
     and where the numbers begin: tau 0.98, epsilon 0.01, phi 50.
 
@@ -59,7 +62,7 @@ class XDoG(nn.Module):
             change its sign, and weight decay draws them back to where they began.
     """
 
-    SIGMAS = (1.0, 1.6)
+    SIGMAS = (0.7, 1.12)
     START = (0.02, 0.01, 50.0)
 
     def __init__(self, *, learned: bool):
@@ -101,10 +104,14 @@ def _blurs(size: int, sigmas: tuple[float, ...], like: Tensor) -> Tensor:
 
 
 class Refiner(nn.Module):
-    """Redraws edges in the style of a sketch: an encoder, two residual blocks, a decoder that adds to the edges.
+    """Redraws edges in the style of a sketch: an encoder, two residual blocks, a decoder that weighs the ink.
 
     Style is mean and deviation of each channel of the encoded donor, put in the place of those of the edges (AdaIN;
-    documented: Huang and Belongie, ICCV 2017). The last convolution begins at zero: at first nothing is added.
+    documented: Huang and Belongie, ICCV 2017). Reconstructed: what the decoder finds decides a factor, an eighth to
+    eight, on the optical density ``-ln E`` of the edges: ``auxiliary = E ** (8 ** tanh(found))``. Paper stays white,
+    strokes become lighter or darker and never vanish, no value leaves 0-1, and no clamp takes the gradient away. The
+    decoder goes up by interpolation alone: a pixel shuffle, whose pixels of a block have weights of their own, learned
+    stripes of the width of a pixel. The last convolution begins at zero: at first the drawing is the edges.
 
     Args:
         width: channels after the first of three convolutions; they double with each of the next.
@@ -125,7 +132,7 @@ class Refiner(nn.Module):
             nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2)) for _ in range(2)
         )
         self.decoder = nn.ModuleList(
-            nn.Conv2d(*pair, 3, padding=1) for pair in ((channels, half), (half, width), (width, 4))
+            nn.Conv2d(*pair, 3, padding=1) for pair in ((channels, half), (half, width), (width, 1))
         )
         nn.init.zeros_(self.decoder[-1].weight)
         nn.init.zeros_(self.decoder[-1].bias)
@@ -151,8 +158,8 @@ class Refiner(nn.Module):
         first, second, last = self.decoder
         # Leaky: of the few channels here, all could fall silent for good.
         maps = F.interpolate(F.leaky_relu(first(maps), 0.1), ((height + 1) // 2, (width + 1) // 2))
-        added = F.pixel_shuffle(last(F.leaky_relu(second(maps), 0.1)), 2)[:, :, :height, :width]
-        return (edges + added.float()).clamp(0, 1)
+        factor = RANGE ** torch.tanh(last(F.leaky_relu(second(maps), 0.1)).float())
+        return edges.clamp(min=BLACKEST) ** F.interpolate(factor, (height, width), mode="bilinear")
 
 
 def _restyle(maps: Tensor, style: tuple[Tensor, Tensor]) -> Tensor:
@@ -188,9 +195,9 @@ class DAG(nn.Module):
             sketches: (N, 3, h, w).
             donors: with sketches, (B,) row of them for each photo, or -1 for none: its auxiliary image is the edge map.
         """
-        logits = self.mask(photos) if self.mask else None
+        mask = torch.sigmoid(STEEPNESS * self.mask(photos)) if self.mask else None
         with torch.autocast(photos.device.type, enabled=False):  # edges are small differences of large numbers
-            cleaned = photos if logits is None else 1 - torch.sigmoid(logits) * (1 - photos)
+            cleaned = photos if mask is None else 1 - mask * (1 - photos)
             edges = self.xdog(cleaned)
         if self.refiner is None:
             auxiliary = edges
@@ -202,7 +209,7 @@ class DAG(nn.Module):
             auxiliary = self.refiner(edges, style)
             if donors is not None:
                 auxiliary = torch.where((donors >= 0)[:, None, None, None], auxiliary, edges)
-        return Drawing(auxiliary, edges, None if logits is None else cleaned, logits)
+        return Drawing(auxiliary, edges, None if mask is None else cleaned, mask)
 
 
 class ConvGenerator(nn.Module):

@@ -80,7 +80,7 @@ def structure_drift(drawings: Tensor, edges: Tensor, mask: Tensor) -> Tensor:
 
 
 def mask_cross_entropy(logits: Tensor, pseudo_masks: Tensor) -> Tensor:
-    """Binary cross-entropy of a predicted mask with a pseudo-mask, the mean over all pixels.
+    """Binary cross-entropy of a predicted mask with one that is known or guessed, the mean over all pixels.
 
     Reconstructed for DALNet (documented: only that background recedes in its auxiliary images).
 

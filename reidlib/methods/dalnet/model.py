@@ -15,7 +15,7 @@ from reidlib.losses import TRIPLETS, triplet_of_a_point
 from reidlib.losses._common import check_one_of
 from reidlib.losses.circle import circle
 from reidlib.methods.dalnet.auxiliary import Drawing, choose_donors, generator
-from reidlib.methods.dalnet.foreground import pseudo_mask
+from reidlib.methods.dalnet.foreground import cut_and_paste
 from reidlib.methods.dalnet.interaction import Interaction, partners
 from reidlib.methods.dalnet.losses import mask_cross_entropy, structure_drift, style_distance
 from reidlib.methods.dalnet.statistics import add_auxiliary_statistics, auxiliary_statistics
@@ -45,6 +45,7 @@ class DALNet(ReIDModel):
       is there, over three modalities. Reconstructed: on g, the sums.
     * ``style``, ``structure`` (if refined), ``mask`` (if cleaned): of the generator, see :mod:`reidlib.losses`.
       Reconstructed. Style is compared in layer1 and layer2 of the backbone, behind the stem of sketches, held still.
+      The mask learns on photos with a known foreground (:func:`reidlib.methods.dalnet.foreground.cut_and_paste`).
     * ``triplet``: of the baseline, on g of the real images, before the BNNeck (reconstructed).
 
     A style donor is a sketch of another identity in the batch; in a batch of one identity nobody is refined, and
@@ -198,8 +199,7 @@ class DALNet(ReIDModel):
         if donors is not None:
             donors, order = self._pictures(donors), torch.arange(len(photos), device=photos.device)
         drawing = self.generator(pictures, donors, order)
-        mask = None if drawing.mask_logits is None else drawing.mask_logits.sigmoid()
-        steps = {"photo": pictures, "mask": mask, "cleaned": drawing.cleaned, "edges": drawing.edges}
+        steps = {"photo": pictures, "mask": drawing.mask, "cleaned": drawing.cleaned, "edges": drawing.edges}
         return {name: step for name, step in steps.items() if step is not None} | {"auxiliary": drawing.auxiliary}
 
     def _pictures(self, images: Tensor) -> Tensor:
@@ -247,14 +247,19 @@ class DALNet(ReIDModel):
         return torch.stack(terms).mean()
 
     def _generator_losses(self, drawing: Drawing, photos: Tensor, sketches: Tensor, donors: Tensor) -> dict:
-        terms, logits = {}, drawing.mask_logits
+        terms = {}
         if "style" in self.generator.terms:
-            mask = torch.ones_like(drawing.edges) if logits is None else logits.detach().sigmoid()
+            mask = torch.ones_like(drawing.edges) if drawing.mask is None else drawing.mask.detach()
             terms["style"] = self._style(drawing.auxiliary, sketches, donors)
             terms["structure"] = structure_drift(drawing.auxiliary, drawing.edges, mask)
         if "mask" in self.generator.terms:
-            terms["mask"] = mask_cross_entropy(logits, pseudo_mask(photos))
+            terms["mask"] = self._mask(photos, sketches) if len(sketches) else 0 * drawing.mask.sum()
         return terms
+
+    def _mask(self, photos: Tensor, sketches: Tensor) -> Tensor:
+        """On as many photos as a quarter of the batch, made for it: nobody knows the masks of real ones."""
+        pictures, masks = cut_and_paste(photos, sketches, -(-len(photos) // 4))
+        return mask_cross_entropy(self.generator.mask(pictures), masks)
 
     def _style(self, drawn: Tensor, sketches: Tensor, donors: Tensor) -> Tensor:
         """Over a quarter of the batch, drawn at random: the same on average, and a quarter of the time."""
