@@ -39,8 +39,12 @@ def dataset_names() -> list[str]:
 
 def study_names() -> list[str]:
     """Studies of the methods of this package, and the one that asks all methods the same."""
-    files = [PACKAGE / "methods" / name / "studies.py" for name in method_names()]
-    return [*(name for file in files if file.is_file() for name in _keys(file, "STUDIES")), "branches"]
+    tables = [
+        (PACKAGE / "methods" / name / file, table)
+        for name in method_names()
+        for file, table in (("studies.py", "STUDIES"), ("trials.py", "TRIALS"))
+    ]
+    return [*(name for file, table in tables if file.is_file() for name in _keys(file, table)), "branches"]
 
 
 def _keys(file: Path, table: str) -> list[str]:

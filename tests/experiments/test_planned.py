@@ -48,6 +48,15 @@ def test_the_command_makes_the_plan(plan: Plan, monkeypatch: pytest.MonkeyPatch)
     assert asked == {name: getattr(plan, name) for name in asked}
 
 
+def test_a_page_without_rows_names_the_command_of_the_plan() -> None:
+    maum, dalnet = (planned.by_method()[name].ladder for name in ("maum", "dalnet"))
+    assert studies.no_rows(maum.study, profile=maum.profile) == (
+        f"no run of maum-ladder has a recipe of today; make them: {maum.command}"
+    )
+    where = {"dataset": dalnet.dataset, "profile": dalnet.profile, "splits": dalnet.splits}
+    assert studies.no_rows(dalnet.study, **where).endswith(f": {dalnet.command}")
+
+
 @pytest.mark.parametrize("method", planned.by_method())
 def test_a_map_is_four_by_four_with_the_recipe_and_shares_runs_with_the_curves(method: str) -> None:
     plan = planned.by_method()[method].map

@@ -119,7 +119,7 @@ def test_an_unknown_trunk_is_refused_when_the_recipe_is_made(name, message) -> N
 def test_a_last_stride_that_a_trunk_of_timms_cannot_have_is_refused(monkeypatch) -> None:
     monkeypatch.setattr(timm_trunks, "_keep_size", lambda module: None)
     timm_trunks.check_last_stride.cache_clear()
-    recipe = methods.recipe("baseline", profile="ci")
+    recipe = methods.recipe("baseline", profile="ci").replace(weights=None)
     try:
         with pytest.raises(ValueError, match="with last stride 1 they are "):
             recipe.replace(backbone="timm:resnet18")
@@ -145,7 +145,7 @@ def test_a_network_from_outside_may_have_trunks_of_its_own() -> None:
     known = methods.registry._registered
     methods.register(methods.Method("own-trunk", "Own trunk", Own, methods.get("baseline").recipes))
     try:
-        recipe = methods.recipe("baseline", profile="ci")
+        recipe = methods.recipe("baseline", profile="ci").replace(weights=None)
         assert recipe.replace(method="own-trunk", backbone="mine").backbone == "mine"
         with pytest.raises(ValueError, match="choose one of: mine"):
             recipe.replace(method="own-trunk", backbone="resnet18")

@@ -27,7 +27,7 @@ def donor(tmp_path):
     ],
 )
 def test_the_baseline_trains_on_another_trunk_and_is_read_again(fit, name: str) -> None:
-    run = fit("other", backbone=name, epochs=1, warmup=0)
+    run = fit("other", backbone=name, weights=None, epochs=1, warmup=0)
     assert run.finished and run.history["loss"].notna().all()
     again = runs.load(run.folder)
     images, modality = torch.randn(2, 3, 32, 16), torch.tensor([0, 1])
