@@ -16,7 +16,9 @@ SIZES: dict[str, dict[str, Any]] = {
     "ci": dict(backbone="tiny", identities=4, images=2, epochs=3, warmup=1, validation_share=0.25),
     "screen": dict(backbone="tiny", identities=8, images=4, epochs=18, warmup=4.5, validate_every=3),
     "cpu": dict(backbone="small", identities=8, images=4, epochs=8, warmup=2),
-    "gpu": dict(backbone="resnet50", identities=8, images=4, epochs=14, warmup=3, weights="imagenet", learning_rate=1e-3),
+    "gpu": dict(
+        backbone="resnet50", identities=8, images=4, epochs=14, warmup=3, weights="imagenet", learning_rate=1e-3
+    ),
     "paper": dict(backbone="resnet50", weights="imagenet", validation_share=0.0),
 }
 LENGTH = {"screen": 3}
