@@ -11,8 +11,7 @@ from reidlib.methods.idkl.losses import released_weights
 # crop, erasing, all training identities, an epoch as long as the pairs of images (196 steps on SYSU-MM01, 68 on RegDB),
 # every loss with weight 1 but those below. The authors say that the settings behind the published numbers differ; which
 # they were is not known.
-# Reconstructed: padding is the ImageNet mean (theirs is 127); on twins the budget of the baseline, and the factors of
-# TWIN.
+# Reconstructed: padding is the ImageNet mean (theirs is 127); on twins the budget and the triplet of the baseline.
 RELEASED: dict[str, Any] = dict(
     identities=12,
     images=5,
@@ -27,10 +26,6 @@ RELEASED: dict[str, Any] = dict(
     milestones=(55, 95),
 )
 OWN = {"regdb": {"height": 256, "width": 128, "identities": 6}}  # of the paper profile
-# Reconstructed: on what the released code weighs. In short training from random weights, pulling the predictions of two
-# streams and two modalities together holds back what they learn at all. Chosen on validation identities of the twin of
-# SYSU-MM01, profile screen, one seed, of thirteen trials. The preset "released" keeps the released weights.
-TWIN = {"csa": 0.25, "mdr": 0.1}
 WITHOUT_TGSA = ("regdb",)  # documented (released code)
 
 
@@ -55,8 +50,7 @@ def _on(dataset: str) -> dict[str, dict[str, Any]]:
     settings = _weights(dataset, 2 * batch["identities"] * batch["images"])
     ones = ("identity", "triplet", "specific_identity", "specific_triplet", "discriminator", "confuser")
     settings["loss_weights"] = dict.fromkeys(ones, 1.0) | settings["loss_weights"]
-    on_twins = {name: weight * TWIN.get(name, 1) for name, weight in settings["loss_weights"].items()}
-    twin = settings | {"loss_weights": on_twins, "model": {**settings["model"], "triplet": "weighted"}}
+    twin = settings | {"model": {**settings["model"], "triplet": "weighted"}}  # the baseline's: see docs/regime.md
     return {"all": twin, "paper": batch | settings | {"model": {**settings["model"], "triplet": "batch-hard"}}}
 
 
