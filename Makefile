@@ -35,7 +35,7 @@ TEST = REIDLIB_PROFILE=ci REIDLIB_BUILD="$(CURDIR)/build/test" OMP_NUM_THREADS=1
 MOST = -m "not all"
 NBVAL = notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout 120 --nbval-sanitize-with notebooks/sanitize.cfg
 
-.PHONY: help run publish figures results badges test test-all test-wheel test-fast lint format bench wheel lab install key clean
+.PHONY: help run publish figures results badges test test-all test-wheel test-fast lint format bench wheel lab site install key clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | expand -t 12
@@ -85,6 +85,10 @@ wheel: install ## write one file to upload where there is no clone (Colab, Kaggl
 lab: install ## open copies of the notebooks, in lab/, in JupyterLab (ARGS="--no-browser --port 9000")
 	@$(PY) -m reidlib.app.lab $(ARGS)
 
+site: install ## build the pages of the repository as one static site: build/site/index.html
+	@$(PY) -m sphinx -W --keep-going --quiet -b html -c docs/site -d build/site-trees . build/site
+	@echo "open build/site/index.html"
+
 install: ## prepare the environment; does nothing when it is up to date
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 		{ echo "Python 3.11 or newer is needed, and '$(PYTHON)' is not; name one: make PYTHON=/path/to/python" >&2; exit 1; }
@@ -95,5 +99,5 @@ key: # the name under which continuous integration keeps the environment
 	@"$(PYTHON)" scripts/environment.py --key
 
 clean: ## remove what can be made again: build/, twins, caches (runs/, lab/ and the environment stay)
-	rm -rf build data/twins data/cache data/lent .pytest_cache .ruff_cache .hypothesis
+	rm -rf build docs/api data/twins data/cache data/lent .pytest_cache .ruff_cache .hypothesis
 	find . -name .venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

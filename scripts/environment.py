@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-EXTRAS = "notebooks,cluster,dev"
+EXTRAS = "notebooks,cluster,site,dev"
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"  # its 2.15.0+cpu is what pip takes for torch==2.15.0
 # {"ours": we created the folder, "lock": hash of what is completely installed, "cpu": with torch for CPUs}
 STATE = ".reidlib-environment.json"

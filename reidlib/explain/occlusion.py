@@ -44,7 +44,7 @@ def occlusion_maps(
         branch: as in `reidlib.explain.cams`, whose targets these are.
 
     Returns:
-        (N, *cells) float32, from 0; 0 also where hiding brings the image nearer to its target.
+        ``(N, *cells)`` float32, from 0; 0 also where hiding brings the image nearer to its target.
     """
     model = as_model(model)
     find = _Cosines(model, dataset, rows, branch)

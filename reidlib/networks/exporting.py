@@ -75,7 +75,7 @@ def export(
     note = {"input": [None, 3, *size], "mean": IMAGENET_MEAN, "std": IMAGENET_STD, "modality": name or int(modality)}
     example = torch.randn(5, 3, *size, generator=torch.Generator().manual_seed(0))
     with evaluating(network), torch.enable_grad():  # without gradients, torch's attention has a form of its own
-        batch = {0: torch.export.Dim("batch")}
+        batch = {0: torch.export.Dim("batch", max=2**31 - 1)}  # torch 2.6 wants an end that no guard excludes
         program = torch.export.export(network, (example,), dynamic_shapes=(batch,), strict=False)
         content = _onnx(program, note) if kind == ".onnx" else _pt2(program, note)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -24,6 +24,11 @@ def test_no_result_number_is_typed_by_hand() -> None:
     assert not [(name, number) for name, text in markdown() for number in numbers.typed(text)]
 
 
+def test_no_line_begins_with_a_mark() -> None:
+    """In Markdown a comment at the beginning of a line ends the paragraph."""
+    assert not [(name, line) for name, text in markdown() for line in text.splitlines() if line.startswith("<!--= ")]
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -62,7 +62,8 @@ def test_other_colours_come_close(tmp_path, mode):
         )
     else:
         image = image.convert(mode)
-    assert np.abs(read(saved(tmp_path / "x.tif", image)).astype(int) - [200, 100, 50]).max() <= 3
+    packed = {"compression": "tiff_lzw"} if mode == "YCbCr" else {}  # unpacked, Pillow 10 cuts it short
+    assert np.abs(read(saved(tmp_path / "x.tif", image, **packed)).astype(int) - [200, 100, 50]).max() <= 3
 
 
 def test_what_is_transparent_lies_on_white(tmp_path):
@@ -118,7 +119,8 @@ def deep_images(folder):
         yield saved(folder / f"{dtype}.tif", Image.fromarray(ramp.astype(dtype)))
     yield saved(folder / "I16B.tif", Image.frombytes("I;16B", (5, 5), ramp.astype(">u2").tobytes()))
     yield saved(folder / "uint16.png", Image.fromarray(ramp.astype("uint16")))
-    yield saved(folder / "uint16.pgm", Image.fromarray(ramp.astype("uint16")))
+    (folder / "uint16.pgm").write_bytes(b"P5 5 5 65535 " + ramp.astype(">u2").tobytes())
+    yield folder / "uint16.pgm"
     for colour, channels in ((0, 1), (2, 3), (4, 2), (6, 4)):
         (folder / f"{channels}.png").write_bytes(png(16, colour, [b"\x1b\x58" * channels * 2] * 2))
         yield folder / f"{channels}.png"
