@@ -6,16 +6,16 @@ and parameters. Documented: crop and flip (AGW, Ye et al. 2021), random erasing 
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
 
 import torch
 
+from reidlib.data.edges import constant, xdog
 from reidlib.networks.base import IMAGENET_MEAN, IMAGENET_STD
 
 GREY_WEIGHTS = (0.2989, 0.5870, 0.1140)
-KEEP, GREY = -1, 3  # values of Parameters.channel beside 0, 1, 2: which of R, G, B is shown
+KEEP, GREY, EDGES = -1, 3, 4  # values of Parameters.channel beside 0, 1, 2: which of R, G, B is shown
 _ERASE_ATTEMPTS = 10
 
 
@@ -25,7 +25,7 @@ class Parameters(NamedTuple):
     top: torch.Tensor  # first row of the crop in the padded image, 0 … 2 · pad
     left: torch.Tensor  # first column
     flip: torch.Tensor  # bool
-    channel: torch.Tensor  # KEEP, GREY, or the channel 0, 1, 2 that replaces all three
+    channel: torch.Tensor  # KEEP, GREY, EDGES, or the channel 0, 1, 2 that replaces all three
     erase_top: torch.Tensor
     erase_left: torch.Tensor
     erase_height: torch.Tensor  # 0: nothing is erased
@@ -34,7 +34,7 @@ class Parameters(NamedTuple):
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Pad and crop, flip, channel exchange, normalisation, random erasing: in this order, each image on its own.
+    """Pad and crop, flip, channel exchange, edges, normalisation, random erasing: in this order, each image on its own.
 
     Args:
         flip: probability of a horizontal flip.
@@ -42,6 +42,8 @@ class Augmentation:
         pad_value: ``"zero"`` (black) or ``"mean"`` (the ImageNet mean colour).
         exchange: probability that R, G or B (equally likely) replaces all three channels; visible images only.
         grey: probability that the grey value replaces all three channels; visible images only.
+        edges: probability that its edges, dark on white (:func:`reidlib.data.edges.xdog`), replace a photo; for data
+            with sketches. An image is changed in one of these three ways at most: their sum is up to 1.
         erase: probability of erasing one rectangle, filled with the ImageNet mean (0 after normalisation).
         erase_scale: area of the rectangle as a share of the image, from – to.
         erase_ratio: height / width of the rectangle, from – to, uniform in its logarithm.
@@ -57,22 +59,29 @@ class Augmentation:
     pad_value: str = "zero"
     exchange: float = 0.0
     grey: float = 0.0
+    edges: float = 0.0
     erase: float = 0.0
     erase_scale: tuple[float, float] = (0.02, 0.33)
     erase_ratio: tuple[float, float] = (0.3, 3.3)
 
     def __post_init__(self) -> None:
-        for name in ("flip", "exchange", "grey", "erase"):
+        for name in ("flip", "exchange", "grey", "edges", "erase"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is a probability, 0 to 1, not {getattr(self, name)}")
-        if self.exchange + self.grey > 1:
-            raise ValueError(f"exchange + grey must not exceed 1, but {self.exchange} + {self.grey} does")
+        if self.exchange + self.grey + self.edges > 1:
+            shares = f"{self.exchange} + {self.grey} + {self.edges}"
+            raise ValueError(f"exchange + grey + edges must not exceed 1, but {shares} does")
         if self.pad < 0 or self.pad_value not in ("zero", "mean"):
             raise ValueError(f"pad must be ≥ 0 and pad_value 'zero' or 'mean', not {self.pad}, {self.pad_value!r}")
         if not 0 < self.erase_scale[0] <= self.erase_scale[1] <= 1:
             raise ValueError(f"erase_scale must rise within 0 … 1, not {self.erase_scale}")
         if not 0 < self.erase_ratio[0] <= self.erase_ratio[1]:
             raise ValueError(f"erase_ratio must rise and be positive, not {self.erase_ratio}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields, in types that JSON knows; ``edges`` only above 0, as recipes had digests before it was there."""
+        record = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return {name: value for name, value in record.items() if name != "edges" or value}
 
     def __call__(self, images: torch.Tensor, modality: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """uint8 ``(B, 3, H, W)`` and modality ``(B,)`` (0 visible) → normalised float ``(B, 3, H, W)``, same device.
@@ -93,8 +102,10 @@ class Augmentation:
         device, count = generator.device, len(modality)
         uniform = torch.rand(count, 8 + 2 * _ERASE_ATTEMPTS, generator=generator, device=device)
         for_crop, for_flip, for_channel, for_erase = uniform[:, :2], uniform[:, 2], uniform[:, 3:5], uniform[:, 5:]
-        is_changed = (for_channel[:, 0] < self.exchange + self.grey) & (modality.to(device) == 0)
-        channel = torch.where(for_channel[:, 0] < self.exchange, _index(for_channel[:, 1], 3), GREY)
+        way, is_visible = for_channel[:, 0], modality.to(device) == 0
+        channel = torch.where(way < self.exchange + self.grey, GREY, EDGES)
+        channel = torch.where(way < self.exchange, _index(for_channel[:, 1], 3), channel)
+        is_changed = (way < self.exchange + self.grey + self.edges) & is_visible
         erase_height, erase_width = self._draw_rectangle(for_erase[:, 3:], height, width)
         is_erased = for_erase[:, 0] < self.erase
         return Parameters(
@@ -123,13 +134,15 @@ class Augmentation:
     def apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
         """Apply given parameters: uint8 ``(B, 3, H, W)`` → normalised float, on the images' device.
 
-        ``channel`` counts only where ``exchange`` or ``grey`` is above 0.
+        ``channel`` counts only where ``exchange``, ``grey`` or ``edges`` is above 0.
         """
         _require_bytes(images)
         p = Parameters(*(value.to(images.device) for value in parameters))
         images = flip(crop(images, p.top, p.left, self.pad, self.pad_value), p.flip)
         if self.exchange or self.grey:
-            images = exchange_channels(images, p.channel)
+            images = exchange_channels(images, torch.where(p.channel == EDGES, KEEP, p.channel))
+        if self.edges:
+            images = draw_edges(images, p.channel == EDGES)
         return erase_(normalise(images), p.erase_top, p.erase_left, p.erase_height, p.erase_width)
 
 
@@ -176,6 +189,13 @@ def exchange_channels(images: torch.Tensor, channel: torch.Tensor) -> torch.Tens
     return planes.index_select(0, source.flatten()).view(images.shape)
 
 
+@torch.no_grad()
+def draw_edges(images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Draw the edges of the images where ``mask`` (bool ``(B,)``) is set, dark on white, in all three channels."""
+    drawn = xdog(images.float() / 255).mul_(255).round_().to(images.dtype)
+    return torch.where(mask[:, None, None, None], drawn, images)
+
+
 def erase_(
     images: torch.Tensor, top: torch.Tensor, left: torch.Tensor, height: torch.Tensor, width: torch.Tensor
 ) -> torch.Tensor:
@@ -191,11 +211,6 @@ def erase_(
 def _index(uniform: torch.Tensor, count: int | torch.Tensor) -> torch.Tensor:
     """Uniform numbers in [0, 1) → whole numbers 0 … count - 1."""
     return (uniform * count).long()
-
-
-def constant(values: Sequence[float], device: torch.device) -> torch.Tensor:
-    """``torch.tensor(values, device=device)`` without the copy from main memory, which a GPU would be waited for."""
-    return torch.stack([torch.full((), value, device=device) for value in values])
 
 
 def _require_bytes(images: torch.Tensor) -> None:

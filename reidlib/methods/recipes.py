@@ -125,6 +125,9 @@ class Recipe:
         network.check_backbone(self.backbone, self.weights, last_stride=dict(self.model).get("last_stride", 1))
         object.__setattr__(self, "weights", weights.stated(self.weights, self.backbone))
         self._require("augmentation", isinstance(self.augmentation, Augmentation), "a reidlib.data.Augmentation")
+        has_sketches = self.shape is not None or "sketch" in registry.READERS[self.dataset].modalities
+        may_be_drawn = has_sketches or not self.augmentation.edges
+        self._require("augmentation", may_be_drawn, f"without edges: {self.dataset} has no sketches")
         self._require("subsample", isinstance(self.subsample, Subsample | None), "a reidlib.data.Subsample or None")
         if self.subsample and self.subsample.keeps_all:  # the same run is to have the same digest
             object.__setattr__(self, "subsample", None)
@@ -176,10 +179,7 @@ class Recipe:
             del record["shape"]
         if self.epoch == EPOCHS[0]:
             del record["epoch"]
-        record["augmentation"] = {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in dataclasses.asdict(self.augmentation).items()
-        }
+        record["augmentation"] = self.augmentation.to_dict()
         if self.subsample:
             record["subsample"] = self.subsample.to_dict()
         else:  # recipes had digests, by which runs are found, before there was this field

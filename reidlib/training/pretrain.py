@@ -171,7 +171,7 @@ def card(recipe: Pretraining, device: torch.device) -> Mapping[str, Any]:
             "cameras": cameras,
             "disjoint": "no person and no scene is in a twin or a development twin; places and renderer are theirs",
         },
-        "recipe": asdict(recipe),
+        "recipe": asdict(recipe) | {"augmentation": recipe.augmentation.to_dict()},
         "made": {
             "reidlib": reidlib.__version__,
             "torch": torch.__version__,

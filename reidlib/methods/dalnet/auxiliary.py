@@ -6,20 +6,18 @@ sketch. Reconstructed (ours; no layer of it is known, no code was released): eve
 0-1, sketches dark on white.
 """
 
-import math
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reidlib.data.augment import constant
+from reidlib.data.edges import LUMINANCE, constant, luminance, xdog
 from reidlib.losses._common import check_one_of
 from reidlib.methods.dalnet.foreground import MaskNetwork
 from reidlib.methods.dalnet.losses import EPSILON, channel_statistics
 
 KINDS = ("dag", "conv", "xdog", "sobel", "grey")
-LUMINANCE = (0.299, 0.587, 0.114)
 BLACKEST = 1e-4  # of an edge that is redrawn: a density that is finite
 RANGE = 8.0  # most by which the density of a stroke is multiplied or divided: without a limit, drawings faded to white
 STEEPNESS = 4.0  # of the mask that cleans: what is more likely foreground than not stays, and has an outline
@@ -34,11 +32,6 @@ class Drawing(NamedTuple):
     mask: Tensor | None = None  # (B, 1, H, W) in 0-1, 1 foreground
 
 
-def luminance(images: Tensor) -> Tensor:
-    """(B, 3, H, W) -> (B, 1, H, W)."""
-    return (images * constant(LUMINANCE, images.device).view(3, 1, 1)).sum(dim=1, keepdim=True)
-
-
 def sobel(images: Tensor) -> Tensor:
     """One minus the length of the Sobel gradient of the luminance, clipped: (B, 3, H, W) -> (B, 1, H, W).
 
@@ -51,18 +44,15 @@ def sobel(images: Tensor) -> Tensor:
 
 
 class XDoG(nn.Module):
-    """Edges by an extended difference of Gaussians, with its three numbers learned or fixed.
+    """Edges by :func:`reidlib.data.edges.xdog`, with its three numbers learned or fixed.
 
-    ``D = G_0.7 * L - tau G_1.12 * L`` of the luminance L; ``E = 1`` where ``D >= epsilon``, else ``1 + tanh(phi (D -
-    epsilon))``. Documented: Winnemöller et al., "XDoG", Computers & Graphics 2012. Reconstructed: its use for DALNet,
-    and where the numbers begin: tau 0.98, epsilon 0.01, phi 50.
+    Reconstructed for DALNet: that it has them, and where the numbers begin: tau 0.98, epsilon 0.01, phi 50.
 
     Attributes:
         change: (3,) logarithms of how far 1 - tau, epsilon and phi have moved from their start, at first 0: none can
             change its sign, and weight decay draws them back to where they began.
     """
 
-    SIGMAS = (0.7, 1.12)
     START = (0.02, 0.01, 50.0)
 
     def __init__(self, *, learned: bool):
@@ -80,27 +70,7 @@ class XDoG(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, 1, H, W) in 0-1."""
-        tau, epsilon, phi = self.numbers
-        grey = luminance(images)
-        down, across = (_blurs(size, self.SIGMAS, images) for size in grey.shape[2:])
-        narrow, wide = (down @ grey @ across.mT).split(1, dim=1)
-        excess = narrow - tau * wide - epsilon
-        return 1 + torch.tanh(phi * excess.clamp(max=0))
-
-
-def _blurs(size: int, sigmas: tuple[float, ...], like: Tensor) -> Tensor:
-    """Gaussian filters as matrices (S, size, size), cut off at three sigma, borders repeated outwards.
-
-    Products of matrices stay in float32 on a GPU, where convolutions are rounded to fewer digits than edges need.
-    """
-    radius = math.ceil(3 * max(sigmas))
-    offsets = torch.arange(-radius, radius + 1, device=like.device)
-    widths = constant(sigmas, like.device)[:, None]
-    kernels = torch.exp(-((offsets / widths) ** 2) / 2) * (offsets.abs() <= 3 * widths)
-    kernels = kernels / kernels.sum(dim=1, keepdim=True)
-    places = torch.arange(size, device=like.device)
-    sources = (places[:, None] + offsets).clamp(0, size - 1).expand(len(sigmas), -1, -1)
-    return like.new_zeros(len(sigmas), size, size).scatter_add_(2, sources, kernels[:, None].expand(-1, size, -1))
+        return xdog(images, *self.numbers)
 
 
 class Refiner(nn.Module):

@@ -6,7 +6,7 @@ Their data sets are those of sketches: ``get("dalnet-ladder", dataset="pku-sketc
 from typing import Any
 
 from reidlib.experiments.planned import Plan, Plans
-from reidlib.methods import Study, at_lengths, crossed, reference
+from reidlib.methods import Recipe, Study, at_lengths, crossed, reference
 from reidlib.methods.dalnet.trials import TRIALS
 
 BASELINE = reference().name
@@ -22,6 +22,16 @@ SKETCHES = (1.0, 0.7, 0.4, 0.2)
 def _auxiliary(kind: str) -> dict[str, Any]:
     """A cheaper auxiliary modality, which has no generator losses."""
     return {"model": {"auxiliary": kind}, "loss_weights": dict.fromkeys((*OF_REFINER, "mask"))}
+
+
+def _instead(**shares: float) -> dict[str, Any]:
+    """Shares of the photos are shown in other ways; the rest is treated as the recipe treats all."""
+
+    def change(recipe: Recipe) -> Recipe:
+        rest = 1 - sum(shares.values())
+        return recipe.replace(augmentation={"exchange": rest * recipe.augmentation.exchange, **shares})
+
+    return {"recipe": change}
 
 
 def _few() -> dict[str, dict[str, Any]]:
@@ -82,6 +92,20 @@ STUDIES = {
             "Sobel": _auxiliary("sobel"),
             "grey": _auxiliary("grey"),
         },
+    ),
+    # What does an auxiliary modality gain, and what drawings of any kind? Beside DALNet, and DALNet with a filter for a
+    # generator, stands the baseline that sees the same filter's drawings in the place of half the photos, or their grey
+    # copies: as many images, as many steps, and nothing learned for it.
+    "dalnet-drawings": Study(
+        BASELINE,
+        {
+            BASELINE: {},
+            "baseline, edges of photos": _instead(edges=0.5),
+            "baseline, grey photos": _instead(grey=0.5),
+            "DALNet, fixed XDoG": DALNET | _auxiliary("xdog"),
+            "DALNet": DALNET,
+        },
+        budget="dalnet",
     ),
     # Choices of ours: a stem for each modality, circle losses after the BNNeck, and the baseline's triplet loss.
     "dalnet-forms": Study(
