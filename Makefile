@@ -51,6 +51,7 @@ figures: install ## draw the committed figures again into build/figures, without
 
 results: install ## write what the pages say from reidlib/published: results, methods, numbers in prose
 	@$(PY) -m reidlib.app.frontpage
+	@$(PY) -m reidlib.app.regime
 
 badges: install ## write badges, environment cells and README's table from the one repository address
 	@$(PY) -m reidlib.app.notebooks badges

@@ -30,12 +30,12 @@ def block(path: Path | None = None) -> str:
     parts, found = [BEGIN], trials.table(path)
     for names, rows in found.groupby(level=["study", "dataset", "profile"], sort=False):
         parts += [f"**{_title(*names)}**", _table(rows)]
-    agreed = trials.agreement(path)
-    if len(agreed):
-        row = agreed.iloc[0]
+    for dataset, profile in found.reset_index()[["dataset", "profile"]].drop_duplicates().itertuples(index=False):
+        row = trials.agreement(path, dataset=dataset, profile=profile).iloc[0]
+        interval = "" if pd.isna(row["low"]) else f" (95 % interval {row['low']:.2f} to {row['high']:.2f})"
         parts.append(
-            f"Over {row['runs']} runs, the order on validation identities and the order on the development twin have a "
-            f"rank correlation of {row['correlation']:.2f} (95 % interval {row['low']:.2f} to {row['high']:.2f})."
+            f"{dataset}, {profile}: over {row['runs']} runs, the order on validation identities and the order on the "
+            f"development twin have a rank correlation of {row['correlation']:.2f}{interval}."
         )
     return "\n\n".join([*parts, END])
 
