@@ -55,6 +55,13 @@ def test_a_broken_link_is_found(tmp_path: Path) -> None:
     }
 
 
+def test_every_page_of_docs_has_its_place_on_the_site(repository: Path) -> None:
+    contents = (repository / "docs" / "site" / "guide.md").read_text(encoding="utf-8")
+    contents += (repository / "docs" / "site" / "conf.py").read_text(encoding="utf-8")
+    pages = [page.stem for page in (repository / "docs").glob("*.md")]
+    assert not [name for name in pages if f"../{name}\n" not in contents and f"<docs/{name}>" not in contents]
+
+
 @pytest.mark.all
 @pytest.mark.slow
 @pytest.mark.integration
