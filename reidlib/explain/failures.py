@@ -38,7 +38,8 @@ def query_conditions(dataset: ReIDDataset, rows: np.ndarray) -> pd.DataFrame:
     """The circumstances of images of rendered people, and the people, in words: a line a row, a column a condition.
 
     Numbers become thirds of the images at ``rows``. *Brightness changes*: the mean absolute difference
-    of near-infrared albedo and luminance over what is worn outside above and below. *Look-alikes*: test identities of the same ``LOOKS``.
+    of near-infrared albedo and luminance over what is worn outside above and below. *Look-alikes*: test identities of
+    the same ``LOOKS``.
 
     Raises:
         ValueError: not a twin of whole people, or a row holds a drawing, which has no circumstances.
