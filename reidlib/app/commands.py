@@ -8,6 +8,7 @@ from reidlib.app import options
 from reidlib.app.chosen import Chosen, of_run
 from reidlib.app.models import draw, export
 from reidlib.app.pictures import embed, find, score
+from reidlib.app.records import claims, trials
 
 
 def train(
@@ -264,37 +265,20 @@ def list_(what: options.Listed, /) -> int:
     return 0
 
 
-def claims(
-    action: options.ClaimsAction = "status", names: options.Parts = (), /, *, pilot: options.Pilot = None
-) -> int:
-    """Show which parts of the claims are registered, run and missing, and what the planned runs can decide.
-
-    register: write rules, recipes and code of all parts, or of those named, into the register, before their runs;
-    commit it. plan: all runs of the plan, tier by tier, with their hours. missing: the commands that make the runs of
-    tier 1 that are missing, and nothing else.
-    """
-    if action in ("plan", "missing"):
-        planned = reidlib.experiments.tiers.table()
-        lacking = planned.loc[(planned["tier"] == 1) & (planned["missing"] > 0), "command"]
-        shown = planned.to_string(index=False, float_format="{:.1f}".format, na_rep="unknown")
-        print(shown if action == "plan" else "\n".join(lacking), end="\n" if action == "plan" or len(lacking) else "")
-        return 0
-    known = reidlib.experiments.claims.parts()
-    if unknown := [name for name in names if name not in known]:
-        raise ValueError(f"unknown part {unknown[0]!r}; choose from: {', '.join(known)}")
-    chosen = list(names) or list(known)
-    found = reidlib.experiments.power.status(names=chosen, pilot=pilot)
-    if action == "register":
-        for entry in reidlib.experiments.register.add(known[name] for name in chosen):
-            print(f"{entry.part}  {entry.hash}  power {found.loc[entry.part, 'power']:.2f}")
-        print(f"commit {reidlib.experiments.register.file()} before the first run")
-        return 0
-    print(*(f"not frozen: {line}\n" for line in reidlib.experiments.register.thawed(known)), sep="", end="")
-    shown = ["state", "runs", "planned", "smallest", "unit", "error", "power", "decides", "noise"]
-    print(found[shown].to_string(float_format="{:.3g}".format, na_rep="–"))
-    missing = found.loc[found["missing"] != "", "missing"].drop_duplicates()
-    print(*(["missing:", *missing] if len(missing) else ["no run is missing"]), sep="\n")
-    return 0
-
-
-COMMANDS = (train, evaluate, embed, find, score, draw, export, sweep, figures, check, twin, pretrain, claims, list_)
+COMMANDS = (
+    train,
+    evaluate,
+    embed,
+    find,
+    score,
+    draw,
+    export,
+    sweep,
+    figures,
+    check,
+    twin,
+    pretrain,
+    trials,
+    claims,
+    list_,
+)

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ from reidlib import paths
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from reidlib.plots.drawing import Origin
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "figures"
 
@@ -39,10 +42,18 @@ def redraw(name: str, folder: Path = FOLDER) -> "Figure":
         ValueError: a file is damaged, or the figure shows another version of a twin than this code renders.
         TypeError: the function does not take the arguments in the JSON.
     """
-    from reidlib.plots import drawing, photos, use_style
+    from reidlib.plots import drawing, use_style
 
     use_style()
     origin = drawing.read_origin(name, folder)
+    figure = _drawn(origin)
+    figure.origin = replace(figure.origin, dpi=origin.dpi)
+    return figure
+
+
+def _drawn(origin: "Origin") -> "Figure":
+    from reidlib.plots import drawing, photos
+
     draw = drawing.drawings()[origin.function]
     options = dict(origin.arguments) if origin.table is None else {"table": origin.table, **origin.arguments}
     if origin.photos is None:

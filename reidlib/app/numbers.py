@@ -32,8 +32,8 @@ asks for."""
 
 
 def typed(text: str) -> Iterator[str]:
-    """Result numbers of a text in Markdown that no mark accounts for; tables of results have marks of their own."""
-    text = MARK.sub("", re.sub(r"<!-- results:.*?<!-- end of results -->", "", text, flags=re.DOTALL))
+    """Result numbers of a text in Markdown that no mark accounts for; blocks written from records are left out."""
+    text = MARK.sub("", re.sub(r"<!-- (\w+): written by .*?<!-- end of \1 -->", "", text, flags=re.DOTALL))
     text = re.sub(r"```.*?```|`[^`]*`|\$[^$]*\$", "", text, flags=re.DOTALL)
     return (found.group() for found in _RESULT.finditer(text) if not UNITS.fullmatch(found.group().strip()))
 

@@ -1,16 +1,28 @@
-"""The tables of `docs/regime.md` and `docs/plan_of_runs.md`, written from records: `make results`."""
+"""The tables of `docs/regime.md` and `docs/plan_of_runs.md`, from records (`make results`), and figures of trials."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from reidlib.experiments import tiers, trials
+from reidlib import methods, paths
+from reidlib.data import registry
+from reidlib.experiments import choice, tiers, trials
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGE = ROOT / "docs" / "regime.md"
 PLAN = ROOT / "docs" / "plan_of_runs.md"
+FIGURES = ROOT / "figures"
+DPI = 200
+FIGURES_BEGIN, FIGURES_END = "<!-- regime: written by `reidlib trials figures` -->", "<!-- end of regime -->"
 PLAN_BEGIN, PLAN_END = "<!-- plan: written by `make results` -->", "<!-- end of plan -->"
 BEGIN, END = "<!-- trials: written by `make results` -->", "<!-- end of trials -->"
+RULE_BEGIN, RULE_END = "<!-- departures: written by `make results` -->", "<!-- end of departures -->"
+AGREEMENT_BEGIN, AGREEMENT_END = "<!-- agreement: written by `make results` -->", "<!-- end of agreement -->"
 TITLES = {
     "baseline-trials": "The baseline, visible–infrared (SYSU-MM01)",
     "sketch-baseline-trials": "The baseline, sketches (PKU-Sketch)",
@@ -30,14 +42,26 @@ def block(path: Path | None = None) -> str:
     parts, found = [BEGIN], trials.table(path)
     for names, rows in found.groupby(level=["study", "dataset", "profile"], sort=False):
         parts += [f"**{_title(*names)}**", _table(rows)]
-    for dataset, profile in found.reset_index()[["dataset", "profile"]].drop_duplicates().itertuples(index=False):
-        row = trials.agreement(path, dataset=dataset, profile=profile).iloc[0]
-        interval = "" if pd.isna(row["low"]) else f" (95 % interval {row['low']:.2f} to {row['high']:.2f})"
-        parts.append(
-            f"{dataset}, {profile}: over {row['runs']} runs, the order on validation identities and the order on the "
-            f"development twin have a rank correlation of {row['correlation']:.2f}{interval}."
-        )
     return "\n\n".join([*parts, END])
+
+
+def departures(path: Path | None = None) -> str:
+    """Where the choice departs from the rule, as a list in Markdown, with the lines that mark its place."""
+    found = choice.departures(path)
+    nowhere = "Nowhere that the rows can tell." if trials.counts(path).size else "No trial is published yet."
+    return "\n\n".join([RULE_BEGIN, "\n".join(f"* {each}" for each in found) or nowhere, RULE_END])
+
+
+def agreement(path: Path | None = None) -> str:
+    """What the orders of runs, and of variants, have in common, with the lines that mark the place."""
+    lines = ["| data set | what is ordered | orders | n | rank correlation (95 % interval) |", "|---|---|---|---|---|"]
+    for row in trials.agreement(path).to_dict("records"):
+        what = f"| {row['dataset']}, {row['profile']} | runs | validation identities, development twin | {row['runs']}"
+        lines.append(f"{what} | {_correlation(row)} |")
+    for row in trials.order(path=path).to_dict("records"):
+        lines.append(f"| {row['dataset']} | variants | screen, cpu | {row['variants']} | {_correlation(row)} |")
+    found = "\n".join(lines) if len(lines) > 2 else "No trial is published yet."
+    return "\n\n".join([AGREEMENT_BEGIN, found, AGREEMENT_END])
 
 
 def plan() -> str:
@@ -51,13 +75,102 @@ def plan() -> str:
 
 def page(path: Path | None = None) -> str:
     """The whole page of the regime, as it is to be."""
-    return _filled(PAGE, block(path))
+    text = PAGE.read_text(encoding="utf-8")
+    for block_of in (departures, block, agreement):
+        text = _filled(text, block_of(path))
+    return text
 
 
-def _filled(page: Path, text: str) -> str:
-    begin, *_, end = text.splitlines()
-    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
-    return before + text + rest.partition(end)[2]
+def shown(path: Path | None = None) -> str:
+    """All trials and where the choice departs from its rule, for a terminal."""
+    found = trials.table(path)
+    if found.empty:
+        return "no trial is published yet: sweep a study of trials with --twin PROFILE/development, then publish"
+    columns = ["runs", "mAP", "deviation", "difference", "interval", "spread", "collapsed", "seconds", "chosen"]
+    text = found[columns].to_string(float_format="{:.2f}".format, na_rep="–")
+    return "\n".join([text, *(f"not by the rule: {each}" for each in choice.departures(path))])
+
+
+def figures(folder: Path = FIGURES, path: Path | None = None) -> list[str]:
+    """Draw the figures of the trials into a folder, with what they were drawn from; a line for each, drawn or not.
+
+    Its README gets a table of those that are there.
+    """
+    from reidlib import plots
+
+    plots.use_style()
+    lines = []
+    for name, (what, draw) in _drawn().items():
+        try:
+            figure = draw(path)
+        except ValueError as error:
+            lines.append(f"{name}: not drawn, {error}")
+            continue
+        plots.save(figure, name, folder, dpi=DPI)
+        lines.append(f"{name}.png: {what}")
+    there = {name: what for name, (what, _) in _drawn().items() if (folder / f"{name}.png").is_file()}
+    header = ["| figure | what it shows | function | made by | known or reconstructed |", "|---|---|---|---|---|"]
+    rows = [
+        f"| [{name}]({name}.png) | {what} | `{name.removeprefix('regime_')}` | `reidlib trials figures` | ours |"
+        for name, what in there.items()
+    ]
+    readme = folder / "README.md"
+    block_of = "\n\n".join([FIGURES_BEGIN, "\n".join(header + rows) if rows else "None is drawn yet.", FIGURES_END])
+    paths.write(readme, _filled(readme.read_text(encoding="utf-8"), block_of).encode())
+    return lines
+
+
+def _drawn() -> dict[str, tuple[str, Callable[[Path | None], "Figure"]]]:
+    """Name of a figure → what it shows, and what draws it from a table of trials."""
+    from reidlib import plots
+
+    def agreement(path: Path | None) -> "Figure":
+        rows = trials.rows(path).rename(columns={"validation mAP": "validation", "mAP": "development"})
+        rows = rows[(rows["dataset"] == "sysu") & (rows["profile"] == "screen")]
+        return plots.agreement(rows[["method", "validation", "development"]], _caption(rows))
+
+    def lengths(path: Path | None) -> "Figure":
+        rows = trials.rows(path)
+        rows = rows[rows["study"].isin([each.lengths for each in methods.registered().values()])]
+        return plots.lengths(rows[["study", "trial", "seed", "mAP"]], _caption(rows))
+
+    def of_all(path: Path | None) -> "Figure":
+        rows = trials.shown(path)
+        return plots.trials(rows[["study", "trial", "seed", "mAP", "chosen"]], _caption(rows))
+
+    return {
+        "regime_trials": ("every trial of every method, and the one that was chosen", of_all),
+        "regime_lengths": ("score against length of training, with intervals over seeds", lengths),
+        "regime_agreement": ("validation identities against the development twin, run by run", agreement),
+    }
+
+
+def _caption(rows: pd.DataFrame) -> str:
+    """Data sets and profiles of some runs; their number."""
+    places = rows[["dataset", "profile"]].drop_duplicates().itertuples(index=False)
+    named = [f"{registry.title(dataset)} (synthetic development twin, {profile})" for dataset, profile in places]
+    return " · ".join([*named, f"{len(rows)} runs"])
+
+
+def write() -> None:
+    """Write the tables of both pages, from the published trials and the plan."""
+    for file, text in ((PAGE, page()), (PLAN, _filled(PLAN.read_text(encoding="utf-8"), plan()))):
+        paths.write(file, text.encode())
+
+
+def _filled(text: str, block_of: str) -> str:
+    """A text with a block in its place; raises ``ValueError`` if it lacks the lines that mark that."""
+    begin, *_, end = block_of.splitlines()
+    before, found, rest = text.partition(begin)
+    _, ends, after = rest.partition(end)
+    if not (found and ends):
+        raise ValueError(f"a page of docs lacks the lines {begin!r} and {end!r}, between which a part of it is written")
+    return before + block_of + after
+
+
+def _correlation(row: dict[str, Any]) -> str:
+    interval = "" if pd.isna(row["low"]) else f" ({row['low']:.2f} to {row['high']:.2f})"
+    return f"{row['correlation']:.2f}{interval}".replace("-", "−")
 
 
 def _title(study: str, dataset: str, profile: str) -> str:
@@ -67,17 +180,18 @@ def _title(study: str, dataset: str, profile: str) -> str:
 
 
 def _table(rows: pd.DataFrame) -> str:
-    lines = ["| trial | runs | mAP, % | difference | spread | seconds |", "|---|---|---|---|---|---|"]
+    lines = ["| trial | runs | mAP, % | difference | spread | seconds | recipes |", "|---|---|---|---|---|---|---|"]
     for trial, row in zip(rows.index.get_level_values("trial"), rows.to_dict("records"), strict=True):
         deviation = "" if pd.isna(row["deviation"]) else f" ± {row['deviation']:.1f}"
         named = f"**{trial}** (chosen)" if row["chosen"] else trial
         named += ", metric loss collapsed" if row["collapsed"] else ""
         difference = "–" if pd.isna(row["difference"]) else f"{row['difference']:+.1f}".replace("-", "−")
+        difference += "" if pd.isna(row["interval"]) else f" ± {row['interval']:.1f}"
         numbers = f"{row['mAP']:.1f}{deviation} | {difference} | {row['spread']:.2f} | {row['seconds']:.0f}"
+        numbers += f" | `{row['recipes']}`"
         lines.append(f"| {named} | {row['runs']} | {numbers} |")
     return "\n".join(lines)
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
-    PLAN.write_text(_filled(PLAN, plan()), encoding="utf-8")
+    write()

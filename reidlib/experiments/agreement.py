@@ -76,9 +76,14 @@ def correlations(scores: pd.DataFrame) -> pd.DataFrame:
     for first, second in combinations([place for place in PLACES if place in scores], 2):
         both = scores[[first, second]].dropna()
         if len(both):
-            correlation = _spearman(both[first].to_numpy(), both[second].to_numpy())
-            rows.append((first, second, len(both), correlation, *_interval(correlation, len(both))))
+            rows.append((first, second, len(both), *rank_correlation(both[first], both[second])))
     return pd.DataFrame(rows, columns=["first", "second", "runs", "correlation", "low", "high"])
+
+
+def rank_correlation(first: pd.Series, second: pd.Series) -> tuple[float, float, float]:
+    """Spearman's rank correlation of paired scores, none missing, and its 95 % interval, as of :func:`correlations`."""
+    correlation = _spearman(first.to_numpy(), second.to_numpy())
+    return correlation, *_interval(correlation, len(first))
 
 
 def _spearman(first: np.ndarray, second: np.ndarray) -> float:

@@ -1,7 +1,8 @@
 """Trials on development twins: what the regime was chosen from.
 
 ``table()`` → a line for every trial, with its scores, its distance from the first trial of its study and the time that
-it took; ``counts()`` → how many each method had. `docs/regime.md` states the rule by which one was chosen.
+it took; ``counts()`` → how many each method had. `docs/regime.md` states the rule by which one was chosen, and
+:mod:`reidlib.experiments.choice` says where the choice departs from it.
 
 A row of ``reidlib/published/trials.csv`` is one run, scored on the people of a development twin, whom no claim is
 judged on. It is the record of what was tried: a trial is known by the name of its study, its label and the digest of
@@ -18,8 +19,9 @@ import pandas as pd
 from reidlib import methods, profiles
 from reidlib.data import registry
 from reidlib.experiments import ledger, studies, tables
-from reidlib.experiments.agreement import correlations
+from reidlib.experiments.agreement import correlations, rank_correlation
 from reidlib.experiments.records import DEVELOPMENT
+from reidlib.experiments.uncertainty import Spread, pooled
 from reidlib.training import checkpoints, runs
 
 PUBLISHED = Path(__file__).resolve().parent.parent / "published" / "trials.csv"
@@ -55,31 +57,37 @@ def table(path: str | Path | None = None, **filters: Any) -> pd.DataFrame:
 
     Returns:
         ``runs``, ``mAP`` (mean, per cent), ``deviation`` (of one run, per cent; NaN for a single one), ``difference``
-        (of the seeds and splits that both have, from the first trial of the study, points of mAP), ``validation``
-        (mean mAP, per cent), ``spread``, ``collapsed`` (of how many runs), ``seconds`` (the least), and ``chosen``:
-        whether that is the method's recipe of today.
+        (of the seeds and splits that both have, from the first trial of the study, points of mAP), ``interval`` (half
+        of its 95 % interval over seeds, on these people, by the spread that all trials of a data set and profile have
+        in common: :func:`reidlib.experiments.uncertainty.pooled`; NaN where no two trials have the same two seeds),
+        ``validation`` (mean mAP, per cent), ``spread``, ``collapsed`` (of how many runs), ``seconds`` (the least),
+        ``recipes`` (digests, as recorded), and ``chosen``: whether that is the method's recipe of today.
 
     Raises:
         ValueError: the file is no such table, or there is no such column.
     """
-    lines, place = [], ["study", "dataset", "profile"]
-    for names, part in FORMAT.select(rows(path), filters).groupby(place, sort=False, dropna=False):
-        first = _by_run(part[part["trial"] == part["trial"].iloc[0]])
+    lines, place, known = [], ["study", "dataset", "profile"], rows(path)
+    spreads = {names: _spread(part) for names, part in known.groupby(place[1:])}
+    for names, part in FORMAT.select(known, filters).groupby(place, sort=False, dropna=False):
+        first, spread = _by_run(part[part["trial"] == part["trial"].iloc[0]]), spreads[names[1:]]
         for trial, own in part.groupby("trial", sort=False):
             scores = _by_run(own)
+            shared = len((scores - first).dropna()) if trial != part["trial"].iloc[0] else 0
+            half = math.sqrt(2) * spread.half_width(shared) if spread and shared else math.nan
             lines.append(
                 {
                     **dict(zip(place, names, strict=True)),
                     **{"trial": trial, "runs": len(own), "mAP": 100 * scores.mean()},
                     "deviation": 100 * scores.std(),
-                    "difference": 100 * (scores - first).mean(),
+                    **{"difference": 100 * (scores - first).mean(), "interval": 100 * half},
                     "validation": 100 * own["validation mAP"].mean(),
                     **{"spread": own["spread"].mean(), "collapsed": int(own["collapsed"].sum())},
-                    **{"seconds": own["seconds"].min(), "chosen": not _today(own).isdisjoint(own["recipe"])},
+                    **{"seconds": own["seconds"].min(), "recipes": " ".join(own["recipe"])},
+                    "chosen": not _today(own).isdisjoint(own["recipe"]),
                 }
             )
-    columns = ["trial", "runs", "mAP", "deviation", "difference", "validation", "spread", "collapsed", "seconds"]
-    found = pd.DataFrame(lines, columns=[*place, *columns, "chosen"])
+    columns = ["runs", "mAP", "deviation", "difference", "interval", "validation", "spread", "collapsed", "seconds"]
+    found = pd.DataFrame(lines, columns=[*place, "trial", *columns, "recipes", "chosen"])
     return found.set_index([*place, "trial"])
 
 
@@ -102,10 +110,35 @@ def counts(path: str | Path | None = None) -> pd.Series:
 def agreement(path: str | Path | None = None, **filters: Any) -> pd.DataFrame:
     """How well the order of runs on validation identities agrees with that on the development twin.
 
-    As :func:`reidlib.experiments.agreement.correlations` says it, over the runs of all trials that ``filters`` leave.
+    A row for every ``dataset`` and ``profile``, with what :func:`reidlib.experiments.agreement.correlations` says of
+    the runs that ``filters`` leave. Data sets stay apart: one on which everybody scores higher in both places makes a
+    correlation that says nothing about the runs on either.
     """
-    found = FORMAT.select(rows(path), filters)
-    return correlations(found.rename(columns={"validation mAP": "validation", "mAP": "development"}))
+    places, found = ["dataset", "profile"], FORMAT.select(rows(path), filters)
+    named = found.rename(columns={"validation mAP": "validation", "mAP": "development"})
+    of = [correlations(part).assign(**dict(zip(places, names, strict=True))) for names, part in named.groupby(places)]
+    empty = pd.DataFrame(columns=[*places, "first", "second", "runs", "correlation", "low", "high"])
+    return pd.concat(of, ignore_index=True)[list(empty)] if of else empty
+
+
+def order(first: str = "screen", second: str = "cpu", path: str | Path | None = None, **filters: Any) -> pd.DataFrame:
+    """Do two profiles put variants in the same order? Of those that have runs in both.
+
+    Args:
+        first, second: names of profiles.
+        path, filters: as of :func:`table`.
+
+    Returns:
+        A row for every ``dataset``: ``variants`` (of the same method and label), ``correlation`` (Spearman's, of mean
+        mAP), ``low``, ``high``: its 95 % interval, missing for fewer than four variants.
+    """
+    found, lines = FORMAT.select(rows(path), {"profile": [first, second]} | filters), []
+    for dataset, part in found.groupby("dataset"):
+        means = part.groupby(["method", "trial", "profile"])["mAP"].mean().unstack("profile")
+        both = means.reindex(columns=[first, second]).dropna()
+        if len(both) > 1:
+            lines.append((dataset, len(both), *rank_correlation(both[first], both[second])))
+    return pd.DataFrame(lines, columns=["dataset", "variants", "correlation", "low", "high"])
 
 
 def publish(path: str | Path | None = None, to: str | Path | None = None) -> int:
@@ -129,14 +162,14 @@ def publish(path: str | Path | None = None, to: str | Path | None = None) -> int
         place, recipe = (row["dataset"], row["profile"], int(row["seed"])), row["recipe"]
         if place not in labels:
             labels[place] = _labels(*place)
-        named = labels[place].get(recipe) or labels[place].get((row["method"], row["variant"]))
+        alike, called = (labels[place].get(key, []) for key in (recipe, (row["method"], row["variant"])))
+        named = [each for each in alike if each[1] == row["variant"]] or called or alike
         if not named:
             where = f"{row['variant']!r} (recipe {recipe}) on {row['dataset']}"
             raise ValueError(f"{where} is a trial of no study of today: publish trials before their studies change")
         if (run := (recipe, None if pd.isna(row["split"]) else int(row["split"]))) not in histories:
             raise ValueError(f"the run folder of {row['variant']!r} (recipe {recipe}) has gone, with its history")
-        study, trial = next((each for each in named if each[1] == row["variant"]), named[0])
-        lines.append(row | histories[run] | {"study": study, "trial": trial})
+        lines.append(row | histories[run] | dict(zip(("study", "trial"), named[0], strict=True)))
     order = {(study, trial): place for place, (study, trial) in enumerate(_in_order())}
     lines = sorted(
         (line for line in lines if _key(line) not in known),
@@ -195,6 +228,19 @@ def _histories() -> dict[tuple[str, Any], dict[str, Any]]:
             "collapsed": bool(last.get("health.collapsed", 0) == 1),
         }
     return found
+
+
+def _spread(found: pd.DataFrame) -> Spread | None:
+    """Of a run, from what its trial and its seed have it expected, by the trials that have all runs of their study.
+
+    None where no two trials have the same two.
+    """
+    runs = found.assign(split=found["split"].fillna(0)).drop_duplicates(
+        ["study", "trial", "seed", "split"], keep="last"
+    )
+    of = runs.groupby("study")
+    tables = [part.pivot(index="trial", columns=["seed", "split"], values="mAP").dropna() for _, part in of]
+    return pooled(tables) if any(min(table.shape) > 1 for table in tables) else None
 
 
 def _by_run(rows: pd.DataFrame) -> pd.Series:

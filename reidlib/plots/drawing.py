@@ -29,17 +29,22 @@ from reidlib.plots.photos import Photos
 
 _DRAWINGS: dict[str, Callable[..., Figure]] = {}
 _MOST_BYTES = 1 << 28  # of a table
+_MOST_DPI = 600
 NAME = re.compile(r"[A-Za-z0-9][\w-]*")
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What a figure was drawn from; ``photos`` as `reidlib.plots.photos.Photos.describe` gives it."""
+    """What a figure was drawn from; ``photos`` as `reidlib.plots.photos.Photos.describe` gives it.
+
+    ``dpi``: dots per inch of its picture, if not those of the style.
+    """
 
     function: str
     arguments: dict[str, Any]
     table: pd.DataFrame | None = None
     photos: dict[str, Any] | None = None
+    dpi: int | None = None
 
 
 def drawing(function: Callable[..., Figure]) -> Callable[..., Figure]:
@@ -68,7 +73,7 @@ def drawings() -> dict[str, Callable[..., Figure]]:
     return dict(_DRAWINGS)
 
 
-def save(figure: Figure, name: str, folder: Path | None = None) -> Path:
+def save(figure: Figure, name: str, folder: Path | None = None, *, dpi: int | None = None) -> Path:
     """Write a figure and what it was drawn from; returns the path of the PNG.
 
     Writing the same figure again replaces it: everything there can be drawn again.
@@ -76,6 +81,7 @@ def save(figure: Figure, name: str, folder: Path | None = None) -> Path:
     Args:
         name: of the files, without an ending: letters, digits, ``_`` and ``-``.
         folder: default: ``figures/`` in the build folder.
+        dpi: dots per inch; default: those it was drawn with before, else those of the style.
 
     Raises:
         ValueError: the name is none, or no function of `reidlib.plots` drew the figure, so that nothing could draw it
@@ -90,9 +96,11 @@ def save(figure: Figure, name: str, folder: Path | None = None) -> Path:
     folder = paths.build_folder() / "figures" if folder is None else Path(folder)
     data = None if origin.table is None else f"{name}.csv"
     record = {"function": origin.function, "data": data, "photos": origin.photos, "arguments": origin.arguments}
+    dpi = origin.dpi if dpi is None else dpi
+    record |= {} if dpi is None else {"dpi": dpi}
     text = json.dumps(record, indent=2, ensure_ascii=False, default=_plain) + "\n"
     picture = io.BytesIO()
-    figure.savefig(picture, format="png", bbox_inches="tight", metadata={"Software": None})
+    figure.savefig(picture, format="png", dpi=dpi, bbox_inches="tight", metadata={"Software": None})
     files = {folder / f"{name}.json": text.encode(), folder / f"{name}.png": picture.getvalue()}
     if data is not None:
         table = origin.table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
@@ -116,6 +124,9 @@ def read_origin(name: str, folder: Path) -> Origin:
         function, data, photos, arguments = (record[key] for key in ("function", "data", "photos", "arguments"))
         if not isinstance(arguments, dict):
             raise TypeError("'arguments' must be an object")
+        dpi = record.get("dpi")
+        if dpi is not None and not (isinstance(dpi, int) and 0 < dpi <= _MOST_DPI):
+            raise TypeError(f"'dpi' must be a whole number from 1 to {_MOST_DPI}")
         photos = photos and {key: photos[key] for key in ("dataset", "twin", "version", "split")}
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file} does not say what the figure was drawn from: {error!r}") from error
@@ -123,7 +134,7 @@ def read_origin(name: str, folder: Path) -> Origin:
         raise ValueError(f"{file}: {function!r} draws no figure; choose from: {', '.join(sorted(known))}")
     if data not in (None, f"{name}.csv"):
         raise ValueError(f"{file}: 'data' must be null or '{name}.csv', not {data!r}")
-    return Origin(function, arguments, _read_table(folder / data) if data else None, photos)
+    return Origin(function, arguments, _read_table(folder / data) if data else None, photos, dpi)
 
 
 def _read_table(file: Path) -> pd.DataFrame:

@@ -4,11 +4,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from reidlib.experiments.choice import TOLD_APART
 from reidlib.plots import panels, style
 from reidlib.plots.drawing import drawing
-
-TOLD_APART = 0.6
-"""Points of mAP by which a trial must be ahead, see docs/regime.md."""
 
 
 @drawing

@@ -1,13 +1,15 @@
 """Trials: rows of development twins, published for good, told by label and recipe as they were."""
 
 import math
+from collections.abc import Callable
 
 import pandas as pd
 import pytest
 
 from reidlib import methods
 from reidlib.app import regime
-from reidlib.experiments import trials
+from reidlib.experiments import ledger, studies, tables, trials
+from reidlib.experiments.records import describe
 
 RECIPE = methods.recipe("baseline", dataset="sysu", profile="screen")
 ROW = {
@@ -81,6 +83,78 @@ def test_the_table_says_what_collapsed_and_what_was_chosen(tmp_path) -> None:
     write(file, ("plain", 0, 0.30, "a"), collapsed=True)
     write(file, ("other", 0, 0.33, RECIPE.digest))
     text = regime.block(file)
-    assert "| plain, metric loss collapsed | 1 | 30.0 | +0.0 |" in text
+    assert "| plain, metric loss collapsed | 1 | 30.0 | +0.0 | 0.50 | 50 | `a` |" in text
     assert "| **other** (chosen) | 1 | 33.0 | +3.0 |" in text
     assert pd.isna(trials.table(file)["deviation"]).all()
+
+
+def test_the_interval_of_a_difference_is_by_the_spread_of_all_trials(tmp_path) -> None:
+    """Residuals of three trials with two seeds are ±0.005, ∓0.005 and 0: 2 degrees of freedom, t = 4.303."""
+    file = tmp_path / "trials.csv"
+    scores = {"plain": (0.30, 0.32), "other": (0.32, 0.32), "third": (0.40, 0.41)}
+    write(file, *((name, seed, pair[seed], name + str(seed)) for name, pair in scores.items() for seed in (0, 1)))
+    write(file, ("once", 0, 0.33, "e"))
+    found = trials.table(file).droplevel(["study", "dataset", "profile"])
+    deviation = math.sqrt(4 * 0.005**2 / 2)
+    assert found.loc["other", "interval"] == pytest.approx(100 * 4.3027 * deviation * math.sqrt(2 / 2), rel=1e-4)
+    assert found.loc["once", "interval"] == pytest.approx(math.sqrt(2) * found.loc["other", "interval"])
+    assert pd.isna(found.loc["plain", "interval"])
+
+
+def test_orders_are_compared_within_a_data_set(tmp_path) -> None:
+    """On one validation turns the order round, on the other as well; together they would seem to agree."""
+    file = tmp_path / "trials.csv"
+    for dataset, level in (("sysu", 0.3), ("pku-sketch", 0.1)):
+        for k in range(5):
+            changes = {"dataset": dataset, "validation mAP": level + 0.5 - k / 100}
+            write(file, (f"trial {k}", 0, level + k / 100, f"{dataset}{k}"), **changes)
+    found = trials.agreement(file).set_index("dataset")
+    assert found["correlation"].round(6).to_dict() == {"sysu": -1, "pku-sketch": -1}
+    assert trials.agreement(file, dataset="sysu")["runs"].tolist() == [5]
+
+
+def test_screen_and_cpu_are_compared_by_the_means_of_variants_that_both_have(tmp_path) -> None:
+    file = tmp_path / "trials.csv"
+    for k, name in enumerate("abcd"):
+        write(file, (name, 0, 0.30 + k / 100, name), (name, 1, 0.30 + k / 100, name + "1"))
+        write(file, (name, 0, 0.50 + (k if k < 2 else 5 - k) / 100, name + "2"), profile="cpu")
+    write(file, ("screen alone", 0, 0.9, "x"))
+    row = trials.order(path=file).iloc[0]
+    assert (row["dataset"], row["variants"]) == ("sysu", 4) and row["correlation"] == pytest.approx(0.8)
+    assert trials.order("screen", "gpu", file).empty
+
+
+@pytest.fixture
+def local(own_ledger, monkeypatch) -> Callable:
+    """``local(label, recipe)`` adds a row of a run on the development twin to the ledger of this machine."""
+    monkeypatch.setattr(trials, "_histories", lambda: {(each, None): {"collapsed": False} for each in recipes})
+    recipes = []
+
+    def add(label: str, recipe: methods.Recipe) -> None:
+        recipes.append(recipe.digest)
+        data = {"name": "sysu", "is_twin": True, "twin_version": "1", "profile": "screen/development", "split": None}
+        row = describe(recipe, data, "c" * 16, label) | {"protocol": "p", "reranking": "", "mAP": 0.3, "rank-1": 0.3}
+        with tables.locked(ledger.local()):
+            ledger.LEDGER.append(ledger.local(), [row | {"epochs": 18, "seconds": 50.0, "error": None}])
+
+    return add
+
+
+def test_published_rows_keep_study_label_and_recipe_whatever_the_recipes_become(local, tmp_path) -> None:
+    """A row belongs to the trial of its label, though a default that does not matter to it has changed since."""
+    file = tmp_path / "trials.csv"
+    trial = studies.get("baseline-trials", profile="screen")["weighted, no erasing"]
+    older = trial.replace(warmup=trial.warmup + 1)
+    local("weighted, no erasing", older)
+    local("batch-hard", studies.get("baseline-trials", profile="screen")["batch-hard"])
+    assert trials.publish(to=file) == 2 and trials.publish(to=file) == 0, "once"
+    found = trials.rows(file).set_index("trial")
+    assert list(found.index) == ["batch-hard", "weighted, no erasing"], "in the order of the study"
+    assert set(found["study"]) == {"baseline-trials"} and found.loc["weighted, no erasing", "recipe"] == older.digest
+
+
+def test_what_is_no_trial_of_today_is_named_and_nothing_is_written(local, tmp_path) -> None:
+    local("of old", RECIPE.replace(learning_rate=0.123))
+    with pytest.raises(ValueError, match=r"'of old' \(recipe \w+\) on sysu is a trial of no study of today"):
+        trials.publish(to=tmp_path / "trials.csv")
+    assert not (tmp_path / "trials.csv").exists()
