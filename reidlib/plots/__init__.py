@@ -18,6 +18,7 @@ from reidlib.plots.dataset import (
     contact_sheet,
     counterfactuals,
     matcher_bars,
+    modality_gap,
     part_tones,
     sheet,
     training_batch,

@@ -166,6 +166,31 @@ def part_tones(table: pd.DataFrame, caption: str) -> Figure:
 
 
 @drawing
+def modality_gap(table: pd.DataFrame, caption: str) -> Figure:
+    """Distances of four kinds of pairs, one panel a space (`tables.gap`): filled within a modality, dashed across.
+
+    Ticks on the upper edge are medians; 1 is the median distance of two strangers of one modality.
+    """
+    style.require(table, ["space", "panel", "pair", "left", "right", "share", "median"])
+    spaces = table["space"].unique()
+    figure, (axes,) = panels.grid(1, len(spaces), (4.2 * len(spaces), 3.4))
+    for axis, space in zip(axes, spaces, strict=True):
+        for (panel, pair), part in table[table["space"] == space].groupby(["panel", "pair"], sort=False):
+            across, colour = panel.startswith("across"), style.RIGHT if pair.startswith("same") else style.NEUTRAL
+            edges, line = [*part["left"], part["right"].iloc[-1]], "--" if across else "-"
+            if not across:
+                axis.stairs(part["share"], edges, fill=True, alpha=0.25, color=colour)
+            look = {"color": colour, "linestyle": line, "linewidth": 1.8}
+            axis.stairs(part["share"], edges, label=f"{pair}, {panel}", **look)
+            axis.axvline(part["median"].iloc[0], ymin=0.92, **look)
+        axis.set(title=space, xlabel="distance (1: strangers of one modality)", yticks=[], xlim=(0, None))
+        axis.set_ylim(0, 1.15 * table.loc[table["space"] == space, "share"].max())
+    axes[0].set_ylabel("share of pairs")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return style.caption(figure, caption, "ticks above: medians")
+
+
+@drawing
 def training_batch(
     table: pd.DataFrame,
     dataset: "ReIDDataset | Photos",

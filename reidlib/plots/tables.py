@@ -271,29 +271,30 @@ def part_tones(dataset: "ReIDDataset", parts: Sequence[str] = ("head", "torso", 
     return pd.DataFrame(records, columns=["pid", "part", "visible", "infrared"])
 
 
-def pixel_distances(
-    dataset: "ReIDDataset", images: np.ndarray, pairs: int = 2000, seed: int = 0
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """How far two test images are apart in grey levels (root mean square), within a modality and across it.
+def gap(
+    features: Mapping[str, np.ndarray], frame: pd.DataFrame, pairs: int = 2000, bins: int = 50, seed: int = 0
+) -> pd.DataFrame:
+    """How far images of the same and of different persons are apart in some spaces, within a modality and across.
+
+    Distances are Euclidean, divided by their median over different persons of one modality.
 
     Args:
-        images: uint8 (N, H, W, 3), aligned with ``dataset.frame``.
-        pairs: random pairs per kind; the two images always come from different cameras.
+        features: space → (N, D), such as pixels or embeddings, aligned with ``frame``, rows of ``dataset.frame``.
+        pairs: how many are drawn of a kind; the two images of a pair always come from different cameras.
 
     Returns:
-        "same modality" and "across modalities" → (same person, different person), which `distances` takes.
+        What `distances` gives for ``panel``, "same modality" or "across modalities", in each ``space``.
     """
-    test = dataset.rows("test")
-    frame = dataset.frame.iloc[test]
     pids, camids, modality = (frame[name].to_numpy() for name in ("pid", "camid", "modality"))
-    grey = (images[test] @ GREY).reshape(len(test), -1)
-    a, b = np.random.default_rng(seed).integers(0, len(test), (2, 400 * pairs))
-    same_pid, same_modality, other_camera = pids[a] == pids[b], modality[a] == modality[b], camids[a] != camids[b]
-    drawn = {}
-    for name, within in (("same modality", True), ("across modalities", False)):
-        chosen = [
-            np.flatnonzero((same_pid == same) & (same_modality == within) & other_camera)[:pairs]
-            for same in (True, False)
-        ]
-        drawn[name] = tuple(np.sqrt(np.square(grey[a[rows]] - grey[b[rows]]).mean(1)) for rows in chosen)
-    return drawn
+    a, b = np.random.default_rng(seed).integers(0, len(frame), (2, 400 * pairs))
+    same, within, apart = pids[a] == pids[b], modality[a] == modality[b], camids[a] != camids[b]
+    chosen = {(w, s): np.flatnonzero((within == w) & (same == s) & apart)[:pairs] for w in (1, 0) for s in (1, 0)}
+    found = []
+    for space, values in features.items():
+        values = np.asarray(values, np.float32)
+        far = {kind: np.linalg.norm(values[a[rows]] - values[b[rows]], axis=1) for kind, rows in chosen.items()}
+        panels = {"same modality": (far[1, 1], far[1, 0]), "across modalities": (far[0, 1], far[0, 0])}
+        unit = np.median(far[1, 0])
+        found.append(distances({name: (s / unit, d / unit) for name, (s, d) in panels.items()}, bins))
+        found[-1].insert(0, "space", space)
+    return pd.concat(found, ignore_index=True)

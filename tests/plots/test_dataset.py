@@ -124,3 +124,16 @@ def test_matcher_bars_draw_per_cent():
     table = pd.DataFrame({"matcher": ["x", "y"], "rank-1": [0.1, 0.2], "chance": 0.05})
     figure = plots.matcher_bars(table, "caption")
     assert [bar.get_width() for bar in figure.axes[0].patches] == pytest.approx([10, 20])
+
+
+def test_the_gap_draws_four_kinds_of_pairs_in_every_space():
+    who = pd.DataFrame({"pid": [0, 0, 1, 1] * 4, "modality": [0, 1] * 8, "camid": np.arange(16)})
+    points = np.random.default_rng(0).standard_normal((16, 3)) + 5 * who[["modality"]].to_numpy()
+    table = plots.tables.gap({"pixels": points, "network": 2 * points}, who, pairs=20)
+    figure = plots.modality_gap(table, "caption")
+    assert [axis.get_title() for axis in figure.axes] == ["pixels", "network"]
+    dashed = [patch.get_linestyle() for patch in figure.axes[0].patches if not patch.get_fill()]
+    assert dashed == ["-", "-", "--", "--"]
+    ticks = [line.get_xdata()[0] for line in figure.axes[0].lines]
+    assert ticks[1] == pytest.approx(1) and min(ticks[2:]) > max(ticks[:2]), "across the modalities all is further"
+    assert len(figure.legends[0].get_texts()) == 4

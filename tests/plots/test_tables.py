@@ -166,12 +166,19 @@ def test_part_tones_measure_each_test_identity(dataset):
     assert table[["visible", "infrared"]].to_numpy().min() >= 0
 
 
-@pytest.mark.integration
-def test_pixel_distances_order_pairs_by_what_they_share(dataset):
-    cache = dataset.images(64, 32, progress=False)
-    pairs = tables.pixel_distances(dataset, cache.array, pairs=300)
-    assert [len(values) for pair in pairs.values() for values in pair] == [300] * 4
-    assert np.median(pairs["same modality"][0]) < np.median(pairs["across modalities"][1])
+def test_the_gap_measures_pairs_of_four_kinds_from_two_cameras():
+    """Persons at steps of 4 on one axis, modalities 3 apart on another, cameras of one modality 1 apart on a third."""
+    table = pd.DataFrame([(pid, m, 2 * m + c) for pid in range(4) for m in (0, 1) for c in (0, 1)])
+    table.columns = ["pid", "modality", "camid"]
+    places = 4 * np.eye(4)[table["pid"]] / np.sqrt(2), 3 * table["modality"], table["camid"] % 2
+    found = tables.gap({"space": np.column_stack(places), "half": np.column_stack(places) / 2}, table, pairs=40)
+    medians = found.groupby(["space", "panel", "pair"])["median"].first()
+    assert medians["space"].to_dict() == pytest.approx(medians["half"].to_dict()), "distances have no unit"
+    unit = np.hypot(4, 1)
+    assert medians["space", "same modality", "different person"] == pytest.approx(1)
+    assert medians["space", "same modality", "same person"] == pytest.approx(1 / unit)
+    assert 3 / unit <= medians["space", "across modalities", "same person"] <= np.hypot(3, 1) / unit + 1e-6
+    assert found.groupby(["space", "panel", "pair"])["share"].sum().to_numpy() == pytest.approx(np.ones(8))
 
 
 def sketches_and_photos(photos: int) -> ReIDDataset:
