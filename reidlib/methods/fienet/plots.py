@@ -7,7 +7,7 @@ from matplotlib.patches import Rectangle
 
 from reidlib.methods.fienet import METHOD
 from reidlib.plots import panels, style
-from reidlib.plots.diagrams import HEAD, LOSS, SHARED, boxes_and_arrows, head, note, pairs
+from reidlib.plots.diagrams import HEAD, LOSS, SHARED, arrow, boxes_and_arrows, head, note, pairs
 from reidlib.plots.drawing import drawing
 
 _KINDS = {"stem": "#7F7F7F", "stage": SHARED, "PFAM": "#CC79A7", "MPIM": "#E69F00", "head": "#4D4D4D"}
@@ -35,6 +35,66 @@ def fienet_diagram(center_after_neck: bool = True) -> Figure:
     figure = boxes_and_arrows(boxes, arrows, (13.5, 3.4), width=1.32)
     text = "PFAM and MPIM add to the map what begins as zero:\nat step 0 this is the baseline"
     note(figure, text, 5.9, 0.55, fontsize=9)
+    return figure
+
+
+@drawing
+def pfam_cell() -> Figure:
+    """Inside a step of PFAM: the gate above, the block across the levels below, both added to the higher level."""
+    low, high, colour = "#7F7F7F", SHARED, _KINDS["PFAM"]
+    boxes = {
+        "A": ("A, lower level\nlow × 2h × 2w", 1.0, 3.7, low),
+        "X": ("X, higher level\nhigh × h × w", 1.0, 0.5, high),
+        "L": ("L: 3×3, stride 2\nlow × h × w", 3.2, 3.7, low),
+        "G": ("G = σ(1×1 [L, X])\nhow much to keep", 5.4, 2.75, colour),
+        "P": ("P: mean of 2×2\nlow × h/2 × w/2", 3.2, 2.4, low),
+        "gated": ("G ⊙ L", 7.6, 3.7, colour),
+        "R": ("R: each place of X\nasks all of P", 7.6, 1.5, colour),
+        "detail": ("BN₀ 1×1\nstarts at zero", 9.8, 3.7, colour),
+        "answer": ("BN₀ 1×1\nstarts at zero", 9.8, 1.5, colour),
+        "sum": ("A′ = X + both\nhigh × h × w", 11.9, 0.5, high),
+    }
+    arrows = [("A", "L", "P"), ("L", "gated", "detail"), ("P", "R", "answer"), ("X", "sum")]
+    figure = boxes_and_arrows(boxes, arrows, (12.9, 4.3), width=1.72)
+    for start, end in (((4.09, 3.5), (4.8, 3.09)), ((6.29, 2.9), (7.2, 3.36))):
+        arrow(figure, start, end)
+    for end in ((5.0, 2.41), (6.7, 1.4)):
+        arrow(figure, (1.89, 0.6), end, color=high)
+    arrow(figure, (10.69, 3.7), (12.1, 0.84))
+    arrow(figure, (10.69, 1.5), (11.5, 0.84))
+    note(figure, "detail that the gate lets pass", 8.7, 3.2)
+    note(figure, "what X asks of the lower level", 8.7, 1.0)
+    return figure
+
+
+@drawing
+def mpim_branches(dilations: tuple[int, ...] = (1, 2, 3)) -> Figure:
+    """MPIM with its three perceptions: the places that each sees, whom it asks, and how all are put together.
+
+    The dots in front of a branch are the nine places that its 3×3 convolution looks at around one cell.
+    """
+    colour, ys = _KINDS["MPIM"], (3.5, 2.1, 0.7)
+    boxes = {"Y": ("Y\nC × h × w", 0.85, 2.1, SHARED)}
+    for rate, y in zip(dilations, ys, strict=True):
+        boxes[f"P{rate}"] = (f"P{rate}: 3×3,\ndilation {rate}", 4.1, y, colour)
+        boxes[f"I{rate}"] = (f"I{rate}: asks the mean\nof the other two", 6.6, y, colour)
+    boxes["fused"] = ("Σ sᵢ ⊙ Iᵢ\nshares add up to 1", 9.0, 2.1, colour)
+    boxes["sum"] = ("Y + BN₀ 1×1\nstarts as Y", 11.2, 2.1, SHARED)
+    arrows = [(f"P{rate}", f"I{rate}", "fused") for rate in dilations]
+    figure = boxes_and_arrows(boxes, [*arrows, ("fused", "sum")], (12.2, 4.3), width=1.66)
+    axis = figure.axes[0]
+    for rate, y in zip(dilations, ys, strict=True):
+        step = 0.13
+        cells = [(2.45 + step * column, y + step * row) for column in range(-3, 4) for row in range(-3, 4)]
+        axis.plot(*np.transpose(cells), "s", markersize=5.5, color="#E4E4E4", linestyle="", zorder=1)
+        seen = [(2.45 + step * rate * i, y + step * rate * j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
+        axis.plot(*np.transpose(seen), "s", markersize=5.5, color=colour, linestyle="", zorder=2)
+        arrow(figure, (1.7, 2.1), (1.97, y))
+        arrow(figure, (2.93, y), (3.25, y))
+    for start, end in ((0, 1), (1, 0), (1, 2), (2, 1), (0, 2), (2, 0)):
+        look = {"color": colour, "linewidth": 0.9, "linestyle": (0, (3, 2))}
+        arrow(figure, (4.93, ys[start]), (5.76, ys[end]), **look)
+    note(figure, "dashed: the answer comes from the other perceptions", 5.6, 0.13)
     return figure
 
 

@@ -5,15 +5,81 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.patches import Circle
 
 from reidlib.experiments.uncertainty import half_width
 from reidlib.methods.idkl import METHOD
 from reidlib.plots import panels, style
-from reidlib.plots.diagrams import LOSS, arrow, boxes_and_arrows, note
+from reidlib.plots.diagrams import LOSS, SHARED, arrow, boxes_and_arrows, note
 from reidlib.plots.drawing import drawing
 from reidlib.plots.explain import probe_panels
 
 HINGES = {"entropy": ("#E69F00", "o"), "centroid": ("#0072B2", "s")}
+
+
+@drawing
+def motivation() -> Figure:
+    """What the two modalities can know of a person, as two sets: what earlier methods keep, and what IDKL takes along.
+
+    The statement is that of the caption of the paper's figure 1 (documented); the drawing is ours.
+    """
+    visible, infrared = style.MODALITY_COLOURS[0], style.MODALITY_COLOURS[1]
+    shared, purified = SHARED, style.BRANCH_COLOURS["purified"]
+    figure, axes = panels.images(1, 2, (11.6, 4.3))
+    for axis, title in zip(axes[0], ("matching what both show", "IDKL: and what one alone shows"), strict=True):
+        kept = axis is axes[0, 1]
+        left, right = (Circle((x, 0.1), 1.45, linewidth=0) for x in (-0.85, 0.85))
+        for lobe, x, colour in ((left, -0.85, visible), (right, 0.85, infrared)):
+            lobe.set_facecolor(f"{colour}40" if kept else f"{style.NEUTRAL}22")
+            axis.add_patch(lobe)
+            axis.add_patch(Circle((x, 0.1), 1.45, fill=False, edgecolor=colour, linewidth=1.6))
+        overlap = Circle((-0.85, 0.1), 1.45, facecolor=shared + "77", linewidth=0)
+        axis.add_patch(overlap)
+        overlap.set_clip_path(Circle((0.85, 0.1), 1.45, transform=axis.transData))
+        lobes = {"ha": "center", "va": "center", "fontsize": 9.5, "color": "#222222" if kept else style.NEUTRAL}
+        axis.text(-1.55, 0.1, "hue of a shirt,\na printed sign", **lobes)
+        axis.text(1.55, 0.1, "how bright the\ncloth is in the\nnear infrared", **lobes)
+        axis.text(0, 0.1, "build,\npose, bags,\ncut of clothes", ha="center", va="center", fontsize=9.5)
+        axis.text(-1.3, 1.68, "visible", ha="center", color=visible, fontsize=10)
+        axis.text(1.3, 1.68, "infrared", ha="center", color=infrared, fontsize=10)
+        below = "purified of the modality, then distilled" if kept else "ignored: a shared feature may not tell it"
+        axis.text(0, -2.0, below, ha="center", color=purified if kept else style.NEUTRAL, fontsize=10)
+        for side in (-1, 1) if kept else ():
+            look = {
+                "arrowstyle": "-|>",
+                "color": purified,
+                "linewidth": 2,
+                "connectionstyle": f"arc3,rad={0.45 * side}",
+            }
+            axis.annotate("", (0.18 * side, -0.8), (1.5 * side, -0.5), arrowprops=look)
+        axis.set(title=title, xlim=(-2.7, 2.7), ylim=(-2.2, 2.0), aspect="equal")
+    style.blank(axes[0])
+    return figure
+
+
+@drawing
+def graphs(table: pd.DataFrame, caption: str) -> Figure:
+    """The affinity matrices that TGSA aligns: a column for each kind (a–a, b–b, a–b), a row for each state.
+
+    ``table``: ``state``, ``graph``, ``one`` and ``other`` (identities) and ``distance``, the mean over the images of
+    both. A matrix has its own colours, from its least distance to its largest: what counts is who is near whom.
+    """
+    style.require(table, ["state", "graph", "one", "other", "distance"])
+    states, kinds = (table[name].drop_duplicates().tolist() for name in ("state", "graph"))
+    size = 3.0 * len(kinds) + 0.4, 2.75 * len(states) + 0.6
+    figure, axes = panels.grid(len(states), len(kinds), size)
+    for axis_row, state in zip(axes, states, strict=True):
+        for axis, kind in zip(axis_row, kinds, strict=True):
+            part = table[(table["state"] == state) & (table["graph"] == kind)]
+            cells = part.pivot(index="one", columns="other", values="distance")
+            bright = (cells.to_numpy().min() + cells.to_numpy().max()) / 2
+            panels.numbers(axis, cells.to_numpy(), ".1f", lambda value, middle=bright: value < middle, cmap="viridis")
+            axis.set_xticks(range(len(cells.columns)), cells.columns)
+            axis.set_yticks(range(len(cells.index)), cells.index)
+            axis.set_title(f"{kind}, {state}", fontsize=10)
+            axis.set_aspect("equal")
+    axes[-1, 0].set(xlabel="identity", ylabel="identity")
+    return style.caption(figure, caption, "mean distance of two identities; dark: near")
 
 
 @drawing

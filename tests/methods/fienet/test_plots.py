@@ -126,3 +126,23 @@ def test_figures_are_drawn_again_from_what_was_saved(sizes, measured, tmp_path):
         given = () if origin.table is None else (origin.table,)
         again = drawing.drawings()[origin.function](*given, **origin.arguments)
         assert len(again.axes) == len(figure.axes)
+
+
+def test_the_cell_of_pfam_has_two_ways_that_start_at_zero():
+    (axis,) = fienet.plots.pfam_cell().axes
+    assert len([patch for patch in axis.patches if hasattr(patch, "get_boxstyle")]) == 10
+    texts = [text.get_text() for text in axis.texts]
+    assert texts.count("BN₀ 1×1\nstarts at zero") == 2
+    assert {"G ⊙ L", "P: mean of 2×2\nlow × h/2 × w/2"} <= set(texts)
+
+
+def test_the_branches_of_mpim_show_what_each_convolution_sees():
+    dilations = (1, 2, 3)
+    (axis,) = fienet.plots.mpim_branches(dilations).axes
+    grids, seen = axis.lines[::2], axis.lines[1::2]
+    for rate, grid, places in zip(dilations, grids, seen, strict=True):
+        step = (grid.get_xdata().max() - grid.get_xdata().min()) / 6
+        assert len(grid.get_xdata()) == 49 and len(places.get_xdata()) == 9
+        assert np.unique(np.round(places.get_xdata(), 6)) == pytest.approx(2.45 + rate * step * np.array([-1, 0, 1]))
+    texts = " ".join(text.get_text() for text in axis.texts)
+    assert all(f"dilation {rate}" in texts and f"I{rate}" in texts for rate in dilations)

@@ -110,3 +110,33 @@ def test_tables_are_asked_for_their_columns():
     for draw in (idkl.plots.branch_probes, idkl.plots.loss_weights, idkl.plots.hinge_shares):
         with pytest.raises(ValueError, match="lacks the column"):
             draw(pd.DataFrame({"seed": [0]}), "caption")
+
+
+def test_the_motivation_ignores_what_one_modality_shows_on_the_left_alone():
+    left, right = idkl.plots.motivation().axes
+    for axis, words in ((left, "ignored"), (right, "purified")):
+        texts = " ".join(text.get_text() for text in axis.texts)
+        assert "hue of a shirt" in texts and "near infrared" in texts and words in texts
+    arrows = [[text for text in axis.texts if getattr(text, "arrow_patch", None)] for axis in (left, right)]
+    assert [len(each) for each in arrows] == [0, 2]
+    greys = [{patch.get_facecolor() for patch in axis.patches[:4:2]} for axis in (left, right)]
+    assert len(greys[0]) == 1 and len(greys[1]) == 2
+
+
+def test_graphs_show_the_distances_of_their_state_and_kind():
+    lines = [
+        (state, graph, one, other, 10 * number + 2 * one + other)
+        for number, (state, graph) in enumerate((s, g) for s in ("before", "after") for g in ("a–a", "a–b"))
+        for one in range(2)
+        for other in range(2)
+    ]
+    table = pd.DataFrame(lines, columns=["state", "graph", "one", "other", "distance"])
+    figure = idkl.plots.graphs(table, "caption")
+    assert [axis.get_title() for axis in figure.axes] == ["a–a, before", "a–b, before", "a–a, after", "a–b, after"]
+    for number, axis in enumerate(figure.axes):
+        assert axis.images[0].get_array().tolist() == [
+            [10 * number, 10 * number + 1],
+            [10 * number + 2, 10 * number + 3],
+        ]
+        assert axis.texts[3].get_text() == f"{10 * number + 3:.1f}"
+        assert [text.get_color() for text in axis.texts] == ["white", "white", "black", "black"]
