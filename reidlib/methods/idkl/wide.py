@@ -46,7 +46,7 @@ class TwoBacksAbreast(Backbone):
 
 
 class Adapter(nn.Module):
-    """Two 1×1 convolutions around a bottleneck, added to what enters them; at first they add nothing.
+    """Two 1×1 convolutions around a bottleneck, added to what enters them; at first they add next to nothing.
 
     Args:
         channels: of the maps.
@@ -57,7 +57,7 @@ class Adapter(nn.Module):
         super().__init__()
         self.squeeze = nn.Conv2d(channels, width, 1, bias=False)
         self.spread = nn.Conv2d(width, channels, 1, bias=False)
-        nn.init.zeros_(self.spread.weight)
+        nn.init.normal_(self.spread.weight, std=1e-3)
 
     def forward(self, maps: Tensor) -> Tensor:
         """(B, C, h, w) -> the same shape."""

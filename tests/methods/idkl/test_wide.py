@@ -42,7 +42,7 @@ def test_both_backs_start_from_the_pretrained_weights_and_go_different_ways() ->
     plain = methods.build("baseline", num_ids=2, backbone="tiny", weights="twin").eval()
     halves = wide.eval().branch_map(IMAGES, MODALITY, "shared").chunk(2, dim=1)
     for half in halves:
-        torch.testing.assert_close(half, plain.branch_map(IMAGES, MODALITY, "shared"))
+        torch.testing.assert_close(half, plain.branch_map(IMAGES, MODALITY, "shared"), rtol=0, atol=0.05)
     optimizer = torch.optim.SGD(wide.parameters(), lr=0.1)
     for _ in range(2):
         optimizer.zero_grad()
@@ -61,8 +61,7 @@ def test_trains_like_the_baseline() -> None:
     expected = plain.losses(outputs, PIDS, MODALITY)
     assert {name: term.item() for name, term in terms.items()} == {name: e.item() for name, e in expected.items()}
     sum(terms.values()).backward()
-    still = [name for name, p in wide.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
-    assert still == ["adapter.squeeze.weight"], "it waits for the layer behind it, which starts at zero"
+    assert not [name for name, p in wide.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     for branch in wide.branches:
         maps = wide.branch_map(IMAGES, MODALITY, branch)
         assert maps.shape[2:] == plain.branch_map(IMAGES, MODALITY, branch).shape[2:], "the strides stay"
