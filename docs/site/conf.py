@@ -84,7 +84,7 @@ def prepare(app, docname, source):
     if docname == root_doc:
         source[0] += CONTENTS
     elif docname == "figures/README":
-        source[0] = re.sub(r"^\| \[(\w[\w-]*)\]\((\1\.png)\)", thumbnail, source[0], flags=re.MULTILINE)
+        source[0] = re.sub(r"\[([\w-]+)\]\(([\w-]+\.png)\)", thumbnail, source[0])
     elif docname.startswith("notebooks/"):
         page = json.loads(source[0])
         for cell in page["cells"]:
@@ -94,13 +94,13 @@ def prepare(app, docname, source):
 
 
 def thumbnail(found):
-    """The first cell of a figure's row, with a picture of 240 pixels that leads to the figure itself."""
+    """A figure's name, under a picture of 240 pixels that leads to the figure itself."""
     file = ROOT / "build" / "thumbnails" / found[2]
     file.parent.mkdir(parents=True, exist_ok=True)
     with Image.open(ROOT / "figures" / found[2]) as image:
         image.thumbnail((480, 360))
         image.convert("RGB").save(file, optimize=True)
-    return f"| [![{found[1]}](/build/thumbnails/{found[2]})]({found[2]}) {found[1]}"
+    return f"[![{found[1]}](/build/thumbnails/{found[2]})]({found[2]}) {found[1]}"
 
 
 def add_front_door(app, error):
