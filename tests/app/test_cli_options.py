@@ -52,7 +52,7 @@ def test_the_shell_completes_values(shell: str, capsys: pytest.CaptureFixture) -
         found = scope["get_completions"](words, len(words) - 1, scope["COMPLETION_SPEC"])
         return [each.partition("\t")[0] for each in found]
 
-    assert completed("tr") == ["train"] and completed("train m") == ["maum"] and completed("list meth") == ["methods"]
+    assert completed("tra") == ["train"] and completed("train m") == ["maum"] and completed("list meth") == ["methods"]
     assert completed("sweep maum-m") == ["maum-memory-length", "maum-memory-interval", "maum-map"]
     assert completed("train maum --datas") == ["--dataset"]
     assert completed("train maum --dataset s") == ["sysu", "shoe"] and completed("check sysu --tw") == ["--twin"]
@@ -104,8 +104,8 @@ def test_changes_reach_the_recipe_and_its_digest(baseline) -> None:
         ("epochs=0", "epochs must be a whole number from 1, not 0"),
         ("epochs.x=2", "epochs has no parts; write epochs=VALUE"),
         ("seed=3", "--set seed: this is chosen by --seed"),
-        ("augmentation=1", "write augmentation.NAME=VALUE; choose from: erase, "),
-        ("augmentation.flipp=1", "no such option; choose from: erase, .*did you mean flip"),
+        ("augmentation=1", "write augmentation.NAME=VALUE; choose from: edges, erase, "),
+        ("augmentation.flipp=1", "no such option; choose from: edges, erase, .*did you mean flip"),
         ("augmentation.flip=3", "flip is a probability, 0 to 1, not 3"),
         ("augmentation.flip=often", "--set augmentation.flip: must be a number, not 'often'"),
         ("augmentation.erase_scale=[0.1]", r"must be 2 numbers, such as \[0.02, 0.33\], not \[0.1\]"),
