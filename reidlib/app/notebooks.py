@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 CELL_TIMEOUT = 3600  # seconds
 LARGE_IMAGE = 150_000  # characters of base64
-LARGE_DRAWING = 45_000  # bytes of a PNG of 256 colours
+LARGE_DRAWING = 65_000  # bytes of a PNG of 256 colours
 MANY_COLOURS = 20_000  # more than a line drawing has, with all its half-tones at edges
 COMMITTED_FIGURES = (".png", ".jpg", ".csv", ".json")
 SECONDS = "seconds.json"  # what each page of the last execution took

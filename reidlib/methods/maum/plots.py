@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from reidlib.methods import Recipe
+from reidlib.methods.maum.geometry import relay_geometry  # noqa: F401 (its place for readers)
 from reidlib.plots import panels, style
 from reidlib.plots.diagrams import MODALITIES, SHARED, arrow, boxes_and_arrows, note, pairs
 from reidlib.plots.drawing import drawing
@@ -51,8 +52,8 @@ def relay_toy(table: pd.DataFrame, caption: str) -> Figure:
     columns = ["stage", "step", "kind", "pid", "modality", "age", "longitude", "latitude", "cosine"]
     style.require(table, columns)
     stages, steps = table["stage"].drop_duplicates().tolist(), sorted(table["step"].unique())
-    size = 2.15 * len(steps) + 0.7, 1.75 * len(stages) + 0.8
-    figure, axes = panels.grid(len(stages), len(steps), size, dpi=85, sharex=True, sharey=True)
+    size = 2.4 * len(steps) + 0.8, 2.0 * len(stages) + 0.8
+    figure, axes = panels.grid(len(stages), len(steps), size, sharex=True, sharey=True)
     for axis_row, stage in zip(axes, stages, strict=True):
         for axis, step in zip(axis_row, steps, strict=True):
             part = table[(table["stage"] == stage) & (table["step"] == step)]

@@ -136,3 +136,35 @@ def test_thinned_runs_are_put_beside_those_with_all_images():
         ("maum", 0, "infrared identities", 1.0, 0.4),
         ("maum", 0, "infrared identities", 0.25, 0.2),
     }
+
+
+def _dashed(axis):
+    arrows = [text.arrow_patch for text in axis.texts if getattr(text, "arrow_patch", None)]
+    return [arrow.get_linestyle() not in ("-", "solid") for arrow in arrows]
+
+
+def test_the_relay_is_twice_as_wide_as_what_is_near_enough():
+    relay, apart, across, remembered = maum.plots.relay_geometry(cosine=0.5).axes  # near enough: 60°
+    words = [[text.get_text() for text in axis.texts] for axis in (relay, apart, across)]
+    assert words[0].count("60°") == 2 and "120°" in words[0]
+    assert "any angle" in words[1] and "60°" in words[2]
+    assert _dashed(relay) == [False, False] and _dashed(apart) == []
+    assert _dashed(across) == [True, True] and _dashed(remembered) == [True] * 3
+
+
+def test_images_and_proxies_of_the_drawing_lie_where_it_says():
+    relay, _, across, _ = maum.plots.relay_geometry(cosine=0.5).axes
+
+    def degrees(axis, marker):
+        lines = [np.stack(line.get_data(), axis=1) for line in axis.lines if line.get_marker() == marker]
+        return sorted(round(float(np.degrees(np.arctan2(*points.mean(0))))) for points in lines if points.any())
+
+    visible, infrared = (degrees(relay, marker)[0] for marker in "o^")
+    assert (visible, infrared) == pytest.approx((-60, 60), abs=2) and degrees(relay, "D") == [0]
+    assert degrees(across, "D") == [-30, 30]
+
+
+@pytest.mark.parametrize("cosine", [0, 1, -0.5, 2])
+def test_near_enough_is_a_cosine_between_0_and_1(cosine):
+    with pytest.raises(ValueError, match=f"between 0 and 1, not {cosine}"):
+        maum.plots.relay_geometry(cosine=cosine)
