@@ -19,7 +19,11 @@ from reidlib import methods
             {"backbone": "resnet51"},
             "'resnet51'; choose one of: tiny, small, resnet18, .*mobilenet_v2, timm:<name>",
         ),
-        ("baseline", {"parts": 6}, "baseline has no option 'parts'; choose from: inert, .*triplet, triplet_on, weights"),
+        (
+            "baseline",
+            {"parts": 6},
+            "baseline has no option 'parts'; choose from: inert, .*triplet_on, weights",
+        ),
         ("baseline", {"triplet": "soft"}, "'soft'; choose one of: batch-hard, weighted"),
         ("baseline", {"pool": "max"}, "'max'; choose one of: gem, average"),
         ("baseline", {"label_smoothing": 1.5}, "label_smoothing must be between 0 and 1, not 1.5"),

@@ -34,7 +34,13 @@ def gpu() -> Iterator[Gpu]:
 def of_method(request: pytest.FixtureRequest, recipe: Recipe) -> Callable[[str], Recipe]:
     """The recipe of each method for the data set of stripes."""
     of_own = {name: name for name in ("maum", "fienet", "idkl", "dalnet")}
-    return lambda name: request.getfixturevalue(of_own[name]) if name in of_own else recipe.replace(method=name)
+
+    def of(name: str) -> Recipe:
+        if name == "maum-p":
+            return request.getfixturevalue("maum").replace(method=name, model={"parts": True, "stripes": 2})
+        return request.getfixturevalue(of_own[name]) if name in of_own else recipe.replace(method=name)
+
+    return of
 
 
 @pytest.fixture
