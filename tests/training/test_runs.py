@@ -68,7 +68,8 @@ def test_folder_holds_what_the_results_rest_on(fit, tmp_path: Path) -> None:
     for name in ("recipe.json", "environment.json", "history.csv"):
         assert str(tmp_path) not in (tmp_path / "run" / name).read_text()
     lines = (tmp_path / "run" / "log.txt").read_text().splitlines()
-    assert len(lines) == 2 and "epoch 2: loss " in lines[1] and "validation mAP" in lines[1]
+    assert len(lines) == 3 and "starts from weights: twin" in lines[0]
+    assert "epoch 2: loss " in lines[2] and "validation mAP" in lines[2]
 
 
 def test_history_has_every_term_and_the_scores_of_every_epoch(fit) -> None:
