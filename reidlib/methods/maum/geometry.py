@@ -47,9 +47,9 @@ def relay_geometry(cosine: float = 0.75) -> Figure:
     _remembered(axes[3], half, (half + 15, half + 30))
     titles = "one proxy: a relay", "a proxy each", "pulled across", "and remembered"
     words = (
-        f"each is near enough to the proxy ({near:.0f}°),\nthe modalities are twice as far apart",
+        f"each is near enough to the proxy ({near:.3g}°),\nthe modalities are twice as far apart",
         "each set of proxies meets its own modality:\nnothing draws the two together",
-        f"near enough to the other's proxy\nis near the other modality ({near:.0f}°)",
+        f"near enough to the other's proxy\nis near the other modality ({near:.3g}°)",
         "proxies of before (hollow) pull as well,\nthe farthest hardest; visible images shown",
     )
     for axis, title, text in zip(axes, titles, words, strict=True):
@@ -64,8 +64,8 @@ def _relay(axis: plt.Axes, near: float) -> None:
     _diamond(axis, 0, SHARED)
     for m, side in enumerate((-1, 1)):
         _pull(axis, side * (near - 6), side * 4, m, bow=-0.2 * side, across=False)
-        _angle(axis, (0, side * near), 0.42, f"{near:.0f}°", SHARED)
-    _angle(axis, (-near, near), OUTSIDE, f"{2 * near:.0f}°", "black")
+        _angle(axis, (0, side * near), 0.42, f"{near:.3g}°", SHARED)
+    _angle(axis, (-near, near), OUTSIDE, f"{2 * near:.3g}°", "black")
 
 
 def _apart(axis: plt.Axes, place: float) -> None:
@@ -80,7 +80,7 @@ def _across(axis: plt.Axes, half: float) -> None:
     for m, side in enumerate((-1, 1)):
         _diamond(axis, side * half, style.MODALITY_COLOURS[m])
         _pull(axis, side * half, -side * half, m, bow=0.25)
-    _angle(axis, (-half, half), OUTSIDE, f"{2 * half:.0f}°", "black")
+    _angle(axis, (-half, half), OUTSIDE, f"{2 * half:.3g}°", "black")
 
 
 def _remembered(axis: plt.Axes, half: float, before: Sequence[float]) -> None:
