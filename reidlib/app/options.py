@@ -26,9 +26,11 @@ BATCH_SIZE = 256
 
 
 def method_names() -> list[str]:
-    """Methods in the folders of this package, and those that installed packages offer, by their entry points' names."""
-    folders = [module.name for module in iter_modules([str(PACKAGE / "methods")]) if module.ispkg]
-    return [*folders, *sorted(entry.name for entry in entry_points(group="reidlib.methods"))]
+    """Methods in the folders of this package with their controls, and, by entry points, those of installed packages."""
+    controls = [
+        name for folder in _method_folders() for name in _controls(PACKAGE / "methods" / folder / "__init__.py")
+    ]
+    return [*_method_folders(), *controls, *sorted(entry.name for entry in entry_points(group="reidlib.methods"))]
 
 
 def dataset_names() -> list[str]:
@@ -41,10 +43,23 @@ def study_names() -> list[str]:
     """Studies of the methods of this package, and the one that asks all methods the same."""
     tables = [
         (PACKAGE / "methods" / name / file, table)
-        for name in method_names()
+        for name in _method_folders()
         for file, table in (("studies.py", "STUDIES"), ("trials.py", "TRIALS"))
     ]
     return [*(name for file, table in tables if file.is_file() for name in _keys(file, table)), "branches"]
+
+
+def _method_folders() -> list[str]:
+    return [module.name for module in iter_modules([str(PACKAGE / "methods")]) if module.ispkg]
+
+
+def _controls(file: Path) -> list[str]:
+    """The names in the calls ``Method("name", …)`` that a module writes out: those of a method's controls."""
+    calls = [node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    made = [
+        call.args[0] for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Method" and call.args
+    ]
+    return [name.value for name in made if isinstance(name, ast.Constant)]
 
 
 def _keys(file: Path, table: str) -> list[str]:

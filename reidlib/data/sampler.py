@@ -41,8 +41,9 @@ class PKSampler:
     turn, so that each appears R times; fewer than P are one short, because the last incomplete batch is dropped. The K
     images of a turn are distinct and continue where the last turn ended; images repeat within a turn only if the
     identity has fewer than K of that modality. With ``epoch="pairs"`` the length alone is another: ``(sum_i
-    (min(V_i, I_i) // K)) // P`` batches, V_i and I_i the images of identity i in either modality (documented: released
-    code of IDKL).
+    (min(V_i, I_i) // K)) // P`` batches, at least one, where V_i and I_i are the images of identity i in either
+    modality. That is the most that the released code of IDKL makes of an epoch (documented): it draws identities at
+    random among those with pairs left, and ends when fewer than P have any.
 
     Several processes share each batch: the batches are those of one process, and every rank takes P / ``world_size`` of
     their identities with all images of these. So steps, batch size and learning rate stay what they were. The order

@@ -14,6 +14,7 @@ Only rows whose source could be named are here; FIENet's accuracy, for one, coul
 """
 
 import html
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,8 @@ def table(
     Args:
         dataset: only of this data set, by its name here.
         protocol: only of this protocol: one of the column ``protocol``, or a protocol or its name.
-        method: only of this method.
+        method: only of this method; where no row has that name, of its variants: ``"MAUM"`` gives the rows of
+            ``MAUM-P``.
 
     Raises:
         ValueError: nothing is known of that data set, protocol or method; the message lists the known.
@@ -52,10 +54,12 @@ def table(
         if value is None:
             continue
         known = rows[column].unique().tolist()
-        wanted = _of(str(value), known) if column == "protocol" else value
-        if wanted not in known:
+        wanted = [_of(str(value), known) if column == "protocol" else value]
+        if column == "method" and value not in known:
+            wanted = [name for name in known if re.fullmatch(f"{re.escape(str(value))}-[A-Z]", name)]
+        if not set(wanted) & set(known):
             raise ValueError(f"no published numbers of {column} {str(value)!r}; known: {', '.join(known)}")
-        rows = rows[rows[column] == wanted]
+        rows = rows[rows[column].isin(wanted)]
     return rows.reset_index(drop=True)
 
 

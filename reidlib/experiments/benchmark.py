@@ -1,8 +1,10 @@
 """The benchmark: every method and its baselines on a data set, from the ledger.
 
 A *model* here is a variant of one of the registered comparisons (``maum-comparison`` and its like): each method as in
-its recipe, the baseline of equal budget, and those that are trained longer or have as many parameters. A method without
-a comparison of its own is there with its recipe. Rows are of one data set, real or a twin, one profile and one
+its recipe, the baseline of equal budget, and those that are trained longer or have as many parameters. In the profile
+``paper`` each method has a budget of its own, and so a baseline of its own, called ``baseline, budget of MAUM``. A
+method in no comparison is there with its recipe: MAUM-P, to which the published numbers of MAUM belong, and those of
+others. Rows are of one data set, real or a twin, one profile and one
 protocol; nothing of these is ever mixed, and published numbers are another table
 (:mod:`reidlib.evaluation.published`). Scores are fractions, in :func:`tables` per cent.
 """
@@ -35,14 +37,16 @@ def models(dataset: str, profile: str) -> dict[str, Recipe]:
     """
     reference = methods.reference().name
     found = {reference: methods.recipe(reference, dataset=dataset, profile=profile)}
-    for method in methods.registered(controls=False).values():
-        if dataset not in method.recipes or method.is_reference:
+    for name, method in methods.registered().items():
+        is_there = name not in methods.registered(controls=False) and name in {each.method for each in found.values()}
+        if dataset not in method.recipes or method.is_reference or is_there:
             continue
         plain = {method.title: methods.recipe(method.name, dataset=dataset, profile=profile)}
         compared = method.comparison and studies.get(method.comparison, dataset=dataset, profile=profile)
+        budget = f", budget of {method.title}" if compared and compared.get(reference) != found[reference] else ""
         for label, recipe in (compared or plain).items():
             label = f"{reference}, {recipe.epochs} epochs" if label == f"{reference}, trained longer" else label
-            found.setdefault(label, recipe)
+            found.setdefault(label + budget * label.startswith(reference), recipe)
     return dict(sorted(found.items(), key=lambda model: reference not in model[1].method))
 
 
@@ -80,20 +84,23 @@ def table(path: str | Path | None = None, **filters: object) -> pd.DataFrame:
         ``"<metric> std"``, its deviation over them (of a sample; NaN for a single run), as fractions; ``runs``,
         ``seeds`` and ``splits``, how many (``splits`` is 0 where there is but one); ``parameters`` and ``epochs``;
         ``step_seconds``, the median over the runs, and ``step_ratio``, that over the baseline's (NaN unless all runs of
-        both were made on the same ``machine``), and ``time_ratio``, that of whole trainings
-        (by epochs, which are equally long); ``machine``: device, threads, and the precision if it is not float32.
+        both were made on the same ``machine``), and ``time_ratio``, that of whole trainings (by epochs; NaN where one
+        has other batches or epochs of another length); ``machine``: device, threads, and the precision if it is not
+        float32.
     """
     lines, reference = [], methods.reference().name
     for place, of_place in results(path, **filters).groupby(PLACE, sort=False):
-        usual = [], math.nan, 1
+        usual = [], math.nan, 1, ()
         for model, rows in of_place.groupby("model", sort=False):
             machines = sorted({_machine(row) for row in rows.itertuples()})
             step, epochs = rows["step_seconds"].median(), int(rows["epochs"].iloc[0])
-            usual = (machines, step, epochs) if model == reference else usual
+            steps = _steps_by(ledger.recipe(rows.iloc[0]))
+            usual = (machines, step, epochs, steps) if model == reference else usual
             ratio = step / usual[1] if len(machines) == 1 and machines == usual[0] else math.nan
             scores = *(rows[metric].mean() for metric in METRICS), *(rows[metric].std() for metric in METRICS)
             counts = len(rows), rows["seed"].nunique(), rows["split"].nunique(), int(rows["parameters"].iloc[0]), epochs
-            costs = step, ratio, ratio * epochs / usual[2], "; ".join(machines)
+            longer = ratio * epochs / usual[2] if steps == usual[3] else math.nan
+            costs = step, ratio, longer, "; ".join(machines)
             lines.append((*place, model, rows["method"].iloc[0], *scores, *counts, *costs))
     columns = [*PLACE, "model", "method", *METRICS, *(f"{metric} std" for metric in METRICS)]
     columns += ["runs", "seeds", "splits", "parameters", "epochs"]
@@ -165,6 +172,11 @@ def no_rows_of_lengths(profile: str = "screen") -> str:
     names = (method.lengths for method in methods.registered().values() if method.lengths)
     commands = (studies.command(name, "sysu", profile, range(5)) for name in names)
     return f"no run of a training length has a recipe of today; make them: {'; '.join(commands)}"
+
+
+def _steps_by(recipe: Recipe) -> tuple[Any, ...]:
+    """What decides the number of steps of an epoch."""
+    return recipe.identities, recipe.images, recipe.epoch
 
 
 def _machine(row: Any) -> str:

@@ -17,15 +17,14 @@ from typing import Any
 import pandas as pd
 
 from reidlib.experiments import ledger
+from reidlib.experiments.budget import BUDGET, DATA, equal_wall_clock, unequal
 from reidlib.experiments.evidence import CONFIDENCE, FEWEST, OVERLAP, Evidence, crossed, resampled
 from reidlib.experiments.records import in_words
 from reidlib.experiments.uncertainty import RequiredSeeds, required_seeds
-from reidlib.methods import Recipe
+
+__all__ = ["Comparison", "compare", "equal_wall_clock", "most_common_code", "required_seeds", "same_seeds", "unequal"]
 
 METRICS = ("mAP", "rank-1")
-DATA = ("dataset", "data", "protocol", "reranking", "trials")  # columns of the ledger
-TRAINING = ("weights", "height", "width", "identities", "images", "epochs", "augmentation", "validation_share")
-BUDGET = (*DATA, *TRAINING, "subsample", "validate_every", "code")  # fields of the recipe; the code, of equal methods
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -194,23 +193,6 @@ def _evidence(
     return crossed((ours[metric] - theirs[metric]).to_numpy()[None], weights)
 
 
-def equal_wall_clock(recipe: Recipe, ratio: float) -> Recipe:
-    """A recipe that trains ``ratio`` times as long: the second baseline, for the step time ratio of a costlier method.
-
-    Epochs are rounded to the nearest whole number, at least one; warm-up and milestones keep their places in the
-    schedule. Compare with ``allow=("epochs",)``.
-
-    Raises:
-        ValueError: the ratio is not a positive number.
-    """
-    if not (math.isfinite(ratio) and ratio > 0):
-        raise ValueError(f"ratio must be a positive number, such as comparison.step_time_ratio, not {ratio}")
-    epochs = max(1, round(ratio * recipe.epochs))
-    scale = epochs / recipe.epochs
-    milestones = sorted({round(scale * milestone) for milestone in recipe.milestones})
-    return recipe.replace(epochs=epochs, warmup=scale * recipe.warmup, milestones=tuple(milestones))
-
-
 def same_seeds(rows: pd.DataFrame, a: str, b: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows of two variants in the splits and seeds that both have, for :func:`compare`.
 
@@ -265,12 +247,12 @@ def _pairs(rows: pd.DataFrame) -> pd.MultiIndex:
 
 def _unequal(a: pd.DataFrame, b: pd.DataFrame, allow: Sequence[str]) -> dict[str, tuple[Any, Any]]:
     """What differs in the budgets of paired runs and is allowed to; the code only counts between runs of one method."""
-    ours, theirs = ([row | ledger.recipe(row).to_dict() for row in rows.to_dict("records")] for rows in (a, b))
-    found = {}
-    for mine, yours in zip(ours, theirs, strict=True):
-        for name in BUDGET[: None if mine["method"] == yours["method"] else -1]:
-            if mine.get(name) != yours.get(name):
-                found.setdefault(name, (mine.get(name), yours.get(name)))
+    found: dict[str, tuple[Any, Any]] = {}
+    for mine, yours in zip(a.to_dict("records"), b.to_dict("records"), strict=True):
+        columns = (*DATA, *(("code",) if mine["method"] == yours["method"] else ()))
+        differing = {name: (mine.get(name), yours.get(name)) for name in columns if mine.get(name) != yours.get(name)}
+        found = differing | unequal(ledger.recipe(mine), ledger.recipe(yours)) | found
+    found = {name: found[name] for name in BUDGET if name in found}
     if refused := [name for name in found if name not in allow]:
         what = "; ".join(f"{name} is {found[name][0]!r} in a, {found[name][1]!r} in b" for name in refused)
         raise ValueError(f"a and b do not have the same budget: {what}. If that is meant: allow={tuple(refused)!r}")

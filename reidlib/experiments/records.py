@@ -81,8 +81,9 @@ def run_key(recipe: Recipe, data: Mapping[str, Any], code: str, processes: int =
 def _changes(recipe: Recipe) -> dict[str, Any]:
     """What :meth:`Recipe.replace` would have to be told to make this recipe of the default one."""
     known = {"dataset": recipe.dataset, "profile": recipe.profile, "shape": recipe.shape}
-    default = methods.recipe(recipe.method, **known).to_dict()
-    ours = recipe.placeless(recipe.to_dict())
+    usual = methods.recipe(recipe.method, **known)
+    default = {"epoch": usual.epoch} | usual.to_dict()
+    ours = {"epoch": recipe.epoch} | recipe.placeless(recipe.to_dict())
     changes = {name: value for name, value in ours.items() if name != "seed" and value != default.get(name)}
     if recipe.shape is not None:  # without which there is no default
         changes["shape"] = recipe.shape

@@ -18,7 +18,7 @@ from reidlib import methods
 from reidlib.data import ReIDDataset
 from reidlib.experiments import ledger
 from reidlib.experiments import measures as measuring
-from reidlib.experiments.comparison import equal_wall_clock
+from reidlib.experiments.budget import equal_wall_clock
 from reidlib.methods import Recipe, Study, registry, sizes
 from reidlib.training import checkpoints, runs
 

@@ -41,9 +41,10 @@ def require_extendable(older: Recipe, longer: Recipe) -> None:
     """Raise ``ValueError`` unless the epochs of one recipe are the first ones of another; the message says why not."""
     ours, theirs = (recipe.placeless(recipe.to_dict()) for recipe in (longer, older))
     free = {"epochs", "milestones", "warmup", "validate_every"}  # the rates are compared themselves
-    if differing := sorted(name for name in ours.keys() - free if ours[name] != theirs[name]):
+    if differing := sorted(name for name in (ours | theirs).keys() - free if ours.get(name) != theirs.get(name)):
         name = differing[0]
-        raise ValueError(f"a run can be extended in length only: {name} is {theirs[name]!r} there, {ours[name]!r} here")
+        there, here = theirs.get(name, getattr(older, name)), ours.get(name, getattr(longer, name))
+        raise ValueError(f"a run can be extended in length only: {name} is {there!r} there, {here!r} here")
     if longer.epochs <= older.epochs:
         raise ValueError(f"it has {older.epochs} epochs; to extend it the recipe must have more, not {longer.epochs}")
     steps = [step / 20 for step in range(20 * older.epochs)]

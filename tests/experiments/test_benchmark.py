@@ -6,8 +6,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from reidlib import methods
 from reidlib.evaluation import protocols
-from reidlib.experiments import benchmark, ledger, tables
+from reidlib.experiments import benchmark, ledger, studies, tables
 from reidlib.experiments.part import Runs
 from reidlib.experiments.records import describe
 from reidlib.methods.study import LENGTHS
@@ -51,6 +52,30 @@ def test_models_are_methods_and_their_baselines_baselines_first() -> None:
     assert list(benchmark.models("chair", "cpu"))[-1] == "DALNet"
     with pytest.raises(ValueError, match="no recipe"):
         benchmark.models("nowhere", "cpu")
+
+
+def test_in_paper_there_is_a_baseline_of_each_budget() -> None:
+    models = benchmark.models("sysu", "paper")
+    assert {"baseline", "MAUM-G", "MAUM-P", "FIENet", "IDKL"} <= models.keys()
+    assert models["baseline"] == methods.recipe("baseline", profile="paper")
+    for title, name in {"MAUM": "maum", "FIENet": "fienet", "IDKL": "idkl"}.items():
+        compared = studies.get(f"{name}-comparison", profile="paper")
+        assert models[f"baseline, budget of {title}"] == compared["baseline"] != models["baseline"]
+        longer = compared["baseline, trained longer"]
+        assert models[f"baseline, {longer.epochs} epochs, budget of {title}"] == longer
+    assert len({recipe.digest for recipe in models.values()}) == len(models)
+    assert not any("budget" in label for label in benchmark.models("sysu", "cpu"))
+    assert "wider baseline" not in models, "it is there as the baseline with as many parameters"
+
+
+def test_trainings_are_as_long_as_their_epochs_only_if_these_are_equally_long(add: Callable) -> None:
+    for label in ("baseline", "MAUM-G", "IDKL"):
+        add(label, [0.5], profile="paper")
+    table = benchmark.table().set_index("model")
+    assert table["step_ratio"].tolist() == [1, 1, 1]
+    assert table["time_ratio"].to_dict() == pytest.approx(
+        {"baseline": 1, "MAUM-G": 120 / 81, "IDKL": np.nan}, nan_ok=True
+    )
 
 
 def test_a_row_is_the_mean_over_the_runs_of_a_model(add: Callable) -> None:

@@ -91,7 +91,7 @@ def test_stripes_of_maum_divide_the_rows(profile: str) -> None:
 def test_paper_recipe_of_maum() -> None:
     expected = {
         **{"backbone": "resnet50", "weights": "imagenet", "height": 384, "width": 144, "identities": 8, "images": 4},
-        **{"optimizer": "adamw", "learning_rate": 3.5e-4, "weight_decay": 5e-4, "epochs": 120, "validation_share": 0},
+        **{"optimizer": "adam", "learning_rate": 3.5e-4, "weight_decay": 5e-4, "epochs": 120, "validation_share": 0},
         **{"schedule": "step", "warmup": 10, "milestones": (40, 70)},
         **{"augmentation": Augmentation(flip=0.5, pad=10, erase=0.5)},
         **{"loss_weights": {"proxy": 1, "unidirectional": 1}},

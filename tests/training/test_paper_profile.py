@@ -16,6 +16,7 @@ import reidlib
 from reidlib import evaluation, methods, training
 from reidlib.data import ReIDDataset, sysu
 from reidlib.data.registry import READERS
+from reidlib.experiments import studies
 
 TEST_IDENTITIES = 3
 METHODS = {
@@ -25,10 +26,15 @@ METHODS = {
     "FIENet": ("fienet", {}),
     "IDKL": ("idkl", {}),
     "IDKL as released": ("idkl", {"preset": "released"}),
+    **{f"{name}, baseline": (f"{name}-comparison", "baseline") for name in ("maum", "fienet", "idkl")},
+    "idkl, wider baseline": ("idkl-comparison", "baseline, as many parameters"),
+    "idkl, B": ("idkl-comparison", "B"),
+    "maum, shared proxies": ("maum-comparison", "shared proxies"),
 }
-SMALLER_BATCH = {  # 120 images want more memory than many machines have
-    "idkl": {"identities": 4, "images": 2},
-}
+SMALLER = {
+    "identities": 4,
+    "images": 2,
+}  # where a batch holds 120 images, which want more memory than many machines have
 
 
 def rest_in_all(names: Iterable[str], kept: Container[str]) -> list:
@@ -48,14 +54,17 @@ def few(ci_twin: Path) -> ReIDDataset:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)  # minutes each, on a machine that has other things to do
 @pytest.mark.integration
-@pytest.mark.parametrize("name", rest_in_all(METHODS, {"IDKL"}))
+@pytest.mark.parametrize("name", rest_in_all(METHODS, {"IDKL", "MAUM-P"}))
 def test_a_step_and_an_evaluation(few: ReIDDataset, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    method, model = METHODS[name]
-    recipe = methods.recipe(method, dataset="sysu", profile="paper")
+    of, changes = METHODS[name]
+    if isinstance(changes, str):
+        recipe = studies.get(of, dataset="sysu", profile="paper")[changes]
+    else:
+        recipe = methods.recipe(of, dataset="sysu", profile="paper").replace(model=changes)
     assert (recipe.backbone, recipe.weights) == ("resnet50", "imagenet")
     monkeypatch.setattr(training.loop.PKSampler, "__len__", lambda self: 1)
-    once = {"weights": None, "epochs": 1, "warmup": 1, "milestones": (), **SMALLER_BATCH.get(method, {})}
-    run = training.fit(recipe.replace(**once, model=model), few, progress=False)
+    once = {"weights": None, "epochs": 1, "warmup": 1, "milestones": (), **(SMALLER if recipe.identities > 8 else {})}
+    run = training.fit(recipe.replace(**once), few, progress=False)
     assert list(run.history["step"]) == [1] and np.isfinite(run.history["loss"]).all()
     assert run.model.image_size == (recipe.height, recipe.width)
     result = evaluation.evaluate(run.model, few, evaluation.protocols.get("sysu"))

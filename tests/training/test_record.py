@@ -89,6 +89,8 @@ def test_an_extended_run_that_was_stopped_goes_on(fit, same_weights) -> None:
         (STEP | {"milestones": (1,)}, STEP | {"epochs": 5}, "keep warmup and the milestones before its end"),
         (STEP | {"milestones": ()}, STEP | {"epochs": 2}, "must have more, not 2"),
         (STEP | {"milestones": ()}, STEP | {"epochs": 5, "height": 48}, "height is 32 there, 48 here"),
+        (STEP | {"milestones": ()}, STEP | {"epochs": 5, "epoch": "pairs"}, "epoch is 'images' there, 'pairs' here"),
+        (STEP | {"milestones": (), "epoch": "pairs"}, STEP | {"epochs": 5}, "epoch is 'pairs' there, 'images' here"),
     ],
 )
 def test_a_run_that_cannot_be_extended_says_why(fit, short: dict, longer: dict, message: str, tmp_path) -> None:

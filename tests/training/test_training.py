@@ -1,5 +1,6 @@
 """Training: it learns, repeats, resumes, and says what went wrong."""
 
+import csv
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from reidlib.methods import Recipe
 from reidlib.methods.baseline.model import Baseline
 from reidlib.training import devices, runs
 from reidlib.training.validation import split
+from reidlib.twins import sysu as published
 
 
 @pytest.mark.slow
@@ -205,30 +207,60 @@ def test_recipe_of_another_data_set_is_refused(dataset: ReIDDataset, recipe: Rec
         training.fit(recipe, dataset)
 
 
-def test_adam_adds_the_decay_to_the_gradient_and_adamw_takes_it_off_the_weight(recipe: Recipe) -> None:
-    moved = {}
-    for name in ("adam", "adamw"):
-        model = torch.nn.Linear(2, 1, bias=False)
-        torch.nn.init.ones_(model.weight)
-        changed = recipe.replace(optimizer=name, learning_rate=0.1, weight_decay=0.5)
-        optimizer = training.make_optimizer(changed, model)
-        model.weight.grad = torch.tensor([[1e-3, -1e-3]])
-        optimizer.step()
-        moved[name] = (1 - model.weight.detach()[0]).tolist()
-    # The first step of Adam is the rate in the direction of the gradient, to which 0.5 × 1 was added.
-    assert moved["adam"] == pytest.approx([0.1, 0.1], rel=1e-3)
-    assert moved["adamw"] == pytest.approx([0.1 * 0.5 + 0.1, 0.1 * 0.5 - 0.1], rel=1e-3)
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+def test_steps_are_those_of_torch(recipe: Recipe, name: str) -> None:
+    """Adam adds the decay to the gradient (L2); without it, or decoupled from it, the steps are others."""
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}[name]
+    options = {"momentum": 0.9, "nesterov": True} if name == "sgd" else {}
+    changed = recipe.replace(optimizer=name, learning_rate=0.1, weight_decay=0.5)
+    ours, theirs, without, by_hand = (_ones() for _ in range(4))
+    pairs = [
+        (ours, training.make_optimizer(changed, ours), 0.0),
+        (theirs, kind(theirs.parameters(), lr=0.1, weight_decay=0.5, **options), 0.0),
+        (without, training.make_optimizer(changed.replace(weight_decay=0), without), 0.0),
+        (by_hand, training.make_optimizer(changed.replace(weight_decay=0), by_hand), 0.5),
+    ]
+    for gradient in ([1e-3, -1e-3], [-2e-3, 1e-3]):
+        for model, optimizer, decay in pairs:
+            model.weight.grad = torch.tensor([gradient]) + decay * model.weight.detach()
+            optimizer.step()
+    assert torch.equal(ours.weight, theirs.weight) and not torch.equal(ours.weight, without.weight)
+    assert torch.allclose(ours.weight, by_hand.weight) == (name != "adamw")
 
 
-def test_the_recipe_of_idkl_trains_as_many_steps_as_the_released_code(monkeypatch) -> None:
-    """196 an epoch on SYSU-MM01: what the released sampler makes of the images that 395 identities have there."""
-    recipe = methods.recipe("idkl", dataset="sysu", profile="paper")
-    assert (recipe.optimizer, recipe.weight_decay, recipe.epoch) == ("adam", 5e-3, "pairs")
-    counts = np.array([(29, 7), (60, 45), (22, 5), (4, 90)] * 30)
-    pids = np.repeat(np.arange(len(counts)), counts.sum(axis=1))
+def _ones() -> torch.nn.Linear:
+    model = torch.nn.Linear(2, 1, bias=False)
+    torch.nn.init.ones_(model.weight)
+    return model
+
+
+def test_the_recipe_of_idkl_trains_as_many_steps_as_the_released_code() -> None:
+    """On SYSU-MM01 and RegDB, by the images that their training identities have, and on one's own by another rule."""
+    counts = {pid: [0, 0] for pid in (*published.TRAIN_IDS, *published.VALIDATION_IDS)}
+    with (Path(__file__).parent.parent / "assets" / "sysu_counts.csv").open() as file:
+        for row in csv.DictReader(file):
+            if int(row["id"]) in counts:
+                counts[int(row["id"])][int(row["cam"]) in (3, 6)] += int(row["images"])
+    visits = 0
+    for visible, infrared in counts.values():
+        while visible >= 5 and infrared >= 5:
+            visits, visible, infrared = visits + 1, visible - 5, infrared - 5
+    assert (len(counts), visits) == (395, 2352)
+    assert _steps("sysu", list(counts.values())) == visits // 12 == 196
+    assert _steps("regdb", 206 * [(10, 10)]) == 206 * 2 // 6 == 68
+    assert _steps("llcm", 40 * [(25, 12)]) == 40 * 2 // 12
+    own = methods.recipe("idkl", dataset="mine", shape="person", profile="paper")
+    assert (own.epoch, own.optimizer) == ("images", "adam"), "people may have fewer than five images"
+
+
+def _steps(dataset: str, counts: list) -> int:
+    """Steps of an epoch of IDKL on so many (visible, infrared) images of each identity."""
+    recipe = methods.recipe("idkl", dataset=dataset, profile="paper")
+    assert (recipe.optimizer, recipe.learning_rate, recipe.weight_decay) == ("adam", 3.5e-4, 5e-3)
+    pids = np.repeat(np.arange(len(counts)), [sum(pair) for pair in counts])
     modality = np.concatenate([np.repeat([0, 1], pair) for pair in counts])
-    sampler = reidlib.data.PKSampler(pids, modality, identities=12, images=5, epoch=recipe.epoch)
-    assert len(sampler) == 30 * (1 + 9 + 1 + 0) // 12
+    batch = {"identities": recipe.identities, "images": recipe.images}
+    return len(reidlib.data.PKSampler(pids, modality, epoch=recipe.epoch, **batch))
 
 
 def test_step_schedule_is_that_of_agw() -> None:

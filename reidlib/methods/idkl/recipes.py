@@ -8,10 +8,13 @@ from reidlib.methods.idkl.losses import released_weights
 
 # Documented (released code): ImageNet weights, 384×144 (RegDB 256×128), P 12 × K 5 in each modality (RegDB P 6), Adam
 # with 3.5e-4 and weight decay 5e-3, no warm-up, a tenth from epoch 55 and again from 95, 160 epochs, flip, pad 10 and
-# crop, erasing, all training identities, an epoch as long as the pairs of images (196 steps on SYSU-MM01, 68 on RegDB),
-# every loss with weight 1 but those below. The authors say that the settings behind the published numbers differ; which
-# they were is not known.
-# Reconstructed: padding is the ImageNet mean (theirs is 127); on twins the budget and the triplet of the baseline.
+# crop, erasing, all training identities, an epoch as long as the pairs of images, every loss with weight 1 but those
+# below. That makes 196 steps on SYSU-MM01 and 68 on RegDB; theirs ends an epoch of SYSU-MM01 after 194 or 195, when
+# fewer than twelve people have a pair left.
+# Reconstructed: everybody comes equally often (there as long as their pairs last); padding is the ImageNet mean (theirs
+# is 127); on twins the budget and the triplet of the baseline; on data of one's own an epoch is as long as the images,
+# as people with fewer than five of a modality have no pair that counts.
+# Unknown: the settings behind the published numbers, which the authors say are others.
 RELEASED: dict[str, Any] = dict(
     identities=12,
     images=5,
@@ -25,7 +28,11 @@ RELEASED: dict[str, Any] = dict(
     warmup=0,
     milestones=(55, 95),
 )
-OWN = {"regdb": {"height": 256, "width": 128, "identities": 6}}  # of the paper profile
+# Of the paper profile; "own" is data of one's own.
+OWN: dict[str, dict[str, Any]] = {
+    "regdb": {"height": 256, "width": 128, "identities": 6},
+    "own": {"epoch": "images"},
+}
 WITHOUT_TGSA = ("regdb",)  # documented (released code)
 
 

@@ -7,14 +7,18 @@ from reidlib import profiles
 from reidlib.data import Augmentation
 from reidlib.methods.sizes import LONGER, OWN, PAPER_SIZE, SIZES, input_size
 
-# No number of MAUM's training is known. Reconstructed: on twins the budget of the baseline; on real data what was usual
-# for two-stream networks in its time: ImageNet weights, 384×144, P 8 × K 4, learning rate 3.5e-4, weight decay 5e-4 (of
-# Adam; AdamW here), 10 epochs of warm-up, a tenth from epoch 40 and again from 70, 120 epochs, flip, pad 10 and crop,
-# erasing. The method ``maum-p`` is MAUM-P, to which the published numbers belong: ``parts`` is all that differs.
+# Documented: no number of MAUM's training; at second hand, that its metric is of the circle family.
+# Reconstructed: on twins the budget of the baseline; on real data what was usual for two-stream networks in its time:
+# ImageNet weights, 384×144, P 8 × K 4, Adam with 3.5e-4 and weight decay 5e-4, 10 epochs of warm-up, a tenth from epoch
+# 40 and again from 70, 120 epochs, flip, pad 10 and crop, erasing; circle metrics of scale 64 and margin 0.25 without a
+# triplet loss, both with weight 1, and a memory of eight copies.
+# Unknown: all of these, whether channels were exchanged, and whether the published numbers were re-ranked. They belong
+# to MAUM-P, here the method ``maum-p``: of the recipes ``parts`` is all that differs.
 MAUM: dict[str, Any] = dict(
     identities=8,
     images=4,
     epochs=120,
+    optimizer="adam",
     augmentation=Augmentation(flip=0.5, pad=10, erase=0.5),
     learning_rate=3.5e-4,
     loss_weights={"proxy": 1.0, "unidirectional": 1.0},
