@@ -139,7 +139,11 @@ def _restyle(maps: Tensor, style: tuple[Tensor, Tensor]) -> Tensor:
 
 
 class DAG(nn.Module):
-    """Background out, edges strong, style of a sketch: the dynamic auxiliary generator, differentiable throughout.
+    """Background out, edges strong, style of a sketch: the dynamic auxiliary generator, trained with the network.
+
+    Recognition teaches edges and style through the auxiliary image. Its gradient does not reach the mask
+    (reconstructed): led by it, the mask came to cover more than the person. Its overlap with the true one was 0.70, and
+    is 0.76 without (development twin of PKU-Sketch, cpu, one seed).
 
     Args:
         width: see :class:`Refiner`; the mask network has half of it, and at least 4.
@@ -165,7 +169,8 @@ class DAG(nn.Module):
             sketches: (N, 3, h, w).
             donors: with sketches, (B,) row of them for each photo, or -1 for none: its auxiliary image is the edge map.
         """
-        mask = torch.sigmoid(STEEPNESS * self.mask(photos)) if self.mask else None
+        with torch.no_grad():
+            mask = torch.sigmoid(STEEPNESS * self.mask(photos)) if self.mask else None
         with torch.autocast(photos.device.type, enabled=False):  # edges are small differences of large numbers
             cleaned = photos if mask is None else 1 - mask * (1 - photos)
             edges = self.xdog(cleaned)

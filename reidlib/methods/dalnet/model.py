@@ -249,15 +249,17 @@ class DALNet(ReIDModel):
     def _generator_losses(self, drawing: Drawing, photos: Tensor, sketches: Tensor, donors: Tensor) -> dict:
         terms = {}
         if "style" in self.generator.terms:
-            mask = torch.ones_like(drawing.edges) if drawing.mask is None else drawing.mask.detach()
+            mask = torch.ones_like(drawing.edges) if drawing.mask is None else drawing.mask
             terms["style"] = self._style(drawing.auxiliary, sketches, donors)
             terms["structure"] = structure_drift(drawing.auxiliary, drawing.edges, mask)
         if "mask" in self.generator.terms:
-            terms["mask"] = self._mask(photos, sketches) if len(sketches) else 0 * drawing.mask.sum()
+            terms["mask"] = self._mask(photos, sketches)
         return terms
 
     def _mask(self, photos: Tensor, sketches: Tensor) -> Tensor:
         """On as many photos as a quarter of the batch, made for it: nobody knows the masks of real ones."""
+        if len(sketches) == 0:
+            return 0 * self.generator.mask(photos[:1]).sum()
         pictures, masks = cut_and_paste(photos, sketches, -(-len(photos) // 4))
         return mask_cross_entropy(self.generator.mask(pictures), masks)
 
