@@ -151,7 +151,7 @@ def waits(method: str, device: torch.device) -> dict[str, object]:
 def speed(method: str, changes: dict, repeats: int, device: torch.device) -> dict[str, object]:
     """Images/s and peak memory of training steps on random images."""
     name = next(iter(methods.get(method).recipes))
-    recipe = methods.recipe(method, dataset=name, profile="gpu").replace(**changes)
+    recipe = methods.recipe(method, dataset=name, profile="gpu").replace(**{"weights": None, **changes})
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
