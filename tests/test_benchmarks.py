@@ -47,6 +47,7 @@ def test_it_runs(
     name: str, twin: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.syspath_prepend(str(FOLDER))
+    twin("sysu")  # rendered before its folder is looked for by way of this very function
     monkeypatch.setattr(paths, "twin_folder", twin)
     monkeypatch.setenv("REIDLIB_CACHE", str(tmp_path / "cache"))
     arguments, says = TOYS[name]
