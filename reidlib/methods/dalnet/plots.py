@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
+from reidlib.methods.dalnet.geometry import cosine_plane, dalnet_motivation  # noqa: F401 (their place for readers)
 from reidlib.plots import panels, style, tables
 from reidlib.plots.diagrams import LOSS, SHARED, boxes_and_arrows, note
 from reidlib.plots.drawing import drawing

@@ -3,7 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import PathCollection
 from matplotlib.container import ErrorbarContainer
+from matplotlib.quiver import Quiver
 
 from reidlib import data, plots
 from reidlib.app import figures
@@ -36,6 +38,38 @@ def test_the_diagram_has_three_stems_and_both_kinds_of_features():
     texts = [text.get_text() for text in axis.texts]
     assert len(axis.patches) == 14 and sum("stem" in text for text in texts) == 3
     assert sum("circle loss" in text for text in texts) == 2
+
+
+def test_the_idea_has_two_modalities_apart_and_a_third_between_them():
+    problem, answer = dalnet.plots.dalnet_motivation().axes
+    assert len(problem.patches) == 2, "a spread within each modality"
+    for axis, modalities in ((problem, (0, 1)), (answer, (0, 1, 2))):
+        people = [text.get_text() for text in axis.texts if text.get_text() in ("A", "B")]
+        assert len(people) == len(modalities) * 2 * 3 == sum(len(each.get_offsets()) for each in axis.collections)
+    across = [np.mean([place[0] for place in each.get_offsets()]) for each in answer.collections]
+    photo, sketch, auxiliary = across[0], across[2], across[4]
+    assert photo < auxiliary < sketch
+
+
+def test_the_plane_has_arrows_downhill_and_dots_at_rest():
+    grid = np.linspace(0, 1, 11)
+    positive, negative = (each.ravel() for each in np.meshgrid(grid, grid, indexing="ij"))
+    pulled = (positive < 0.5).astype(float)
+    table = pd.DataFrame(
+        {"loss": "half", "positive": positive, "negative": negative, "value": (0.5 - positive) * pulled}
+    )
+    table = table.assign(**{"d positive": -pulled, "d negative": 0.0})
+    other = table.assign(loss="other", **{"d negative": 1.0, "d positive": 0.0})
+    figure = dalnet.plots.cosine_plane(pd.concat([table, other]), "caption")
+    assert [axis.get_title() for axis in figure.axes] == ["half", "other"]
+    for axis, direction, resting in zip(figure.axes, ((0, 1), (-1, 0)), (True, False), strict=True):
+        (arrows,) = (each for each in axis.collections if isinstance(each, Quiver))
+        steps = np.column_stack([arrows.U, arrows.V])
+        assert (steps @ direction > 0).all() and np.allclose(steps @ direction[::-1], 0)
+        dots = next(each for each in axis.collections if isinstance(each, PathCollection)).get_offsets()
+        assert (len(dots) > 0) == resting and (not resting or (dots[:, 1] >= 0.5).all())
+    with pytest.raises(ValueError, match="lacks the column"):
+        dalnet.plots.cosine_plane(table.drop(columns="value"), "caption")
 
 
 @pytest.mark.integration
