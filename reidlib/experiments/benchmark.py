@@ -2,11 +2,11 @@
 
 A *model* here is a variant of one of the registered comparisons (``maum-comparison`` and its like): each method as in
 its recipe, the baseline of equal budget, and those that are trained longer or have as many parameters. In the profile
-``paper`` each method has a budget of its own, and so a baseline of its own, called ``baseline, budget of MAUM``. A
-method in no comparison is there with its recipe: MAUM-P, to which the published numbers of MAUM belong, and those of
-others. Rows are of one data set, real or a twin, one profile and one
-protocol; nothing of these is ever mixed, and published numbers are another table
-(:mod:`reidlib.evaluation.published`). Scores are fractions, in :func:`tables` per cent.
+``paper`` each method has a budget of its own, and so a baseline of its own, called ``baseline, budget of …``. A method
+in no comparison is there with its recipe, and so are variants with a recipe of their own, to which published numbers
+may belong. Rows are of one data set, real or a twin, one profile and one protocol; nothing of these is ever mixed, and
+published numbers are another table (:mod:`reidlib.evaluation.published`). Scores are fractions, in :func:`tables` per
+cent.
 """
 
 import itertools

@@ -12,6 +12,12 @@ TRAINING = (  # fields of the recipe
 )
 BUDGET = (*DATA, *TRAINING, "code")  # the code, of equal methods
 """What a comparison wants to be equal, or to be allowed to differ."""
+GIVEN = (
+    *("weights", "height", "width", "identities", "images", "epochs", "epoch", "augmentation", "validation_share"),
+    *("validate_every", "optimizer", "learning_rate", "backbone_rate", "weight_decay", "schedule", "warmup"),
+    *("milestones", "amp"),
+)
+"""What a counterpart has of the method it is compared with: how it is trained, and nothing of what it is."""
 
 
 def unequal(a: Recipe, b: Recipe) -> dict[str, tuple[Any, Any]]:
@@ -23,6 +29,11 @@ def unequal(a: Recipe, b: Recipe) -> dict[str, tuple[Any, Any]]:
     """
     values = [{name: recipe.to_dict().get(name, getattr(recipe, name)) for name in TRAINING} for recipe in (a, b)]
     return {name: (values[0][name], values[1][name]) for name in TRAINING if values[0][name] != values[1][name]}
+
+
+def with_budget_of(recipe: Recipe, other: Recipe) -> Recipe:
+    """A recipe with the size, length, optimizer and augmentation of another one; network and losses stay its own."""
+    return recipe.replace(**{name: getattr(other, name) for name in GIVEN})
 
 
 def equal_wall_clock(recipe: Recipe, ratio: float) -> Recipe:

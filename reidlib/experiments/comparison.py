@@ -17,12 +17,10 @@ from typing import Any
 import pandas as pd
 
 from reidlib.experiments import ledger
-from reidlib.experiments.budget import BUDGET, DATA, equal_wall_clock, unequal
+from reidlib.experiments.budget import BUDGET, DATA, unequal
 from reidlib.experiments.evidence import CONFIDENCE, FEWEST, OVERLAP, Evidence, crossed, resampled
 from reidlib.experiments.records import in_words
 from reidlib.experiments.uncertainty import RequiredSeeds, required_seeds
-
-__all__ = ["Comparison", "compare", "equal_wall_clock", "most_common_code", "required_seeds", "same_seeds", "unequal"]
 
 METRICS = ("mAP", "rank-1")
 

@@ -18,16 +18,9 @@ from reidlib import methods
 from reidlib.data import ReIDDataset
 from reidlib.experiments import ledger
 from reidlib.experiments import measures as measuring
-from reidlib.experiments.budget import equal_wall_clock
+from reidlib.experiments.budget import equal_wall_clock, with_budget_of
 from reidlib.methods import Recipe, Study, registry, sizes
 from reidlib.training import checkpoints, runs
-
-BUDGET = (
-    *("weights", "height", "width", "identities", "images", "epochs", "epoch", "augmentation", "optimizer"),
-    *("learning_rate", "backbone_rate", "weight_decay", "schedule", "warmup", "milestones"),
-    *("validation_share", "validate_every", "amp"),
-)
-"""What a method's counterpart in a study has of it; see :class:`reidlib.methods.Study`."""
 
 
 def registered() -> dict[str, Study]:
@@ -69,8 +62,7 @@ def get(name: str, *, dataset: str | ReIDDataset = "sysu", profile: str | None =
         recipe = methods.recipe(changes.get("method", study.method), dataset=dataset, profile=profile)
         fields = changes.keys() - {"method", "time", "length", "recipe"}
         if study.budget not in (None, recipe.method):
-            budget = methods.recipe(study.budget, dataset=dataset, profile=profile)
-            recipe = recipe.replace(**{name: getattr(budget, name) for name in BUDGET})
+            recipe = with_budget_of(recipe, methods.recipe(study.budget, dataset=dataset, profile=profile))
         recipe = recipe.replace(**{part: changes[part] for part in fields})
         recipe = changes["recipe"](recipe) if "recipe" in changes else recipe
         if "length" in changes:

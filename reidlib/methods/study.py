@@ -9,7 +9,7 @@ class Study(NamedTuple):
     """A method, and label of a variant → what :meth:`Recipe.replace` changes. The first variant is the reference.
 
     A variant may be of another method: ``{"method": "baseline", "epochs": 20}`` changes the recipe of that one. It may
-    be trained longer: ``{"time": 1.2}``, see :func:`reidlib.experiments.comparison.equal_wall_clock`; or for a length
+    be trained longer: ``{"time": 1.2}``, see :func:`reidlib.experiments.budget.equal_wall_clock`; or for a length
     that all profiles have: ``{"length": 3}``, see :data:`reidlib.methods.sizes.LENGTH`. And what a change must read
     from the recipe itself is a function of it: ``{"recipe": lambda recipe: recipe.replace(images=2 * recipe.images)}``.
     ``measures`` are keys of :data:`reidlib.experiments.measures.MEASURES`; a sweep takes them on every run of the

@@ -8,7 +8,8 @@ import pytest
 
 from reidlib import methods
 from reidlib.experiments import budget, claims, ledger, studies, tables
-from reidlib.experiments.comparison import compare, unequal
+from reidlib.experiments.budget import unequal
+from reidlib.experiments.comparison import compare
 from reidlib.experiments.part import METRICS, Part
 from reidlib.experiments.records import describe
 from reidlib.methods import Recipe
@@ -57,7 +58,7 @@ def test_in_paper_the_baseline_has_the_budget_of_its_method(dataset: str, name: 
     grid = studies.get(method.comparison, dataset=dataset, profile="paper")
     baseline, longer = grid["baseline"], grid["baseline, trained longer"]
     assert (baseline.model, baseline.loss_weights) == (plain.model, plain.loss_weights)
-    for field in studies.BUDGET:
+    for field in budget.GIVEN:
         assert getattr(baseline, field) == getattr(ours, field), field
     study = methods.get(name).part("studies")[method.comparison]
     ratio = study.variants["baseline, trained longer"]["time"]
@@ -65,9 +66,9 @@ def test_in_paper_the_baseline_has_the_budget_of_its_method(dataset: str, name: 
 
 
 def test_a_counterpart_has_all_that_a_comparison_wants_equal() -> None:
-    assert set(budget.TRAINING) - {"subsample"} <= set(studies.BUDGET) <= {field.name for field in fields(Recipe)}
+    assert set(budget.TRAINING) - {"subsample"} <= set(budget.GIVEN) <= {field.name for field in fields(Recipe)}
     model = {"method", "dataset", "profile", "shape", "seed", "backbone", "model", "loss_weights", "subsample"}
-    assert {field.name for field in fields(Recipe)} - set(studies.BUDGET) == model
+    assert {field.name for field in fields(Recipe)} - set(budget.GIVEN) == model
 
 
 def test_what_differs_is_named_with_both_values() -> None:

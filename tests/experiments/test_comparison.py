@@ -10,7 +10,8 @@ import pytest
 
 from reidlib import methods
 from reidlib.experiments import ledger, reference, studies, tables
-from reidlib.experiments.comparison import compare, equal_wall_clock, most_common_code, required_seeds, same_seeds
+from reidlib.experiments.budget import equal_wall_clock
+from reidlib.experiments.comparison import compare, most_common_code, required_seeds, same_seeds
 
 pytestmark = pytest.mark.usefixtures("own_ledger")
 

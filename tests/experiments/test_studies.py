@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from reidlib import evaluation, methods
-from reidlib.experiments import benchmark, ledger, measures, studies
+from reidlib.experiments import benchmark, budget, ledger, measures, studies
 from reidlib.experiments.part import Runs
 from reidlib.methods.idkl import recipes
 from reidlib.methods.idkl.model import CONFUSERS
@@ -22,7 +22,7 @@ def test_variants_differ_and_build(name: str, profile: str) -> None:
     usual = methods.recipe(study.method, dataset=dataset, profile=profile)
     if study.budget:
         own = methods.recipe(study.budget, dataset=dataset, profile=profile)
-        usual = usual.replace(**{field: getattr(own, field) for field in studies.BUDGET})
+        usual = usual.replace(**{field: getattr(own, field) for field in budget.GIVEN})
     first = next(iter(study.variants.values()))
     sets = any(value for part, value in first.items() if part != "method")
     assert sets == name.endswith(("-trials", "-training-length")), "trials say all that they set"
