@@ -4,8 +4,9 @@
 recipes of all planned runs, the SHA-256 of both, and the digest of the code that trains each of its methods. Rows are
 added and never changed. It is empty until a regime is chosen; then one command fills it: ``reidlib claims register``,
 after which the file is committed. That command refuses parts whose recipes were tested already, a rule that would be
-registered twice, and recipes that cannot be made. From then to the last run that code is frozen: a test holds
-:func:`thawed` empty, and a part whose runs were made with other code has deviated.
+registered twice, and recipes that cannot be made. From then to the last planned run of a part its code is frozen: a
+test holds :func:`thawed` empty, and a part whose runs were made with other code has deviated. Once all its runs are in
+the ledger, the code may change again.
 
 To choose a regime: give recipes their new defaults, name the regime in `reidlib.experiments.part.REGIME`, look at
 ``reidlib claims`` (what the planned runs can decide; ``--pilot`` names a ledger of development runs), and register.
@@ -85,18 +86,32 @@ def codes(part: Part) -> dict[str, str]:
 
 
 def thawed(known: Mapping[str, Part], path: Path | None = None) -> list[str]:
-    """The parts whose methods have other code now than when they were registered, in words: no run of them may be made.
+    """The parts with runs left to make whose methods have other code now than when they were registered, in words.
 
     Args:
         known: name → part, of today.
+        path: of a ledger, with the register beside it; default: the published one, and the local ledger with it.
     """
+    registered = entries(path)
+    rows = ledger.table(path, error=None, processes=1) if registered else None
     found = []
-    for name, entry in entries(path).items():
+    for name, entry in registered.items():
+        if _is_complete(entry, rows):
+            continue
         now = codes(known[name]) if name in known else {}
         for method, then in entry.codes.items():
             if now.get(method) != then:
                 found.append(f"{name}: the code of {method} is {now.get(method, 'none')}, registered was {then}")
     return found
+
+
+def _is_complete(entry: Entry, rows: pd.DataFrame) -> bool:
+    """Whether the ledger holds every planned run of a part, made with the code that was registered."""
+    made = rows[rows["code"].isin(entry.codes.values())]
+    made = set(zip(made["recipe"], made["split"].fillna(0).astype(int), strict=True))
+    splits = range(1, json.loads(entry.rule)["runs"]["splits"] + 1) or [0]
+    digests = (digest for several in json.loads(entry.recipes).values() for digest in several)
+    return all((digest, split) in made for digest in digests for split in splits)
 
 
 def deviations(part: Part, entry: Entry) -> list[str]:

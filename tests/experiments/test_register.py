@@ -95,3 +95,13 @@ def test_the_code_that_trains_is_frozen_with_a_part(own_ledger, monkeypatch) -> 
 
 def test_the_code_of_the_published_register_is_the_code_here() -> None:
     assert register.thawed(PARTS) == [], "between the register and its last run, what runs depend on stays as it is"
+
+
+@pytest.mark.parametrize(("runs", "code", "frozen"), [(5, None, []), (4, None, ["M2a"]), (5, "d" * 16, ["M2a"])])
+def test_it_is_frozen_to_the_last_planned_run_and_no_longer(add, monkeypatch, runs, code, frozen) -> None:
+    part = PARTS["M2a"]
+    register.add([part])
+    made = {variant: [0.5] * runs for variant in part.recipes}
+    add(part.runs, made, code=code or provenance.code_digest("maum", "sysu"))
+    monkeypatch.setattr(register, "_code", lambda method, dataset: "0" * 16)
+    assert [line.partition(":")[0] for line in register.thawed(PARTS)] == frozen
