@@ -8,7 +8,7 @@ import pandas as pd
 
 from reidlib import methods, paths
 from reidlib.data import registry
-from reidlib.experiments import choice, tiers, trials
+from reidlib.experiments import choice, studies, tiers, trials
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,14 +23,6 @@ PLAN_BEGIN, PLAN_END = "<!-- plan: written by `make results` -->", "<!-- end of 
 BEGIN, END = "<!-- trials: written by `make results` -->", "<!-- end of trials -->"
 RULE_BEGIN, RULE_END = "<!-- departures: written by `make results` -->", "<!-- end of departures -->"
 AGREEMENT_BEGIN, AGREEMENT_END = "<!-- agreement: written by `make results` -->", "<!-- end of agreement -->"
-TITLES = {
-    "baseline-trials": "The baseline, visible–infrared (SYSU-MM01)",
-    "sketch-baseline-trials": "The baseline, sketches (PKU-Sketch)",
-    "maum-trials": "MAUM (SYSU-MM01)",
-    "fienet-trials": "FIENet (SYSU-MM01)",
-    "idkl-trials": "IDKL (SYSU-MM01)",
-    "dalnet-trials": "DALNet (PKU-Sketch)",
-}
 
 
 def block(path: Path | None = None) -> str:
@@ -174,9 +166,10 @@ def _correlation(row: dict[str, Any]) -> str:
 
 
 def _title(study: str, dataset: str, profile: str) -> str:
-    if study in TITLES:
-        return TITLES[study]
-    return f"{study}, {dataset}, {profile}"
+    """What a study compares, and on what."""
+    known = studies.registered().get(study)
+    name = methods.get(known.method).title if known and study.endswith(trials.SUFFIX) else study
+    return f"{name}, {registry.title(dataset)}, {profile}"
 
 
 def _table(rows: pd.DataFrame) -> str:

@@ -32,7 +32,9 @@ def trials(table: pd.DataFrame, caption: str) -> Figure:
             axis.scatter(100 * runs["mAP"], [place] * len(runs), s=26, color=filled, edgecolor="#0072B2", zorder=2)
         panels.name_rows(axis, names, xlabel="mAP on the development twin, per cent")
         axis.set_title(f"{study.removesuffix('-trials')}: {len(names)} trial{'s' * (len(names) > 1)}", fontsize=9)
-    return style.caption(figure, caption, "dot: a run · filled: chosen · band: within 0.6 points of the first trial")
+    return style.caption(
+        figure, caption, f"dot: a run · filled: chosen · band: within {TOLD_APART} points of the first trial"
+    )
 
 
 @drawing
