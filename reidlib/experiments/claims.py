@@ -4,7 +4,7 @@
 all of them. Nothing is trained here. Rules are data (:mod:`reidlib.experiments.part`), registered before the runs
 (:mod:`reidlib.experiments.register`), and read by one judge (:mod:`reidlib.experiments.judge`). Beside the twelve
 claims stand four of whole methods, ``M0``, ``F0``, ``I0`` and ``D0``: against the baseline of equal budget, of equal
-time, and of equal parameters.
+time, and of equal parameters, and of DALNet against drawings that nothing learns.
 
 Documented: the claims (abstracts of the papers). Reconstructed (ours): measures, comparisons, rules (the method's
 ``claims.py``). A verdict is one on our reconstruction of a method, in one profile and regime, on a synthetic twin.

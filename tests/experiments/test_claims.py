@@ -21,7 +21,7 @@ def test_the_twelve_claims_and_four_comparisons_say_how_they_are_judged() -> Non
     assert [name for name in known if known[name].is_comparison] == ["M0", "F0", "I0", "D0"]
     for name, claim in known.items():
         assert claim.paper[0] == name[0] and claim.statement and claim.parts
-        assert [part.name for part in claim.parts] == [f"{name}{letter}" for letter in "abcdefg"[: len(claim.parts)]]
+        assert [part.name for part in claim.parts] == [f"{name}{letter}" for letter in "abcdefgh"[: len(claim.parts)]]
         assert all(part.statement in claim.rule and part.rule in claim.rule for part in claim.parts)
     equal = {part.equal for name in ("M0", "F0", "I0", "D0") for part in known[name].parts}
     assert equal == {"budget", "time", "parameters"}
