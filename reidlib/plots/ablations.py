@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
+from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
 
 from reidlib.experiments.uncertainty import half_width
@@ -17,6 +19,8 @@ from reidlib.plots import panels, style
 from reidlib.plots.drawing import drawing
 
 METRICS = ("rank-1", "mAP")
+_STEPS = (-8, -6, -4, -2, 2, 4, 6, 8)  # of colour, in noises: what lies between −2 and 2 is white
+_DIFFERENCES = sns.color_palette("PuOr_r", as_cmap=True)
 
 
 @drawing
@@ -67,30 +71,52 @@ def sensitivity(
 
 @drawing
 def weight_map(
-    table: pd.DataFrame, caption: str, x: str, y: str, metric: str = "mAP", default: Sequence[float] | None = None
+    table: pd.DataFrame,
+    caption: str,
+    x: str,
+    y: str,
+    metric: str = "mAP",
+    default: Sequence[float] | None = None,
+    noise: float | None = None,
 ) -> Figure:
     """Mean score over the seeds for each pair of values of two weights, as a map with its numbers in per cent.
 
-    ``default``: the values of x and y in the recipe, whose cell gets a frame.
+    Args:
+        default: the values of x and y in the recipe, whose cell gets a frame.
+        noise: the standard deviation of the difference of two cells that are alike, in points. Cells are then coloured
+            by (cell − recipe) ÷ noise, and stay white up to twice the noise; without it, from the lowest score to the
+            highest, however near these are.
+
+    Raises:
+        ValueError: a noise that is not above 0, or one without a cell of the recipe to compare with.
     """
     style.require(table, [x, y, metric])
     grid = 100 * table.pivot_table(index=y, columns=x, values=metric, aggfunc="mean").sort_index(ascending=False)
+    framed = default is not None and default[0] in grid.columns and default[1] in grid.index
+    if noise is not None and not (noise > 0 and framed):
+        raise ValueError(f"noise {noise} must be above 0, and default {default} a cell of the map to compare with")
     size = 0.78 * grid.shape[1] + 1.9, 0.5 * grid.shape[0] + 1.3
     figure, axis = plt.subplots(figsize=size, layout="constrained")
-    middle = np.nanmean([np.nanmin(grid), np.nanmax(grid)])
-    image = panels.numbers(axis, grid.to_numpy(), ".1f", lambda value: value <= middle, cmap="cividis")
-    axis.set_xticks(range(grid.shape[1]), [f"{value:g}" for value in grid.columns])
-    axis.set_yticks(range(grid.shape[0]), [f"{value:g}" for value in grid.index])
+    if noise is None:
+        shown, look, label = grid, {"cmap": "cividis"}, f"{metric} in per cent"
+    else:
+        shown, label = (grid - grid.loc[default[1], default[0]]) / noise, f"{metric}: (cell − recipe) ÷ noise"
+        look = {"cmap": _DIFFERENCES, "norm": BoundaryNorm(_STEPS, _DIFFERENCES.N, extend="both")}
+    ticks = [[f"{value:g}" for value in values] for values in (grid.columns, grid.index)]
+    sns.heatmap(
+        shown, ax=axis, annot=grid, fmt=".1f", annot_kws={"fontsize": 9}, xticklabels=ticks[0], yticklabels=ticks[1],
+        cbar_kws={"label": label, **({} if noise is None else {"ticks": _STEPS})}, **look,
+    )  # fmt: skip
+    axis.tick_params(axis="y", rotation=0)
     axis.set(xlabel=x, ylabel=y)
-    figure.colorbar(image, ax=axis, label=f"{metric} in per cent")
-    framed = default is not None and default[0] in grid.columns and default[1] in grid.index
     if framed:
-        corner = grid.columns.get_loc(default[0]) - 0.5, grid.index.get_loc(default[1]) - 0.5
+        corner = grid.columns.get_loc(default[0]), grid.index.get_loc(default[1])
         axis.add_patch(plt.Rectangle(corner, 1, 1, fill=False, edgecolor=style.WRONG, linewidth=2.5, clip_on=False))
     runs = table.groupby([x, y]).size().max()
     cells = "means over seeds" if runs > 1 else "one value a cell"
-    white = "white: not run" if grid.isna().any(axis=None) else ""
-    return style.caption(figure, caption, cells, "framed: the recipe" if framed else "", white)
+    known = "" if noise is None else f"noise: {noise:.1f} points · white: up to twice the noise"
+    empty = "empty: not run" if grid.isna().any(axis=None) else ""
+    return style.caption(figure, caption, cells, "framed: the recipe" if framed else "", known, empty)
 
 
 @drawing

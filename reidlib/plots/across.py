@@ -1,4 +1,4 @@
-"""Figures over all methods: their ladders on one scale, their curves of weights, what one seed says about the next.
+"""Figures over all methods: their ladders side by side, their curves of weights, what one seed says about the next.
 
 Tables have a row a run, as `reidlib.experiments.planned` gives them. Scores of different data sets stand in panels of
 their own; what shares an axis is the difference that a change makes with the same seed and split.
@@ -23,10 +23,10 @@ _MEAN = {"marker": "o", "ecolor": "#333333", "linewidth": 1.6, **_EDGE}
 
 @drawing
 def ladders(table: pd.DataFrame, caption: str, metric: str = "mAP") -> Figure:
-    """The ladders of all methods in panels with one scale: what each rung has more than the first, seed by seed.
+    """The ladders of all methods in panels, each with its own scale: what each rung has more than the first, by seed.
 
-    Three seeds or more of each rung also give an interval. What lies far beyond the rest is an arrow at the edge with
-    its mean, so that the rest can be read.
+    Three seeds or more of each rung also give an interval. What lies far beyond the rest of its panel is an arrow at
+    the edge with its mean, so that the rest can be read. The title says how many runs a rung has.
 
     Args:
         table: ``ladder`` (the method), ``variant`` (the first of each is the reference), ``split``, ``seed``, metric.
@@ -34,27 +34,32 @@ def ladders(table: pd.DataFrame, caption: str, metric: str = "mAP") -> Figure:
     style.require(table, ["ladder", "variant", *PLACE, metric])
     parts = {name: _gains(part, metric) for name, part in table.groupby("ladder", sort=False)}
     means = {name: part.groupby("variant", sort=False)["gain"].mean() for name, part in parts.items()}
-    above = [part.loc[part["variant"] != part["variant"].iloc[0], "gain"] for part in parts.values()]
-    edge = _edge(np.concatenate(above), least=10)
+    above = {name: part.loc[part["variant"] != part["variant"].iloc[0], "gain"] for name, part in parts.items()}
     several = all(part.groupby("variant")["gain"].size().min() >= 3 for part in parts.values())
     interval = half_width if several else None
+    edges = {}
+    for name, gains in above.items():
+        edge, sizes = _edge(gains.to_numpy(), least=5), means[name].abs()
+        reach = sizes + (parts[name].groupby("variant")["gain"].agg(half_width) if several else 0)
+        edges[name] = max(edge, reach[sizes <= edge].max())  # bars are seen to their ends
     rungs, rows, columns = max(map(len, means.values())), -(-len(parts) // 2), min(len(parts), 2)
     size = 5.2 * columns, (0.34 * rungs + 0.55) * rows + 0.7
-    figure, axes = panels.grid(rows, columns, size, len(parts), sharex=True)
+    figure, axes = panels.grid(rows, columns, size, len(parts))
     for axis, (name, part) in zip(axes.flat, parts.items(), strict=False):
-        variants = means[name].index.tolist()
+        variants, edge, runs = means[name].index.tolist(), edges[name], part.groupby("variant").size()
+        number = " to ".join(map(str, sorted({runs.min(), runs.max()})))
+        title = f"{style.label(name)}: {number} run{'s' * (number != '1')} a rung"
         for row, variant in enumerate(variants):
             _rung(axis, row, part.loc[part["variant"] == variant, "gain"], style.colour(name), edge, interval)
         panels.dashed(axis, 0)
-        panels.name_rows(axis, variants, xlim=(-1.08 * edge, 1.08 * edge), title=style.label(name))
+        panels.name_rows(axis, variants, xlim=(-1.08 * edge, 1.08 * edge), title=title)
         axis.set_ylim(rungs - 0.4, -0.6)
         axis.grid(axis="y", visible=False)
     for column in axes.T:
         lowest = [axis for axis in column if axis.axison][-1]
         lowest.set_xlabel(f"difference in {metric} to the first rung, points")
-        lowest.tick_params(labelbottom=True)
     bars = " · bars: 95 % interval of the mean difference (Student t)" if several else ""
-    beyond = "arrow: beyond the scale" if any((mean.abs() > edge).any() for mean in means.values()) else ""
+    beyond = "arrow: beyond the scale" if any((means[name].abs() > edges[name]).any() for name in means) else ""
     pairs = "points within the scale: pairs of runs with the same seed and split"
     return style.caption(figure, caption, f"{pairs}{bars}", beyond)
 

@@ -56,7 +56,7 @@ def test_weight_map_writes_means_where_they_belong(runs):
     table = runs.assign(a=[0.0, 0.0, 1.0] * 2, b=[0.5] * 3 + [2.0] * 3)
     figure = plots.weight_map(table, "caption", "a", "b")
     cells = {text.get_position(): text.get_text() for text in figure.axes[0].texts}
-    assert cells == {(0, 0): "44.5", (1, 0): "46.0", (0, 1): "34.5", (1, 1): "36.0"}
+    assert cells == {(0.5, 0.5): "44.5", (1.5, 0.5): "46.0", (0.5, 1.5): "34.5", (1.5, 1.5): "36.0"}
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["2", "0.5"]
     assert "means over seeds" in figure.get_supxlabel() and not figure.axes[0].patches
     assert "not run" not in figure.get_supxlabel()
@@ -66,9 +66,23 @@ def test_weight_map_frames_the_recipe_and_leaves_gaps(runs):
     table = runs.head(3).assign(a=[0.0, 1.0, 1.0], b=[2.0, 2.0, 0.5])
     figure = plots.weight_map(table, "caption", "a", "b", default=[1.0, 0.5])
     (frame,) = figure.axes[0].patches
-    assert frame.get_xy() == (0.5, 0.5) and len(figure.axes[0].texts) == 3
-    assert all(words in figure.get_supxlabel() for words in ("one value a cell", "framed", "white: not run"))
+    assert frame.get_xy() == (1, 1) and len(figure.axes[0].texts) == 3
+    assert all(words in figure.get_supxlabel() for words in ("one value a cell", "framed", "empty: not run"))
     assert not plots.weight_map(table, "caption", "a", "b", default=[1.0, 7.0]).axes[0].patches, "not on the map"
+
+
+def test_weight_map_is_coloured_by_the_noise_and_white_where_that_is_all():
+    table = pd.DataFrame({"a": [0.0, 0.0, 1.0, 1.0], "b": [0.5, 2.0] * 2, "mAP": [0.5, 0.515, 0.53, 0.4]})
+    figure = plots.weight_map(table, "caption", "a", "b", default=[0.0, 0.5], noise=1.0)
+    mesh = figure.axes[0].collections[0]
+    assert mesh.get_array().ravel().tolist() == pytest.approx([1.5, -10, 0, 3])
+    alike, worse, recipe, better = mesh.to_rgba(mesh.get_array()).reshape(-1, 4)[:, :3]
+    assert alike.tolist() == recipe.tolist() and min(alike) > 0.93
+    assert np.abs(better - worse).max() > 0.4
+    assert "noise: 1.0 points" in figure.get_supxlabel()
+    for wrong in ({"noise": 0.0, "default": [0.0, 0.5]}, {"noise": 1.0}, {"noise": 1.0, "default": [7.0, 0.5]}):
+        with pytest.raises(ValueError, match="a cell of the map to compare with"):
+            plots.weight_map(table, "caption", "a", "b", **wrong)
 
 
 def test_a_ladder_of_several_splits_says_that_its_points_are_runs(runs):
