@@ -44,7 +44,12 @@ def batches() -> tuple[Batch, ...]:
         for method in ours
         if method.comparison and dataset in method.recipes
     ]
-    found += [Batch(3, Runs(method.lengths, profile="screen", seeds=3)) for method in ours if method.lengths]
+    found += [
+        Batch(3, Runs(method.lengths, profile=profile, seeds=3))
+        for profile in ("screen", "cpu")
+        for method in ours
+        if method.lengths
+    ]
     unique = {batch.runs: batch for batch in reversed(found)}
     return tuple(sorted((batch for batch in found if unique[batch.runs] is batch), key=lambda batch: batch.tier))
 

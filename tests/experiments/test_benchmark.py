@@ -46,7 +46,6 @@ def test_models_are_methods_and_their_baselines_baselines_first() -> None:
     models = benchmark.models("sysu", "cpu")
     assert next(iter(models)) == "baseline" and "baseline, trained longer" not in models
     assert {"MAUM-G", "FIENet", "IDKL", "shared proxies", "B", "baseline, as many parameters"} <= models.keys()
-    assert models["MAUM-G, × 3"].epochs == models["baseline, × 3"].epochs == 3 * models["baseline"].epochs
     longer = [recipe for label, recipe in models.items() if label.endswith("epochs")]
     assert longer and all(models[f"baseline, {recipe.epochs} epochs"] == recipe for recipe in longer)
     assert list(benchmark.models("chair", "cpu"))[-1] == "DALNet"

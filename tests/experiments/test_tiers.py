@@ -1,5 +1,6 @@
 """The plan of runs: every registered part is in it, shared runs count once, hours are measured."""
 
+from reidlib import methods
 from reidlib.app import regime
 from reidlib.experiments import claims, tiers, trials
 
@@ -9,6 +10,14 @@ def test_every_part_is_planned_and_tier_1_holds_the_comparisons() -> None:
     assert {part.runs for part in claims.parts().values()} <= planned
     first = {batch.runs.study for batch in tiers.batches() if batch.tier == 1}
     assert {"maum-comparison", "fienet-comparison", "idkl-comparison", "dalnet-comparison", "null-control"} <= first
+
+
+def test_three_times_the_length_is_judged_in_screen_by_runs_that_the_ladders_have() -> None:
+    thrice = [part for part in claims.parts().values() if "three times as long" in part.statement]
+    assert {part.name[:2] for part in thrice} == {"M0", "F0", "I0"}
+    assert all(part.runs.profile == "screen" and part.runs.study.endswith("-ladder") for part in thrice)
+    short, long = (methods.recipe("baseline", dataset="sysu", profile=profile) for profile in ("cpu", "screen"))
+    assert 2 < long.epochs / short.epochs < 3, "24 visits and 54"
 
 
 def test_shared_runs_count_once_and_those_in_the_records_are_not_missing(monkeypatch) -> None:

@@ -65,7 +65,6 @@ STUDIES = {
             BASELINE: {},
             "baseline, trained longer": {"time": 1.35},
             "FIENet": FIENET,
-            **at_lengths({BASELINE: {}, "FIENet": FIENET}, (3,)),
         },
         measures=("focus",),
         budget="fienet",

@@ -74,7 +74,6 @@ STUDIES = {
             "baseline, as many parameters": {"method": "wide-baseline"},
             "B": B,
             "IDKL": IDKL,
-            **at_lengths({BASELINE: {}, "B": B, "IDKL": IDKL}, (3,)),
         },
         measures=("probes", "hinges"),
         budget="idkl",
