@@ -222,7 +222,7 @@ Protocol = _option(
     tyro.conf.UseAppendAction,
     metavar="NAME=VALUE",
 )
-TrialsAction = _option(Literal["show", "publish", "figures"], "what to do.")
+TrialsAction = _option(Literal["show", "publish", "attention", "figures"], "what to do.")
 ClaimsAction = _option(Literal["status", "register", "plan", "missing"], "what to do.")
 Parts = _option(tuple[str, ...], "of claims, such as M2a; default: all.")
 Pilot = _option(Path | None, "ledger of development runs that tells the noise; default: published and local rows.")

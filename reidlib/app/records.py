@@ -7,12 +7,15 @@ from reidlib.app import options
 def trials(action: options.TrialsAction = "show", /) -> int:
     """Show the trials on development twins, from which the regime was chosen, and where that departs from its rule.
 
-    publish: add those of this machine to reidlib/published/trials.csv, which is committed. figures: draw them.
+    publish: add those of this machine to reidlib/published/trials.csv, which is committed. attention: measure where the
+    networks of baseline-regime in cpu look, and write it beside that file. figures: draw the trials.
     """
     from reidlib.app import regime
 
     if action == "publish":
         print(f"{reidlib.experiments.trials.publish()} new runs in {reidlib.experiments.trials.PUBLISHED}; commit it")
+    elif action == "attention":
+        print(f"{reidlib.experiments.attention.publish()} rows in {reidlib.experiments.attention.PUBLISHED}; commit it")
     elif action == "figures":
         print(*regime.figures(), sep="\n")
     else:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from reidlib import methods, paths
 from reidlib.data import registry
+from reidlib.experiments import attention as looks
 from reidlib.experiments import choice, studies, tiers, trials
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ FIGURES_BEGIN, FIGURES_END = "<!-- regime: written by `reidlib trials figures` -
 PLAN_BEGIN, PLAN_END = "<!-- plan: written by `make results` -->", "<!-- end of plan -->"
 BEGIN, END = "<!-- trials: written by `make results` -->", "<!-- end of trials -->"
 RULE_BEGIN, RULE_END = "<!-- departures: written by `make results` -->", "<!-- end of departures -->"
+LOOKS_BEGIN, LOOKS_END = "<!-- attention: written by `make results` -->", "<!-- end of attention -->"
 AGREEMENT_BEGIN, AGREEMENT_END = "<!-- agreement: written by `make results` -->", "<!-- end of agreement -->"
 
 
@@ -56,6 +58,20 @@ def agreement(path: Path | None = None) -> str:
     return "\n\n".join([AGREEMENT_BEGIN, found, AGREEMENT_END])
 
 
+def attention(path: Path | None = None) -> str:
+    """Where networks look, with the lines that mark the place; ``path`` of a table of attention."""
+    found, lines = looks.rows(path), []
+    for names, part in found.groupby(["study", "dataset", "profile"], sort=False):
+        trials_of = part["trial"].unique().tolist()
+        counts = ", ".join(f"{name}: {part.loc[part['trial'] == name, 'runs'].iloc[0]}" for name in trials_of)
+        lines += [f"**{_title(*names)}** (runs: {counts}; {part['people'].iloc[0]} people)", ""]
+        lines += [f"| | {' | '.join(trials_of)} |", "|---" * (1 + len(trials_of)) + "|"]
+        for (name, modality), several in part.groupby(["name", "modality"], sort=False):
+            cells = [_interval(several[several["trial"] == trial].iloc[0]) for trial in trials_of]
+            lines.append(f"| {name}, {modality} | {' | '.join(cells)} |")
+    return "\n\n".join([LOOKS_BEGIN, "\n".join(lines) or "Nothing is published yet.", LOOKS_END])
+
+
 def plan() -> str:
     """The plan of runs as a table in Markdown, with the lines that mark its place."""
     lines = ["| tier | runs | hours | command |", "|---|---|---|---|"]
@@ -70,7 +86,7 @@ def page(path: Path | None = None) -> str:
     text = PAGE.read_text(encoding="utf-8")
     for block_of in (departures, block, agreement):
         text = _filled(text, block_of(path))
-    return text
+    return _filled(text, attention())
 
 
 def shown(path: Path | None = None) -> str:
@@ -163,6 +179,11 @@ def _filled(text: str, block_of: str) -> str:
 def _correlation(row: dict[str, Any]) -> str:
     interval = "" if pd.isna(row["low"]) else f" ({row['low']:.2f} to {row['high']:.2f})"
     return f"{row['correlation']:.2f}{interval}".replace("-", "−")
+
+
+def _interval(row: pd.Series) -> str:
+    interval = "" if pd.isna(row["low"]) else f" ({100 * row['low']:.1f} to {100 * row['high']:.1f})"
+    return f"{100 * row['value']:.1f}{interval}".replace("-", "−")
 
 
 def _title(study: str, dataset: str, profile: str) -> str:
