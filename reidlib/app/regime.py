@@ -9,7 +9,7 @@ import pandas as pd
 from reidlib import methods, paths
 from reidlib.data import registry
 from reidlib.experiments import attention as looks
-from reidlib.experiments import choice, studies, tiers, trials
+from reidlib.experiments import choice, pilots, studies, tiers, trials
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,17 +23,19 @@ FIGURES_BEGIN, FIGURES_END = "<!-- regime: written by `reidlib trials figures` -
 PLAN_BEGIN, PLAN_END = "<!-- plan: written by `make results` -->", "<!-- end of plan -->"
 BEGIN, END = "<!-- trials: written by `make results` -->", "<!-- end of trials -->"
 RULE_BEGIN, RULE_END = "<!-- departures: written by `make results` -->", "<!-- end of departures -->"
+PILOT_BEGIN, PILOT_END = "<!-- pilot: written by `make results` -->", "<!-- end of pilot -->"
+LENGTHS_BEGIN, LENGTHS_END = "<!-- lengths: written by `make results` -->", "<!-- end of lengths -->"
 LOOKS_BEGIN, LOOKS_END = "<!-- attention: written by `make results` -->", "<!-- end of attention -->"
 AGREEMENT_BEGIN, AGREEMENT_END = "<!-- agreement: written by `make results` -->", "<!-- end of agreement -->"
 
 
 def block(path: Path | None = None) -> str:
-    """Every study of the development twin as a table in Markdown, with the lines that mark their place.
+    """The trials of every method as a table in Markdown, with the lines that mark their place.
 
     Args:
         path: of a table of trials; default: the published one.
     """
-    parts, found = [BEGIN], trials.table(path)
+    parts, found = [BEGIN], trials.table(path, study=[*trials.counts(path).index])
     for names, rows in found.groupby(level=["study", "dataset", "profile"], sort=False):
         parts += [f"**{_title(*names)}**", _table(rows)]
     return "\n\n".join([*parts, END])
@@ -52,10 +54,38 @@ def agreement(path: Path | None = None) -> str:
     for row in trials.agreement(path).to_dict("records"):
         what = f"| {row['dataset']}, {row['profile']} | runs | validation identities, development twin | {row['runs']}"
         lines.append(f"{what} | {_correlation(row)} |")
-    for row in trials.order(path=path).to_dict("records"):
+    for row in pilots.order(path=path).to_dict("records"):
         lines.append(f"| {row['dataset']} | variants | screen, cpu | {row['variants']} | {_correlation(row)} |")
     found = "\n".join(lines) if len(lines) > 2 else "No trial is published yet."
     return "\n\n".join([AGREEMENT_BEGIN, found, AGREEMENT_END])
+
+
+def pilot(path: Path | None = None) -> str:
+    """Methods beside their counterparts before the freeze, with the lines that mark the place."""
+    lines = [
+        "| on SYSU-MM01 | runs | mAP, % | theirs | difference (95 % interval over seeds) | seconds, theirs |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in pilots.differences(path).to_dict("records"):
+        gain = "{difference:+.2f} ({low:.2f} to {high:.2f})".format(**row).replace("-", "−")
+        seconds = f"{row['seconds']:.0f}, {row['their seconds']:.0f}"
+        lines.append(
+            f"| {row['variant']} against {row['reference']}, {row['profile']} | {row['runs']} | {row['mAP']:.1f} | "
+            f"{row['theirs']:.1f} | {gain} | {seconds} |"
+        )
+    return "\n\n".join([PILOT_BEGIN, "\n".join(lines) if len(lines) > 2 else "None is published yet.", PILOT_END])
+
+
+def lengths(path: Path | None = None) -> str:
+    """Score against length of training, with the lines that mark the place."""
+    found = pilots.lengths(path)
+    found[["variant", "length"]] = found["trial"].str.extract(r"^(.*), (× \d+)$")
+    order = sorted(found["length"].unique())
+    lines = [f"| data set | variant | {' | '.join(order)} |", "|---|---" + "|---" * len(order) + "|"]
+    for (dataset, variant), several in found.groupby(["dataset", "variant"], sort=False):
+        cells = [_mean(100 * several.loc[several["length"] == length, "mAP"]) for length in order]
+        lines.append(f"| {registry.title(dataset)} | {variant} | {' | '.join(cells)} |")
+    return "\n\n".join([LENGTHS_BEGIN, "\n".join(lines) if order else "None is published yet.", LENGTHS_END])
 
 
 def attention(path: Path | None = None) -> str:
@@ -84,7 +114,7 @@ def plan() -> str:
 def page(path: Path | None = None) -> str:
     """The whole page of the regime, as it is to be."""
     text = PAGE.read_text(encoding="utf-8")
-    for block_of in (departures, block, agreement):
+    for block_of in (departures, block, pilot, lengths, agreement):
         text = _filled(text, block_of(path))
     return _filled(text, attention())
 
@@ -138,9 +168,9 @@ def _drawn() -> dict[str, tuple[str, Callable[[Path | None], "Figure"]]]:
         return plots.agreement(rows[["method", "validation", "development"]], _caption(rows))
 
     def lengths(path: Path | None) -> "Figure":
-        rows = trials.rows(path)
-        rows = rows[rows["study"].isin([each.lengths for each in methods.registered().values()])]
-        return plots.lengths(rows[["study", "trial", "seed", "mAP"]], _caption(rows))
+        rows = pilots.lengths(path).assign(profile="screen")
+        rows = rows[rows["dataset"] == "sysu"]
+        return plots.lengths(rows[["trial", "seed", "mAP"]], _caption(rows))
 
     def of_all(path: Path | None) -> "Figure":
         rows = trials.shown(path)
@@ -179,6 +209,13 @@ def _filled(text: str, block_of: str) -> str:
 def _correlation(row: dict[str, Any]) -> str:
     interval = "" if pd.isna(row["low"]) else f" ({row['low']:.2f} to {row['high']:.2f})"
     return f"{row['correlation']:.2f}{interval}".replace("-", "−")
+
+
+def _mean(scores: pd.Series) -> str:
+    """Mean and deviation of scores, and how many there are."""
+    if not len(scores):
+        return "–"
+    return f"{scores.mean():.1f}" + (f" ± {scores.std():.1f} (n = {len(scores)})" if len(scores) > 1 else " (n = 1)")
 
 
 def _interval(row: pd.Series) -> str:

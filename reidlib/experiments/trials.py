@@ -11,6 +11,7 @@ scored on the test.
 """
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import pandas as pd
 from reidlib import methods, profiles
 from reidlib.data import registry
 from reidlib.experiments import ledger, studies, tables
-from reidlib.experiments.agreement import correlations, rank_correlation
+from reidlib.experiments.agreement import correlations
 from reidlib.experiments.records import DEVELOPMENT
 from reidlib.experiments.uncertainty import Spread, pooled
 from reidlib.training import checkpoints, runs
@@ -121,26 +122,6 @@ def agreement(path: str | Path | None = None, **filters: Any) -> pd.DataFrame:
     return pd.concat(of, ignore_index=True)[list(empty)] if of else empty
 
 
-def order(first: str = "screen", second: str = "cpu", path: str | Path | None = None, **filters: Any) -> pd.DataFrame:
-    """Do two profiles put variants in the same order? Of those that have runs in both.
-
-    Args:
-        first, second: names of profiles.
-        path, filters: as of :func:`table`.
-
-    Returns:
-        A row for every ``dataset``: ``variants`` (of the same method and label), ``correlation`` (Spearman's, of mean
-        mAP), ``low``, ``high``: its 95 % interval, missing for fewer than four variants.
-    """
-    found, lines = FORMAT.select(rows(path), {"profile": [first, second]} | filters), []
-    for dataset, part in found.groupby("dataset"):
-        means = part.groupby(["method", "trial", "profile"])["mAP"].mean().unstack("profile")
-        both = means.reindex(columns=[first, second]).dropna()
-        if len(both) > 1:
-            lines.append((dataset, len(both), *rank_correlation(both[first], both[second])))
-    return pd.DataFrame(lines, columns=["dataset", "variants", "correlation", "low", "high"])
-
-
 def publish(path: str | Path | None = None, to: str | Path | None = None) -> int:
     """Add the development rows of a ledger, with what their runs say of themselves; returns how many are new.
 
@@ -202,15 +183,20 @@ def _labels(dataset: str, profile: str, seed: int) -> dict[Any, list[tuple[str, 
     recipe that does not matter to it may have become another since.
     """
     found: dict[Any, list[tuple[str, str]]] = {}
+    for study, label, recipe in variants(dataset, profile):
+        names = [recipe.replace(seed=seed).digest, (recipe.method, label)]
+        for name in names if study.endswith(SUFFIX) else names[:1]:
+            found.setdefault(name, []).append((study, label))
+    return {name: sorted(named, key=lambda each: not each[0].endswith(SUFFIX)) for name, named in found.items()}
+
+
+def variants(dataset: str, profile: str) -> Iterator[tuple[str, str, methods.Recipe]]:
+    """(Study, label, recipe) of every variant of a study of today that can be trained on the data set."""
     for study, known in studies.registered().items():
         of = [methods.get(change.get("method", known.method)) for change in known.variants.values()]
-        if not all(dataset in method.recipes for method in of):
-            continue
-        for label, recipe in studies.get(study, dataset=dataset, profile=profile).items():
-            names = [recipe.replace(seed=seed).digest, (recipe.method, label)]
-            for name in names if study.endswith(SUFFIX) else names[:1]:
-                found.setdefault(name, []).append((study, label))
-    return {name: sorted(named, key=lambda each: not each[0].endswith(SUFFIX)) for name, named in found.items()}
+        if all(dataset in method.recipes for method in of):
+            for label, recipe in studies.get(study, dataset=dataset, profile=profile).items():
+                yield study, label, recipe
 
 
 def _histories() -> dict[tuple[str, Any], dict[str, Any]]:

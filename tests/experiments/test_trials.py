@@ -114,17 +114,6 @@ def test_orders_are_compared_within_a_data_set(tmp_path) -> None:
     assert trials.agreement(file, dataset="sysu")["runs"].tolist() == [5]
 
 
-def test_screen_and_cpu_are_compared_by_the_means_of_variants_that_both_have(tmp_path) -> None:
-    file = tmp_path / "trials.csv"
-    for k, name in enumerate("abcd"):
-        write(file, (name, 0, 0.30 + k / 100, name), (name, 1, 0.30 + k / 100, name + "1"))
-        write(file, (name, 0, 0.50 + (k if k < 2 else 5 - k) / 100, name + "2"), profile="cpu")
-    write(file, ("screen alone", 0, 0.9, "x"))
-    row = trials.order(path=file).iloc[0]
-    assert (row["dataset"], row["variants"]) == ("sysu", 4) and row["correlation"] == pytest.approx(0.8)
-    assert trials.order("screen", "gpu", file).empty
-
-
 @pytest.fixture
 def local(own_ledger, monkeypatch) -> Callable:
     """``local(label, recipe)`` adds a row of a run on the development twin to the ledger of this machine."""

@@ -26,6 +26,7 @@ STUDIES = {
         "baseline",
         {
             "baseline": {},
+            "batch-hard": {"model": {"triplet": "batch-hard"}},
             "from random weights": {"weights": None},
             "as it was": {"weights": None, "model": {"triplet": "batch-hard"}, "augmentation": {"erase": 0.5}},
         },
