@@ -18,5 +18,6 @@ from reidlib.explain.localisation import centred_gaussian, energy_inside, locali
 from reidlib.explain.occlusion import hidden_cosines, occlusion_maps
 from reidlib.explain.probes import ProbeResult, TooFewIdentities, probe, probe_identity, probe_table
 from reidlib.explain.regions import matched_pairs, region_drops, region_maps
+from reidlib.explain.stages import stage_embeddings, stage_table
 from reidlib.explain.targets import Targets, retrieval_targets
 from reidlib.explain.truth import factors, masks

@@ -12,6 +12,7 @@ from reidlib.plots import panels, style
 from reidlib.plots.diagrams import boxes_and_arrows
 from reidlib.plots.drawing import drawing
 
+RANDOM = "random weights"
 _PAIRS = {"match": (style.RIGHT, "o"), "nearest stranger": (style.NEUTRAL, "X")}
 _SIDES = {"query hidden": "hidden in the query", "gallery hidden": "in the gallery image", "both hidden": "in both"}
 
@@ -83,6 +84,38 @@ def cues(table: pd.DataFrame, caption: str) -> Figure:
     bar.set_label("per cent of the way from chance to perfect", fontsize=8)
     over = ", mean over seeds" if style.several(table, "seed") else ""
     return style.caption(figure, caption, f"linear probes{over}")
+
+
+@drawing
+def stage_curves(table: pd.DataFrame, caption: str) -> Figure:
+    """What features hold at each depth: a panel a question, a line a network; dashed: chance.
+
+    Args:
+        table: ``network``, ``depth`` (in the order of the axis), ``question``, ``score`` and ``chance`` (fractions);
+            several scores of one place are drawn as their mean with its 95 % interval. Lines of a network stop where
+            it has no score. ``"random weights"`` is drawn in grey.
+    """
+    style.require(table, ["network", "depth", "question", "score", "chance"])
+    table = style.require(table[table["score"].notna()])
+    questions, depths = (table[name].drop_duplicates().tolist() for name in ("question", "depth"))
+    columns = min(2, len(questions))
+    lines = -(-len(questions) // columns)
+    figure, axes = panels.grid(lines, columns, (4.6 * columns + 0.4, 2.7 * lines + 0.8), len(questions))
+    looks = {name: look for name, _, look in panels.side_by_side(table["network"], 0.0)}
+    looks |= {name: {"color": style.NEUTRAL, "marker": "o"} for name in looks if name == RANDOM}
+    for axis, question in zip(axes.flat, questions, strict=False):
+        of_question = table[table["question"] == question]
+        axis.axhline(100 * of_question["chance"].mean(), color=style.NEUTRAL, linestyle="--", linewidth=1.2, zorder=1)
+        for name, look in looks.items():
+            part = of_question[of_question["network"] == name]
+            if len(part):
+                line = {"linestyle": ":" if name == RANDOM else "-", "linewidth": 1.6, "markersize": 5, "capsize": 2}
+                places = part["depth"].map(depths.index)
+                panels.means(axis, 100 * part["score"], places, upright=True, **line, **look)
+        axis.set_xticks(range(len(depths)), [depth.replace("stage ", "") for depth in depths])
+        axis.set(title=question, ylabel="per cent")
+    style.legend(figure, {style.label(name): look for name, look in looks.items()}, "outside upper center", ncols=6)
+    return style.caption(figure, caption, "from left to right: stem, stages 1 to 4, test feature", "dashed: chance")
 
 
 @drawing

@@ -40,3 +40,35 @@ def against_chance(table: pd.DataFrame, caption: str, metric: str = "rank-1", un
     below = "below the line: trained on the data set" if parted else ""
     bars = "bars: 95 % interval (bootstrap over query identities and runs)"
     return style.caption(figure, caption, "dashed: chance", bars, below)
+
+
+@drawing
+def pair_plane(table: pd.DataFrame, caption: str) -> Figure:
+    """Queries in the plane of two cosines: with the right image, and with the nearest wrong one.
+
+    A query above the diagonal finds the right image first, so that the share of points above it is rank-1. The star is
+    where losses pull to.
+
+    Args:
+        table: a line a query: ``panel``, ``positive`` (cosine with the nearest right image) and ``negative`` (with the
+            nearest wrong one). At most three panels stand in a row.
+    """
+    style.require(table, ["panel", "positive", "negative"])
+    names = table["panel"].drop_duplicates().tolist()
+    columns = min(3, len(names))
+    lines = -(-len(names) // columns)
+    figure, axes = panels.grid(lines, columns, (3.5 * columns + 0.3, 3.6 * lines + 0.5), len(names), sharey=True)
+    low = min(0.0, float(table[["positive", "negative"]].to_numpy().min()) - 0.05)
+    for axis, name in zip(axes.flat, names, strict=False):
+        part = table[table["panel"] == name]
+        right = part["positive"] > part["negative"]
+        for chosen, colour, marker in ((right, style.RIGHT, "o"), (~right, style.WRONG, "X")):
+            look = {"color": colour, "marker": marker, "s": 16, "alpha": 0.6, "linewidth": 0}
+            axis.scatter(part.loc[chosen, "negative"], part.loc[chosen, "positive"], **look)
+        axis.plot([low, 1], [low, 1], color=style.NEUTRAL, linewidth=1)
+        axis.plot(0, 1, marker="*", markersize=13, color=style.RIGHT, clip_on=False)
+        axis.set_title(f"{name}\nabove the line: {100 * right.mean():.1f} %", pad=12)
+        axis.set(xlabel="nearest wrong image, cosine", xlim=(low, 1), ylim=(low, 1), aspect="equal")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("right image, cosine")
+    return style.caption(figure, caption, "a point: a query · green: found first · star: the goal")

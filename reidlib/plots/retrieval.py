@@ -19,6 +19,7 @@ from reidlib.plots.style import RIGHT, WRONG
 
 if TYPE_CHECKING:
     from reidlib.data.dataset import ReIDDataset
+    from reidlib.evaluation.retrieval import Retrieval
 
 
 @drawing
@@ -26,7 +27,8 @@ def ranked_strip(table: pd.DataFrame, dataset: "ReIDDataset | Photos", caption: 
     """One row a query: the query, then the gallery images it brings up, nearest first (`tables.ranked_list`).
 
     Frames tell right (green, solid) from wrong (vermilion, dashed), so that they differ without colour, too. A column
-    ``model`` is written beside each query: the same query may come once for each of several models.
+    ``model`` is written beside each query: the same query may come once for each of several models. A column ``place``
+    tells of the last image, the first correct one, where in the ranking it stands.
     """
     style.require(table, ["query", "rank", *tables.WHO, "correct"])
     queries, depth = table["query"].nunique(), int(table["rank"].max())
@@ -34,6 +36,9 @@ def ranked_strip(table: pd.DataFrame, dataset: "ReIDDataset | Photos", caption: 
     aspect = np.median([image.shape[0] / image.shape[1] for image in images])
     size = 0.85 * depth + 2.2, (0.8 * aspect + 0.2) * queries + 0.5
     titles, ratios = ["query", "", *range(1, depth + 1)], [1, 0.12] + [1] * depth  # a column sets the query apart
+    placed = table["place"].notna() if "place" in table else pd.Series(False, table.index)
+    if placed.any():
+        titles[-1] = "true match"
     figure, axes = panels.images(queries, depth + 2, size, titles, width_ratios=ratios)
     for record, image in zip(table.itertuples(), images, strict=True):
         axis = axes[record.query, record.rank + (record.rank > 0)]
@@ -48,8 +53,31 @@ def ranked_strip(table: pd.DataFrame, dataset: "ReIDDataset | Photos", caption: 
         for spine in axis.spines.values():
             spine.set(visible=True, color=colour, linewidth=3, capstyle="butt")
             spine.set_linestyle(line)
-        axis.set_xlabel(f"id {record.pid}", fontsize=8, color=colour, labelpad=3)
+        place = f", rank {record.place}" if placed[record.Index] else ""
+        axis.set_xlabel(f"id {record.pid}{place}", fontsize=8, color=colour, labelpad=3)
     return style.caption(figure, caption)
+
+
+def with_true_match(
+    table: pd.DataFrame, dataset: "ReIDDataset", retrieval: "Retrieval", queries: Sequence[int]
+) -> pd.DataFrame:
+    """A table of `tables.ranked_list` with the first correct image of each query as its last, for `ranked_strip`.
+
+    Args:
+        retrieval: deep enough to hold these images; where it does not, the image is left out.
+        queries: those of the table.
+
+    Returns:
+        The table with a column ``place``: the position of that image in the whole ranking, missing elsewhere.
+    """
+    found, last = [table.assign(place=pd.NA)], int(table["rank"].max()) + 1
+    for number, query in enumerate(queries):
+        place = int(retrieval.first_match[query])
+        if 0 < place <= retrieval.gallery_rows.shape[1]:
+            record = dataset.frame[tables.WHO].iloc[[retrieval.gallery_rows[query, place - 1]]]
+            distance = retrieval.distances[query, place - 1]
+            found.append(record.assign(query=number, rank=last, correct=True, distance=distance, place=place))
+    return pd.concat(found, ignore_index=True).astype({"correct": "boolean", "place": "Int64"})
 
 
 def found_strip(files: Sequence[str | Path], distances: Sequence[float], caption: str) -> Figure:
@@ -154,13 +182,18 @@ def affinity(table: pd.DataFrame, caption: str, modalities: Sequence[str] = ("vi
 
 @drawing
 def embedding_map(
-    table: pd.DataFrame, caption: str, panel: str = "branch", modalities: Sequence[str] = ("visible", "infrared")
+    table: pd.DataFrame,
+    caption: str,
+    panel: str = "branch",
+    modalities: Sequence[str] = ("visible", "infrared"),
+    palette: str = "husl",
 ) -> Figure:
     """Points in the plane, one panel a branch or model: colour tells the identity, the marker the modality.
 
     ``table`` has the columns ``pid``, ``modality``, ``x``, ``y`` and the one that ``panel`` names, as
     `reidlib.explain.embedding_table` gives it; a column ``split`` is named in the caption. ``modalities``: the names
-    of modality 0, 1 and, if there is one, 2.
+    of modality 0, 1 and, if there is one, 2. ``palette``: of seaborn; up to ten identities are told apart more easily
+    in ``"colorblind"``.
     """
     style.require(table, ["pid", "modality", "x", "y", panel])
     if table["modality"].max() >= len(modalities):
@@ -171,7 +204,7 @@ def embedding_map(
     edge = {1: 5.2, 2: 4.4, 3: 3.5}[columns]
     figure, axes = panels.grid(rows, columns, (edge * columns + 0.4, edge * rows + 0.5), len(names))
     pids = np.unique(table["pid"])
-    colours = dict(zip(pids, sns.color_palette("husl", len(pids)), strict=True))
+    colours = dict(zip(pids, sns.color_palette(palette, len(pids)), strict=True))
     for axis, name in zip(axes.flat, names, strict=False):
         for m, marker in zip(range(len(modalities)), style.MODALITY_MARKERS.values(), strict=False):
             part = table[(table[panel] == name) & (table["modality"] == m)]

@@ -49,3 +49,28 @@ def training_curves(table: pd.DataFrame, caption: str) -> Figure:
         axis.set_xlabel("step")
     dashed = "dashed: the metric loss if all features were the same (its margin)" if margins else ""
     return style.caption(figure, caption, dashed, health.sentence(table))
+
+
+@drawing
+def learning_curves(table: pd.DataFrame, caption: str, metric: str = "mAP") -> Figure:
+    """A score on held-out training identities while networks learn: against epochs, and against the time it took.
+
+    The same curves twice: on the left at equal steps, on the right at equal time. The end of a line is the last
+    validation of its run.
+
+    Args:
+        table: histories of runs (`reidlib.training.runs.Run`), one below the other, with a column ``method``:
+            ``epoch``, ``seconds`` and ``validation.<metric>``, missing where a run did not validate.
+    """
+    score = f"validation.{metric}"
+    style.require(table, ["method", "epoch", "seconds", score])
+    table = style.require(table[table[score].notna()])
+    figure, (axes,) = panels.grid(1, 2, (9.0, 3.2), sharey=True)
+    for name, _, look in panels.side_by_side(table["method"], 0.0):
+        part = table[table["method"] == name]
+        for axis, x in zip(axes, ("epoch", "seconds"), strict=True):
+            axis.plot(part[x], 100 * part[score], markersize=5, label=style.label(name), **look)
+    axes[0].set(title="at equal steps", xlabel="epoch", ylabel=f"{metric} on held-out identities, per cent")
+    axes[1].set(title="at equal time", xlabel="seconds of training")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    return style.caption(figure, caption)

@@ -116,3 +116,22 @@ def test_tables_of_the_explanations_fit(tmp_path):
     columns = ["kind", "pid", "region", "query area", "query hidden", "gallery hidden", "both hidden"]
     figure = plots.region_drops(pd.DataFrame(records, columns=columns), "caption")
     assert plots.save(figure, "drops", tmp_path).exists()
+
+
+def test_stage_curves_draw_a_line_a_network_and_chance():
+    records = [
+        (network, depth, question, value + 0.1 * place, 0.5)
+        for network, value in (("baseline", 0.2), ("random weights", 0.4))
+        for place, depth in enumerate(["stem", "stage 1", "test feature"])
+        for question in ("modality", "identity")
+        if (network, depth) != ("random weights", "test feature")
+    ]
+    table = pd.DataFrame(records, columns=["network", "depth", "question", "score", "chance"])
+    first, second = plots.stage_curves(table, "caption").axes
+    assert [axis.get_title() for axis in (first, second)] == ["modality", "identity"]
+    chance, trained, control = first.lines[0], *(each.lines[0] for each in first.containers)
+    assert chance.get_ydata()[0] == 50 and chance.get_linestyle() == "--"
+    np.testing.assert_allclose(np.asarray(trained.get_ydata(orig=False), float), [20, 30, 40])
+    np.testing.assert_allclose(np.asarray(control.get_ydata(orig=False), float), [40, 50])
+    assert (trained.get_color(), control.get_color()) == (plots.colour("baseline"), plots.style.NEUTRAL)
+    assert [label.get_text() for label in first.get_xticklabels()] == ["stem", "1", "test feature"]

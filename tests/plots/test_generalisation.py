@@ -29,3 +29,12 @@ def test_a_line_parts_what_was_not_trained_from_what_was():
     assert [axis.lines[-1].get_ydata()[0] for axis in parted.axes] == [0.5, 0.5]
     assert "trained on the data set" in parted.get_supxlabel()
     assert "trained on the data set" not in plots.against_chance(SCORES, "caption", untrained=2).get_supxlabel()
+
+
+def test_the_share_of_queries_above_the_line_is_rank_1():
+    table = pd.DataFrame({"panel": "a", "positive": [0.9, 0.5, 0.2, -0.1], "negative": [0.1, 0.6, 0.1, 0.4]})
+    (axis,) = plots.pair_plane(table, "caption").axes
+    assert axis.get_title() == "a\nabove the line: 50.0 %"
+    found, missed = axis.collections
+    assert found.get_offsets().tolist() == [[0.1, 0.9], [0.1, 0.2]] and len(missed.get_offsets()) == 2
+    assert axis.get_xlim() == pytest.approx((-0.15, 1)) == axis.get_ylim()

@@ -1,5 +1,7 @@
 """Figures of retrieval show what their table says."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,6 +18,24 @@ def test_ranked_strip_frames_right_and_wrong(dataset):
     shown = [axis for axis in figure.axes if axis.images]
     assert [axis.spines["left"].get_linestyle() == "-" for axis in shown[1:]] == [True, False, True]
     assert [axis.get_xlabel() for axis in shown] == ["", *(f"id {pid}" for pid in table["pid"][1:])]
+
+
+@pytest.mark.integration
+def test_a_ranked_strip_ends_with_the_true_match_and_its_rank(dataset):
+    rows = dataset.rows("test")
+    retrieval = SimpleNamespace(
+        query_rows=rows[:2], gallery_rows=np.stack([rows[2:6], rows[2:6]]), first_match=np.array([4, 0]),
+        distances=np.tile(np.arange(4.0), (2, 1)), correct=np.array([[False] * 3 + [True], [False] * 4]),
+    )  # fmt: skip
+    table = tables.ranked_list(dataset, retrieval, [0, 1], depth=2)
+    table = plots.with_true_match(table, dataset, retrieval, [0, 1])
+    assert table["rank"].tolist() == [0, 1, 2, 0, 1, 2, 3]
+    last = table.iloc[-1]
+    assert (last["place"], last["correct"], last["path"]) == (4, True, dataset.frame["path"].iloc[rows[5]])
+    assert table["place"].notna().sum() == 1
+    figure = plots.ranked_strip(table, dataset, "caption")
+    assert [axis.get_title() for axis in figure.axes[:5]] == ["query", "", "1", "2", "true match"]
+    assert figure.axes[4].get_xlabel().endswith(", rank 4")
 
 
 def test_cmc_curves_are_means_over_trials_in_the_colour_of_the_method():

@@ -31,3 +31,15 @@ def test_many_loss_terms_share_a_logarithmic_axis_with_an_end():
         history[f"loss.{number}"] = [size, size / 2]
     losses, *_ = plots.training_curves(history, "caption").axes
     assert losses.get_yscale() == "log" and losses.get_ylim()[0] == 1e-3
+
+
+def test_learning_curves_show_the_same_scores_over_steps_and_time():
+    history = pd.DataFrame({"epoch": [1, 2, 3], "seconds": [2.0, 4.0, 6.0], "validation.mAP": [0.2, np.nan, 0.4]})
+    slow = history.assign(seconds=3 * history["seconds"], method="dalnet")
+    figure = plots.learning_curves(pd.concat([history.assign(method="baseline"), slow]), "caption")
+    steps, time = figure.axes
+    assert [line.get_xdata().tolist() for line in steps.lines] == [[1, 3], [1, 3]]
+    assert [line.get_xdata().tolist() for line in time.lines] == [[2, 6], [6, 18]]
+    assert {tuple(line.get_ydata()) for axis in figure.axes for line in axis.lines} == {(20.0, 40.0)}
+    assert [line.get_color() for line in steps.lines] == [plots.colour("baseline"), plots.colour("dalnet")]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["baseline", "DALNet"]
