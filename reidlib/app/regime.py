@@ -165,7 +165,8 @@ def _drawn() -> dict[str, tuple[str, Callable[[Path | None], "Figure"]]]:
     def agreement(path: Path | None) -> "Figure":
         rows = trials.rows(path).rename(columns={"validation mAP": "validation", "mAP": "development"})
         rows = rows[(rows["dataset"] == "sysu") & (rows["profile"] == "screen")]
-        return plots.agreement(rows[["method", "validation", "development"]], _caption(rows))
+        caption = _caption(rows).rpartition(" · ")[0]  # the figure counts its runs itself
+        return plots.agreement(rows[["method", "validation", "development"]], caption)
 
     def lengths(path: Path | None) -> "Figure":
         rows = pilots.lengths(path).assign(profile="screen")

@@ -204,8 +204,8 @@ def _histories() -> dict[tuple[str, Any], dict[str, Any]]:
     found = {}
     for file in sorted(runs.home().rglob(runs.RECIPE)):
         data = runs.read_environment(file.parent)["dataset"]
-        if not profiles.is_development(data["profile"]):
-            continue
+        if not profiles.is_development(data["profile"]) or not (file.parent / checkpoints.HISTORY).is_file():
+            continue  # of the others no row is there yet
         history = pd.DataFrame(checkpoints.read_history(file.parent))
         last = history.iloc[-1]
         found[runs.read_recipe(file.parent).digest, data["split"]] = {

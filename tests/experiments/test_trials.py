@@ -59,7 +59,7 @@ def test_published_trials_are_as_many_for_every_method() -> None:
     assert counts.nunique() == 1 and set(counts.index) <= named
     rows = trials.rows()
     assert rows["source"].str.startswith("development twin ").all(), "nothing was chosen on a test"
-    chosen = trials.table().query("chosen").reset_index()
+    chosen = trials.table(study=list(counts.index)).query("chosen").reset_index()
     assert set(chosen["study"]) == set(counts.index), "what was chosen is the recipe of today"
     if lacking := sorted(named - set(counts.index)):
         pytest.skip(f"not published yet: {', '.join(lacking)}")
@@ -141,6 +141,14 @@ def test_published_rows_keep_study_label_and_recipe_whatever_the_recipes_become(
     found = trials.rows(file).set_index("trial")
     assert list(found.index) == ["batch-hard", "weighted, no erasing"], "in the order of the study"
     assert set(found["study"]) == {"baseline-trials"} and found.loc["weighted, no erasing", "recipe"] == older.digest
+
+
+def test_a_run_that_has_just_begun_is_no_hindrance(own_ledger, monkeypatch) -> None:
+    folder = trials.runs.home() / "sysu" / "baseline" / "screen-seed0"
+    folder.mkdir(parents=True)
+    (folder / trials.runs.RECIPE).write_text(RECIPE.to_json())
+    monkeypatch.setattr(trials.runs, "read_environment", lambda of: {"dataset": {"profile": "screen/development"}})
+    assert trials._histories() == {}
 
 
 def test_what_is_no_trial_of_today_is_named_and_nothing_is_written(local, tmp_path) -> None:
