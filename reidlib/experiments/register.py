@@ -2,8 +2,8 @@
 
 ``reidlib/published/register.csv`` has a row for each registered part: its rule as canonical text, the digests of the
 recipes of all planned runs, the SHA-256 of both, and the digest of the code that trains each of its methods. Rows are
-added and never changed. It is empty until a regime is chosen; then one command fills it: ``reidlib claims register``,
-after which the file is committed. That command refuses parts whose recipes were tested already, a rule that would be
+added and never changed. One command fills it once a regime is chosen: ``reidlib claims register``, after which the file
+is committed. That command refuses parts whose recipes were tested already, a rule that would be
 registered twice, and recipes that cannot be made. From then to the last planned run of a part its code is frozen: a
 test holds :func:`thawed` empty, and a part whose runs were made with other code has deviated. Once all its runs are in
 the ledger, the code may change again.

@@ -31,16 +31,18 @@ def test_shared_runs_count_once_and_those_in_the_records_are_not_missing(monkeyp
     assert split == 0 and tiers.table()["missing"].sum() == found["runs"].sum() - 1
 
 
-def test_hours_are_epochs_times_the_least_time_of_one(monkeypatch) -> None:
+def test_hours_are_epochs_times_the_median_time_of_one(monkeypatch) -> None:
     rows = trials.rows().iloc[:0]
     known = dict(method="baseline", dataset="sysu", profile="cpu", epochs=8)
     rows = rows.astype(object)
-    for seconds in (80.0, 160.0):
+    for seconds in (40.0, 80.0, 160.0):
         rows.loc[len(rows)] = dict.fromkeys(rows.columns) | known | {"seconds": seconds}
     monkeypatch.setattr(tiers.trials, "rows", lambda: rows.astype({"seconds": float, "epochs": float}))
     recipe = tiers.Runs("baseline-regime").variants["baseline"]
     assert tiers._expected(recipe, "sysu", tiers._seconds()) == 10 * recipe.epochs
-    assert tiers._expected(recipe, "llcm", tiers._seconds()) != tiers._expected(recipe, "llcm", tiers._seconds())
+    assert tiers._expected(recipe, "llcm", tiers._seconds()) == 10 * recipe.epochs / 5, "five short ones are a long one"
+    other = recipe.replace(method="idkl")
+    assert tiers._expected(other, "sysu", tiers._seconds()) != tiers._expected(other, "sysu", tiers._seconds())
 
 
 def test_the_page_shows_the_plan_of_today() -> None:
