@@ -25,21 +25,22 @@ class Pair(NamedTuple):
     profile: str = "screen"
 
 
+BASELINE = methods.reference().name
 PAIRS = (
-    Pair("baseline-regime", "baseline", "as it was", "cpu"),
-    Pair("baseline-regime", "baseline", "batch-hard"),
-    Pair("null-control", "baseline + inert module", "baseline"),
-    Pair("maum-comparison", "shared proxies", "baseline"),
-    Pair("maum-comparison", "MAUM-G", "baseline"),
+    Pair("baseline-regime", BASELINE, "as it was", "cpu"),
+    Pair("baseline-regime", BASELINE, "batch-hard"),
+    Pair("null-control", "baseline + inert module", BASELINE),
+    Pair("maum-comparison", "shared proxies", BASELINE),
+    Pair("maum-comparison", "MAUM-G", BASELINE),
     Pair("maum-comparison", "MAUM-G", "shared proxies"),
-    Pair("fienet-ladder", "+ IGCL", "baseline"),
-    Pair("fienet-comparison", "FIENet", "baseline"),
+    Pair("fienet-ladder", "+ IGCL", BASELINE),
+    Pair("fienet-comparison", "FIENet", BASELINE),
     Pair("fienet-ladder", "FIENet", "+ IGCL"),
-    Pair("idkl-comparison", "baseline, one stem", "baseline"),
+    Pair("idkl-comparison", "baseline, one stem", BASELINE),
     Pair("idkl-comparison", "B", "baseline, one stem"),
     Pair("idkl-ladder", "+ IP", "B"),
     Pair("idkl-comparison", "IDKL", "B"),
-    Pair("idkl-comparison", "IDKL", "baseline"),
+    Pair("idkl-comparison", "IDKL", BASELINE),
 )
 """On SYSU-MM01: the baseline as it is and as it was, and each method beside its counterparts."""
 LENGTHS = "-training-length"

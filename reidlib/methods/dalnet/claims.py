@@ -58,7 +58,7 @@ def _of_circle(share: str, sign: int) -> tuple[Term, ...]:
 
 
 MARKET = Runs("dalnet-comparison", "market-sketch-1k")
-DRAWINGS = Runs("dalnet-drawings", "pku-sketch", profile="screen", seeds=1, splits=10)
+DRAWINGS = Runs("dalnet-drawings", "pku-sketch", seeds=1, splits=10)
 CHEAPER = {  # is *learning* to draw needed?
     "DALNet, fixed XDoG": "itself with the drawings of a fixed filter",
     f"{BASELINE}, edges of photos": "a baseline that sees such drawings in the place of half the photos",

@@ -132,10 +132,11 @@ STUDIES = {
     **TRIALS,
 }
 
-# Curves and map are made on one split; the ladder takes five splits instead of seeds.
+# Curves and map are made on one split; the ladder takes five splits instead of seeds, and the size at which drawings
+# gain anything (docs/regime.md).
 SPLIT: dict[str, Any] = {"dataset": "pku-sketch", "splits": (1,)}
 PLANS = Plans(
-    ladder=Plan("dalnet-ladder", seeds=(0,), dataset="pku-sketch", splits=(1, 2, 3, 4, 5)),
+    ladder=Plan("dalnet-ladder", profile="cpu", seeds=(0,), dataset="pku-sketch", splits=(1, 2, 3, 4, 5)),
     curves=(
         Plan("dalnet-intra", {"intra": "λ1, within"}, **SPLIT),
         Plan("dalnet-cross", {"cross": "λ2, across"}, **SPLIT),
