@@ -203,9 +203,11 @@ def _histories() -> dict[tuple[str, Any], dict[str, Any]]:
     """(Recipe, split) of every run on a development twin that lies here → what its history says of its end."""
     found = {}
     for file in sorted(runs.home().rglob(runs.RECIPE)):
+        if not (file.parent / checkpoints.HISTORY).is_file():
+            continue  # it has just begun, and has no row yet
         data = runs.read_environment(file.parent)["dataset"]
-        if not profiles.is_development(data["profile"]) or not (file.parent / checkpoints.HISTORY).is_file():
-            continue  # of the others no row is there yet
+        if not profiles.is_development(data["profile"]):
+            continue
         history = pd.DataFrame(checkpoints.read_history(file.parent))
         last = history.iloc[-1]
         found[runs.read_recipe(file.parent).digest, data["split"]] = {

@@ -143,11 +143,10 @@ def test_published_rows_keep_study_label_and_recipe_whatever_the_recipes_become(
     assert set(found["study"]) == {"baseline-trials"} and found.loc["weighted, no erasing", "recipe"] == older.digest
 
 
-def test_a_run_that_has_just_begun_is_no_hindrance(own_ledger, monkeypatch) -> None:
+def test_a_run_that_has_just_begun_is_no_hindrance(own_ledger) -> None:
     folder = trials.runs.home() / "sysu" / "baseline" / "screen-seed0"
     folder.mkdir(parents=True)
     (folder / trials.runs.RECIPE).write_text(RECIPE.to_json())
-    monkeypatch.setattr(trials.runs, "read_environment", lambda of: {"dataset": {"profile": "screen/development"}})
     assert trials._histories() == {}
 
 
